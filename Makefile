@@ -1,0 +1,55 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`. Nothing is installed outside .venv,
+# but for Debian packages that are absent while make runs as root.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
+# Two workers: more only wait for the same disk, as the tests fsync.
+WORKERS ?= 2
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test check bench soak clean venv real-parts
+
+help:
+	@echo 'make demo    the whole loop on real data, under 3 minutes; ARGS=--keep leaves it running'
+	@echo 'make test    the tests'
+	@echo 'make check   everything CI does: format, lint, types, layers, tests, promtool'
+	@echo 'make bench   measures the figures the README quotes, writes bench/results.json'
+	@echo 'make soak    the long forms of the tests'
+	@echo 'make venv    only the set-up; make clean removes it'
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@bash .ci/venv '$(PYTHON)' '$(VENV)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --editable '.[demo,dev]'
+	@touch $@
+
+demo: $(STAMP)
+	@$(BIN)/tocsin demo $(ARGS)
+
+real-parts:
+	@bash .ci/real-parts
+
+test: $(STAMP) real-parts
+	$(PYTEST) -q -n $(WORKERS)
+
+check: $(STAMP) real-parts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(PYTEST) -q -n $(WORKERS)
+	@bash .ci/promtool
+
+bench: $(STAMP)
+	$(BIN)/python -m bench
+
+soak: $(STAMP) real-parts
+	$(PYTEST) -q --soak -m soak --timeout 3600
+
+clean:
+	rm -rf $(VENV) build dist demo-state *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,114 @@
+"""One look at 20 features over a day of panes: it must cost the same, whatever the number of rows counted in them.
+
+A day is 1,440 panes of a minute, in the real store. The window begins at 00:34, so that it can not be answered from
+whole days: the store gives single minutes at both ends and hours between. A look reads them, adds them up, and reads
+three distances and five shares of every feature, three distances of output and score, and the output's shift.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import msgspec
+import numpy as np
+
+from bench.figure import Figure
+from bench.rows import MODEL, SCHEMA, predictions
+from monitor.clock import WallClock
+from monitor.decisions.rules import Rule, parse_pack
+from monitor.detectors import DETECTORS
+from monitor.facts import PaneKey
+from monitor.panes.batch import encode_predictions
+from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
+from monitor.panes.count import bin_rows, count_rows
+from monitor.panes.layout import Layout, encode_pane
+from monitor.panes.window import sum_bodies, sum_panes
+from monitor.store.protocol import Change
+from monitor.store.sqlite import Parts, SqliteStore
+from monitor.turns.look import read_all
+
+ROWS = (10_000, 100_000, 1_000_000, 10_000_000)
+BATCH = 1_000_000  # rows counted at once: what fits in memory
+MINUTE_S, DAY_S = 60, 86_400
+OFFSET_S = 34 * MINUTE_S
+LOOKS = 200
+FEATURES = (
+    *("psi", "jensen_shannon", "kolmogorov_smirnov"),
+    *("missing_share", "unseen_share", "out_of_range_share", "invalid_share", "non_finite_share"),
+)
+OTHERS = (("output", "psi"), ("output", "class_share_shift"), ("score", "psi"), ("score", "kolmogorov_smirnov"))
+
+
+def measure() -> list[Figure]:
+    """Median time of a look, per number of rows, and how much the slowest differs from the fastest."""
+    layout, rules = layout_of(), rules_of()
+    took = {rows: look(layout, rules, rows) for rows in ROWS}
+    figures = [
+        Figure(f"one look, 20 features, a day of panes, {rows:,} rows", round(1e3 * s, 2), "ms", "<= 2")
+        for rows, s in took.items()
+    ]
+    ratio = max(took.values()) / min(took.values())
+    return [*figures, Figure("slowest to fastest of these looks", round(ratio, 2), "x", "<= 1.5")]
+
+
+def layout_of() -> Layout:
+    """The bins of a reference of 50,000 rows."""
+    found = predictions(50_000, seed=1)
+    history = HistoryBatch(found, np.full(found.n, NO_LABEL, np.uint8))
+    return Layout.of(build_reference(lambda: iter([history]), SCHEMA, lambda _: None))
+
+
+def rules_of() -> tuple[Rule, ...]:
+    """One rule per detector and subject."""
+    pairs = [*(("features", detector) for detector in FEATURES), *OTHERS]
+    readings = [
+        {"name": f"{subject}_{detector}", "subject": subject, "detector": detector, "window": "1d"}
+        for subject, detector in pairs
+    ]
+    return parse_pack({"version": 1, "readings": readings}, DETECTORS).rules
+
+
+def look(layout: Layout, rules: tuple[Rule, ...], rows: int) -> float:
+    """Seconds that the median look takes, over a day and more of panes that hold `rows` rows a day."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        store = opened(Path(folder))
+        try:
+            fill(store, layout, rows)
+            return median(timed(store, layout, rules, rows) for _ in range(LOOKS))
+        finally:
+            store.close()
+
+
+def opened(folder: Path) -> SqliteStore:
+    """An empty store."""
+    parts = Parts(lambda _kind, _model, rows: encode_predictions(rows, SCHEMA), sum_bodies, WallClock())
+    return SqliteStore(folder, parts)
+
+
+def fill(store: SqliteStore, layout: Layout, rows: int) -> None:
+    """Count a day of rows from OFFSET_S on into panes of a minute."""
+    minutes = DAY_S // MINUTE_S
+    at_once = min(rows, BATCH)
+    binned = bin_rows(layout, found := predictions(at_once, seed=2))
+    shares = np.array_split(np.arange(at_once), minutes)
+    panes = [count_rows(layout, binned, found.outputs, share) for share in shares]
+    times = rows // at_once  # the same million rows, counted as often as it takes
+    deltas = []
+    for minute, pane in enumerate(panes):
+        key = PaneKey(MODEL, 1, "", layout.digest, OFFSET_S + minute * MINUTE_S, "0")
+        deltas.append((key, encode_pane(msgspec.structs.replace(pane, counts=pane.counts * times))))
+    for fold, start in enumerate(range(0, minutes, 60), 1):
+        store.commit(Change(fold=fold, deltas=deltas[start : start + 60]))
+
+
+def timed(store: SqliteStore, layout: Layout, rules: tuple[Rule, ...], rows: int) -> float:
+    """One look."""
+    began = time.perf_counter()
+    found = store.panes(MODEL, 1, "", layout.digest, OFFSET_S, OFFSET_S + DAY_S)
+    pane = sum_panes([body for _, body in found], layout.digest, layout.size)
+    readings = [reading for rule in rules for reading in read_all(rule, layout, pane).values()]
+    took = time.perf_counter() - began
+    assert int(pane.counts[layout.rows][0]) == rows, "every row is in the window"
+    assert len(readings) > 20, "every feature was read"
+    return took

@@ -1,0 +1,125 @@
+"""A real daemon with everything it needs, in a folder on disk: reference, bundle, release index, token, settings."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from bench.rows import MODEL, SCHEMA, predictions
+from monitor.facts import BundleStatus
+from monitor.ingest.tokens import Scope, create_token
+from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
+from monitor.panes.reference import encode_reference
+from monitor.rollback import release_index
+
+ROOT = Path(__file__).parent.parent
+READY_WITHIN_S = 30.0
+POLL_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A running daemon: its process, where it listens, and a token that may hand in rows."""
+
+    pid: int
+    port: int
+    metrics_port: int
+    token: str
+    ready_s: float  # from the start of the process to the first 200 of /-/ready
+
+    @property
+    def rss_mib(self) -> float:
+        """Resident memory now."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+
+    def metric(self, name: str) -> float:
+        """The sum of a metric over its labels, as scraped now."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+
+
+@contextmanager
+def daemon() -> Iterator[Daemon]:
+    """Start a daemon on an empty state and stop it; its folder is on the disk of the checkout, not in memory."""
+    (ROOT / "build").mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=ROOT / "build"))
+    try:
+        port, metrics_port = _free_port(), _free_port()
+        token = _furnish(folder, port, metrics_port)
+        began = time.monotonic()
+        with (folder / "log").open("wb") as log:
+            command = [sys.executable, "-m", "monitor.cli", "run", "--config", str(folder / "tocsin.yaml")]
+            process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            _wait(process, port, folder / "log")
+            yield Daemon(process.pid, port, metrics_port, token, time.monotonic() - began)
+        finally:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+    finally:
+        shutil.rmtree(folder)
+
+
+def _furnish(folder: Path, port: int, metrics_port: int) -> str:
+    """Write what the daemon is given; the token's text."""
+    found = predictions(50_000, seed=1)
+    history = HistoryBatch(found, np.full(found.n, NO_LABEL, np.uint8))
+    reference = build_reference(lambda: iter([history]), SCHEMA, lambda _: None)
+    (folder / "v1.ref.json").write_bytes(encode_reference(reference))
+    (folder / "v1.bin").write_bytes(b"opaque")
+    index = folder / "releases.json"
+    release_index.create(index)
+    good = BundleStatus.KNOWN_GOOD
+    release_index.register(index, MODEL, "v1.bin", "v1.ref.json", wall=time.time(), status=good, name="v1")
+    shutil.copy(ROOT / "rules" / "default.yaml", folder / "rules.yaml")
+    scopes = (Scope.INGEST_PREDICTIONS, Scope.READ)
+    _, text = create_token(folder / "tokens.json", "bench", scopes, "bench", time.time())
+    settings = {
+        "http": {"port": port},
+        "metrics": {"port": metrics_port},
+        "models": {MODEL: {"release_index": "./releases.json", "rules": "./rules.yaml"}},
+    }
+    (folder / "tocsin.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(settings))))
+    return text
+
+
+def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    pause, end = threading.Event(), time.monotonic() + READY_WITHIN_S
+    while not _answers(f"http://127.0.0.1:{port}/-/ready"):
+        if process.poll() is not None or time.monotonic() > end:
+            raise RuntimeError(f"the daemon did not get ready:\n{log.read_text()[-4000:]}")
+        pause.wait(POLL_S)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=1) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

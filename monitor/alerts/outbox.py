@@ -1,0 +1,198 @@
+"""The outbox: what was written with the incident leaves here, at least once and in order.
+
+Each receiver has a courier of its own, so one that hangs delays no other. A courier asks its outbox what waits, tries
+the first notice of each incident that is due, records the result *after* the attempt, and sleeps until the next is due
+or the bell rings. A crash between the attempt and the record repeats the attempt, with the same webhook-id: duplicates
+can be told, losses could not.
+
+Order holds within (receiver, incident): a notice waits until the one before it was delivered or given up, hence
+"resolved" never overtakes an undelivered "firing"; other incidents pass by. A dead letter is escalated before it is
+recorded, so that no crash swallows the escalation. A receiver that answers 410 is disabled until its URL changes, and
+everything for it is dead. Over `waiting_max` the oldest are given up: an incident of today matters more.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from monitor.alerts import signing, webhook
+from monitor.alerts.retry import GONE, Delivery, DeliveryState, Outcome, due, next_attempt
+from monitor.clock import Clock
+from monitor.errors import Transient
+from monitor.facts import Notice
+
+WAITING_MAX = 10_000  # per receiver; a body is a few kilobytes
+LOOK_S = 60.0  # the longest sleep: a missed bell costs a minute
+STORE_RETRY_S = 5.0
+
+
+class Disabled(msgspec.Struct, frozen=True):
+    """A receiver that said 410: nothing is sent to this URL again."""
+
+    receiver: str
+    url_digest: str  # the caller's: another URL is another receiver
+    since: float  # wall time
+    why: str
+
+
+class Outbox(Protocol):
+    """Where deliveries are kept. Each call is durable when it returns; Transient if that cannot be had now."""
+
+    async def waiting(self, receiver: str) -> Sequence[Delivery]:
+        """All deliveries to `receiver` in state WAITING, in any order."""
+        ...
+
+    async def record(self, delivery: Delivery) -> None:
+        """Keep what became of it: WAITING again, SENT or DEAD."""
+        ...
+
+    async def disable(self, receiver: str, wall: float, why: str) -> None:
+        """Remember a `Disabled` for the receiver's present URL."""
+        ...
+
+    async def disabled(self, receiver: str) -> bool:
+        """Whether the receiver's present URL is disabled."""
+        ...
+
+
+Post = Callable[[bytes, Mapping[str, str]], Awaitable[Outcome]]
+Escalate = Callable[[Delivery], Awaitable[None]]
+
+
+def address(notice: Notice, receivers: Iterable[str], external_url: str, wall: float) -> tuple[Delivery, ...]:
+    """Return the deliveries of one notice, to be stored in the transaction that stores the notice."""
+    number = int(notice.id.rpartition(".")[2])  # facts.Notice: "<incident>.<number>"
+    return tuple(
+        Delivery(
+            id=f"{notice.id}@{receiver}",
+            notice_id=notice.id,
+            incident=notice.incident.id,
+            number=number,
+            receiver=receiver,
+            body=webhook.body(notice, receiver, external_url),
+            created=wall,
+        )
+        for receiver in receivers
+    )
+
+
+def queues(deliveries: Iterable[Delivery]) -> list[list[Delivery]]:
+    """Return one queue for each incident, notices in order; the queue whose head is due soonest comes first."""
+    by_incident: dict[str, list[Delivery]] = {}
+    for delivery in sorted(deliveries, key=lambda d: d.number):
+        by_incident.setdefault(delivery.incident, []).append(delivery)
+    return sorted(by_incident.values(), key=lambda queue: (queue[0].next_at, queue[0].created, queue[0].id))
+
+
+def overflow(deliveries: Sequence[Delivery], waiting_max: int) -> list[Delivery]:
+    """Return the oldest deliveries over the bound."""
+    excess = max(len(deliveries) - waiting_max, 0)
+    return sorted(deliveries, key=lambda d: (d.created, d.number))[:excess]
+
+
+class Bell:
+    """A sleep that can be cut short. Ring it on the event loop's thread."""
+
+    def __init__(self) -> None:
+        """Silent."""
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        """Wake the sleeper, or the next one to lie down."""
+        self._event.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Sleep for `seconds` or until the bell rings."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
+        except TimeoutError:
+            return
+        self._event.clear()
+
+
+class Courier:
+    """Delivers to one receiver, one attempt at a time."""
+
+    def __init__(
+        self,
+        receiver: str,
+        outbox: Outbox,
+        post: Post,
+        *,
+        clock: Clock,
+        wait: Callable[[float], Awaitable[None]],
+        jitter: Callable[[], float],
+        escalate: Escalate,
+        keys: signing.Keys | None = None,
+        waiting_max: int = WAITING_MAX,
+    ) -> None:
+        """`post` makes one attempt and never raises (`transport.Line.post`); `jitter` returns [0, 1)."""
+        self.receiver = receiver
+        self._outbox = outbox
+        self._post = post
+        self._clock = clock
+        self._wait = wait
+        self._jitter = jitter
+        self._escalate = escalate
+        self._keys = keys
+        self._waiting_max = waiting_max
+
+    async def run(self) -> None:
+        """Deliver until cancelled. A store that cannot write now is asked again."""
+        while True:
+            try:
+                sleep_s = await self.round()
+            except Transient as error:
+                sleep_s = min(error.retry_after_s or STORE_RETRY_S, LOOK_S)
+            await self._wait(sleep_s)
+
+    async def round(self) -> float:
+        """Try everything that is due, once; return the seconds until something else may be."""
+        waiting = await self._outbox.waiting(self.receiver)
+        excess = overflow(waiting, self._waiting_max)
+        for delivery in excess:
+            await self._bury(delivery, "too many were waiting")
+        given_up = {delivery.id for delivery in excess}
+        soonest = float("inf")
+        for queue in queues(delivery for delivery in waiting if delivery.id not in given_up):
+            left = await self._empty(queue)
+            soonest = min(soonest, left.next_at if left else soonest)
+        return min(max(soonest - self._clock.wall(), 0.0), LOOK_S)
+
+    async def _empty(self, queue: Sequence[Delivery]) -> Delivery | None:
+        """Deliver one incident's notices in order; return the first that still waits."""
+        for delivery in queue:
+            if not due(delivery, self._clock.wall()):
+                return delivery
+            after = await self._attempt(delivery)
+            if after.state is DeliveryState.WAITING:
+                return after
+        return None
+
+    async def _attempt(self, delivery: Delivery) -> Delivery:
+        if await self._outbox.disabled(self.receiver):
+            return await self._bury(delivery, f"{self.receiver} is disabled: it answered {GONE}")
+        outcome = await self._post(delivery.body, self._headers(delivery))
+        after = next_attempt(delivery, outcome, self._clock.wall(), self._jitter())
+        if outcome.status == GONE:
+            await self._outbox.disable(self.receiver, self._clock.wall(), outcome.why)
+        if after.state is DeliveryState.DEAD:
+            await self._escalate(after)
+        await self._outbox.record(after)
+        return after
+
+    async def _bury(self, delivery: Delivery, why: str) -> Delivery:
+        dead = replace(delivery, state=DeliveryState.DEAD, ended=self._clock.wall(), why=why)
+        await self._escalate(dead)
+        await self._outbox.record(dead)
+        return dead
+
+    def _headers(self, delivery: Delivery) -> dict[str, str]:
+        plain = {"content-type": "application/json", "user-agent": "tocsin"}
+        if self._keys is None:
+            return plain | {"webhook-id": delivery.notice_id}
+        return plain | signing.headers(self._keys, delivery.notice_id, self._clock.wall(), delivery.body)

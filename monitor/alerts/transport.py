@@ -1,0 +1,189 @@
+"""One attempt to one receiver, over a connection whose address was checked when it was made.
+
+A check of the URL before the request would be undone by the next resolution (DNS rebinding). So the check stands where
+the socket is opened: the name is resolved once, every address of the answer must pass `addresses.refusal`, and the
+connection goes to that very address; TLS still names, and verifies, the host. One bad address condemns the whole
+answer: a public name that also answers 127.0.0.1 is an attack or a mistake.
+
+httpcore stands here without httpx on top: no redirect, proxy variable, cookie or decompression can then exist. The
+status alone decides. The body is read, and thrown away, only so far that a well-behaved receiver sees the end of its
+answer. Everything together, the resolution included, has one timeout. A resolver that hangs holds its thread until the
+C library gives up, so each receiver has a thread of its own.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import httpcore
+import httpx
+
+from monitor.alerts.addresses import Network, host_problem, refusal
+from monitor.alerts.retry import Failure, Outcome, parse_retry_after
+from monitor.clock import Clock
+from monitor.errors import TocsinError
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
+
+TIMEOUT_S = 10.0
+ANSWER_BYTES_MAX = 64 * 1024
+ADDRESSES_MAX = 4  # tried in turn; the one timeout covers them all
+
+
+class Refused(TocsinError):
+    """The address is not one a webhook may reach."""
+
+
+class Unresolved(TocsinError):
+    """The name has no address, or the resolver failed."""
+
+
+class ThreadResolver:
+    """The C library's resolver on one thread of its own."""
+
+    def __init__(self) -> None:
+        """The thread starts with the first resolution."""
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="resolve")
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """Return the addresses of `host` in the system's order; OSError."""
+        work = asyncio.get_running_loop().run_in_executor(self._thread, _getaddrinfo, host, port)
+        return await work
+
+    def close(self) -> None:
+        """Let the thread end; one that hangs is not waited for."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _getaddrinfo(host: str, port: int) -> list[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+class CheckedBackend(httpcore.AsyncNetworkBackend):
+    """Opens connections for httpcore, to checked addresses only."""
+
+    def __init__(self, resolve: Resolve, allowed: Sequence[Network]) -> None:
+        """`allowed` are the private networks this receiver may be in."""
+        self._resolve = resolve
+        self._allowed = tuple(allowed)
+        self._inner = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's signature
+        local_address: str | None = None,
+        socket_options: Iterable[SocketOption] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Resolve once, check, connect; Refused, Unresolved, or httpcore's ConnectError of the last address."""
+        failed: httpcore.ConnectError | None = None
+        for address in (await self._checked(host, port))[:ADDRESSES_MAX]:
+            try:
+                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+            except httpcore.ConnectError as error:
+                failed = error
+        raise failed or Unresolved("the name has no address")
+
+    async def _checked(self, host: str, port: int) -> Sequence[str]:
+        if problem := host_problem(host):
+            raise Refused(problem)
+        try:
+            addresses = await self._resolve(host, port)
+        except (OSError, UnicodeError) as error:
+            raise Unresolved("the name cannot be resolved") from error
+        for address in addresses:
+            if problem := refusal(address, self._allowed):
+                raise Refused(problem)
+        return addresses
+
+
+class Line:
+    """Posts to one URL. Every attempt is a connection of its own, so that every attempt is checked."""
+
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        *,
+        allowed: Sequence[Network] = (),
+        tls: ssl.SSLContext | None = None,
+        timeout_s: float = TIMEOUT_S,
+        resolve: Resolve | None = None,
+    ) -> None:
+        """`url` comes from the settings and from nowhere else; httpx.InvalidURL. `tls`: share one, it costs 50 ms."""
+        parts = httpx.URL(url)  # punycode and percent-encoding
+        self._url = httpcore.URL(scheme=parts.raw_scheme, host=parts.raw_host, port=parts.port, target=parts.raw_path)
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._resolver = ThreadResolver()
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=tls or tls_context(),
+            max_keepalive_connections=0,
+            network_backend=CheckedBackend(resolve or self._resolver, allowed),
+        )
+
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> Outcome:
+        """Make one attempt; whatever happens is an Outcome, nothing but cancellation is raised."""
+        status: int | None = None
+        asked: float | None = None
+        try:
+            async with (
+                asyncio.timeout(self._timeout_s),
+                self._pool.stream("POST", self._url, headers=_encode(headers), content=body) as answer,
+            ):
+                status, asked = answer.status, self._retry_after_s(answer)
+                await _drain(answer)
+        except (OSError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
+            return Outcome(status, None if status else _failure(error), asked)
+        except httpcore.UnsupportedProtocol:
+            return Outcome(failure=Failure.PROTOCOL)
+        except Refused:
+            return Outcome(failure=Failure.REFUSED)
+        except Unresolved:
+            return Outcome(failure=Failure.DNS)
+        return Outcome(status, None, asked)
+
+    async def aclose(self) -> None:
+        """Close what is open."""
+        await self._pool.aclose()
+        self._resolver.close()
+
+    def _retry_after_s(self, answer: httpcore.Response) -> float | None:
+        for name, value in answer.headers:
+            if name.lower() == b"retry-after":
+                return parse_retry_after(value.decode("latin-1"), self._clock.wall())
+        return None
+
+
+def tls_context() -> ssl.SSLContext:
+    """Return a context that verifies, with certifi's roots or those of SSL_CERT_FILE; to be shared by all lines."""
+    return httpx.create_ssl_context()
+
+
+def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
+
+
+async def _drain(answer: httpcore.Response) -> None:
+    size = 0
+    async for chunk in answer.aiter_stream():
+        size += len(chunk)
+        if size > ANSWER_BYTES_MAX:
+            return
+
+
+def _failure(error: BaseException) -> Failure:
+    """TLS faults arrive as ConnectError; the chain of causes tells them apart."""
+    if isinstance(error, TimeoutError | httpcore.TimeoutException):
+        return Failure.TIMEOUT
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return Failure.TLS
+        cause = cause.__cause__ or cause.__context__
+    return Failure.PROTOCOL if isinstance(error, httpcore.ProtocolError) else Failure.CONNECT

@@ -1,0 +1,72 @@
+"""The command line: what a person or a script types, and how each command ends.
+
+A command asks and shows; what it asks for is done elsewhere, and is imported only when it is asked for.
+"""
+
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from monitor.cli import bundle, daemon, reference, rollback, token, watch
+from monitor.cli.exits import Exit, exit_code, explain
+from monitor.cli.output import say
+from monitor.errors import TocsinError
+
+_CODES = "0 ok, 1 problems found or not ready, 2 usage, 3 the daemon cannot be reached, 4 refused, 70 a bug"
+
+# Markup and pretty tracebacks would import rich for every --help; completion scripts add options to each.
+app = typer.Typer(
+    name="tocsin",
+    help="Monitor a model in production: drift, accuracy, poisoning, alerts, and rollback to a known-good.",
+    epilog=f"Exit codes: {_CODES}.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command()(daemon.run)
+app.command()(daemon.demo)
+app.command("check-config")(daemon.check_config)
+app.command()(watch.status)
+app.add_typer(watch.incidents, name="incidents")
+app.add_typer(rollback.app, name="rollback")
+app.add_typer(reference.app, name="reference")
+app.add_typer(bundle.app, name="bundle")
+app.add_typer(token.app, name="token")
+
+
+def main() -> None:
+    """Run the command that the process was started with, and exit as `Exit` says."""
+    try:
+        app(prog_name="tocsin")
+    except TocsinError as error:
+        for line in explain(error):
+            say(line)
+        sys.exit(exit_code(error))
+    except BrokenPipeError:  # `tocsin incidents list | head`
+        sys.stderr.close()
+        sys.exit(Exit.OK)
+    except Exception:  # noqa: BLE001 - the last place: a bug ends with its traceback and its own exit code
+        traceback.print_exc()
+        say("This is a bug in tocsin. Please report it with the lines above.")
+        sys.exit(Exit.INTERNAL)
+
+
+def _show_version(asked: bool) -> None:  # noqa: FBT001 - the shape typer calls
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(version("tocsin"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take the options that stand before any command."""

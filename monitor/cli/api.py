@@ -1,0 +1,101 @@
+"""The daemon's API as commands use it: one request each, and every failure as what a person can do about it."""
+
+import json
+import os
+import stat
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from monitor.cli.exits import Exit, Stop
+from monitor.cli.options import DEFAULT_URL, TOKEN_FILE_VARIABLE
+from monitor.settings.addresses import is_loopback, server_problem
+
+TIMEOUT_S: Final = 30.0  # an approval looks at the evidence again
+TOKEN_BYTES_MAX: Final = 4096
+
+
+class Api:
+    """The daemon at `url`, asked with the token in a file."""
+
+    def __init__(self, url: str, token_file: Path | None) -> None:
+        """Stop with USAGE if the token would cross a network in the clear, or the file is no private token file."""
+        self._url = _checked(url)
+        self._headers = {"authorization": f"Bearer {_token(token_file)}"} if token_file else {}
+
+    def get(self, path: str) -> Any:
+        """Ask; Stop if there is no answer, or it is an error."""
+        return self._request("GET", path, None)
+
+    def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Ask for a change; Stop if there is no answer, or it is an error."""
+        return self._request("POST", path, {} if body is None else body)
+
+    def _request(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
+        url = self._url.copy_with(path=self._url.path.rstrip("/") + path)
+        try:
+            # trust_env: a proxy that the environment names must not see the token, least of all one for loopback.
+            with httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client:
+                answer = client.request(method, url, json=body, headers=self._headers)
+        except httpx.TransportError as error:
+            hint = "is `tocsin run` running, and is this its http.host and http.port? See --url"
+            raise Stop(Exit.UNREACHABLE, f"{self._url} does not answer: {_why(error)}", hint) from error
+        try:
+            found = json.loads(answer.content) if answer.content else None
+        except (ValueError, RecursionError):
+            hint = "another program answers there: check --url"
+            raise Stop(Exit.UNREACHABLE, f"{self._url} does not speak tocsin's API", hint) from None
+        if answer.is_success:
+            return found
+        raise _refusal(answer.status_code, found if isinstance(found, dict) else {}, known=bool(self._headers))
+
+
+def _checked(text: str) -> httpx.URL:
+    problem = server_problem(text)
+    if problem:
+        raise Stop(Exit.USAGE, f"--url {problem}", f"as in --url {DEFAULT_URL}")
+    url = httpx.URL(text)
+    if url.scheme == "http" and not is_loopback(url.host):
+        raise Stop(
+            Exit.USAGE, "--url would send the token through a network in the clear", "use https, or an ssh tunnel"
+        )
+    return url
+
+
+def _token(path: Path) -> str:
+    """Read the one line of a token file; Stop if others could have read it, or it holds none."""
+    try:
+        with path.open("rb") as file:
+            mode, body = os.fstat(file.fileno()).st_mode, file.read(TOKEN_BYTES_MAX)
+    except OSError as error:
+        hint = "tocsin token create prints a token: keep it in a file of its own"
+        raise Stop(Exit.USAGE, f"the token file {path} cannot be read: {error.strerror}", hint) from error
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        raise Stop(Exit.USAGE, f"the token file {path} can be read or written by every user", f"chmod 600 {path}")
+    text = body.decode("ascii", "replace").strip()
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise Stop(Exit.USAGE, f"the token file {path} holds no token", "one line: tcs_...")
+    return text
+
+
+def _refusal(status: int, problem: dict[str, Any], *, known: bool) -> Stop:
+    """Turn an error answer (RFC 9457) into what to do about it."""
+    said = str(problem.get("detail") or problem.get("title") or f"HTTP {status}")
+    if status == HTTPStatus.UNAUTHORIZED:
+        hint = "the token is unknown or revoked" if known else f"give --token-file or {TOKEN_FILE_VARIABLE}"
+        return Stop(Exit.REFUSED, said, f"{hint}; tocsin token create makes one")
+    if status == HTTPStatus.FORBIDDEN:
+        return Stop(Exit.REFUSED, said, "the token lacks the scope: tocsin token list shows what each may do")
+    if status == HTTPStatus.NOT_FOUND:
+        return Stop(Exit.PROBLEMS, said, "the command without an id lists what there is")
+    if status in {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}:
+        return Stop(Exit.REFUSED, said, "tocsin rollback list and tocsin status show the state it is in")
+    if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+        return Stop(Exit.PROBLEMS, said, "the daemon is busy or starting: try again")
+    return Stop(Exit.PROBLEMS, f"the daemon answered {status}: {said}", "its log tells more")
+
+
+def _why(error: httpx.TransportError) -> str:
+    return "no answer in time" if isinstance(error, httpx.TimeoutException) else str(error) or type(error).__name__

@@ -1,0 +1,53 @@
+"""Commands that run the daemon, show it at work, or check what it would be started with."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monitor.cli.exits import Exit
+from monitor.cli.options import AsJson
+from monitor.cli.output import say, show_json
+
+
+def run(
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The settings file.")] = Path("tocsin.yaml"),
+) -> None:
+    """Run the daemon until SIGTERM. SIGHUP reads the settings again."""
+    from monitor.daemon import run as run_daemon
+
+    raise typer.Exit(run_daemon(config))
+
+
+def demo(
+    *,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running at the end; ctrl-C stops it.")] = False,
+    state_dir: Annotated[
+        Path | None, typer.Option("--state-dir", metavar="DIRECTORY", help="Work here, and leave the files.")
+    ] = None,
+) -> None:
+    """Show the whole loop on real flights of 2013, in under 3 minutes."""
+    from monitor.demo import run_demo
+
+    raise typer.Exit(run_demo(keep=keep, state_dir=state_dir))
+
+
+def check_config(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The settings file.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Tell every problem of a settings file, and of the files it names."""
+    from dataclasses import asdict
+
+    from monitor.settings import check
+
+    problems = check(file)
+    if as_json:
+        show_json({"ok": not problems, "problems": [asdict(problem) for problem in problems]})
+    else:
+        for problem in problems:
+            say(str(problem))
+        count = f"{len(problems)} problem{'s' * (len(problems) != 1)}"
+        say(f"{file}: {count}; see examples/tocsin.yaml" if problems else f"{file}: ok")
+    raise typer.Exit(Exit.PROBLEMS if problems else Exit.OK)

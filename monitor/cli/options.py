@@ -1,0 +1,23 @@
+"""Options that several commands share, so that each means the same everywhere."""
+
+from pathlib import Path
+from typing import Annotated, Final, TypeAlias
+
+import typer
+
+DEFAULT_URL: Final = "http://127.0.0.1:8470"  # http.host and http.port of settings that leave them out
+TOKEN_FILE_VARIABLE: Final = "TOCSIN_TOKEN_FILE"  # noqa: S105 - the name of a variable that names a file
+
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Url: TypeAlias = Annotated[str, typer.Option("--url", metavar="URL", help="Where the daemon listens.")]
+TokenFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--token-file", envvar=TOKEN_FILE_VARIABLE, metavar="FILE", help="A file that holds a token."),
+]
+TokensFile: TypeAlias = Annotated[
+    Path,
+    typer.Option("--file", envvar="TOCSIN_TOKENS_FILE", metavar="FILE", help="The tokens file of the settings."),
+]
+IndexFile: TypeAlias = Annotated[
+    Path, typer.Option("--index", metavar="FILE", help="The release index of the settings.")
+]

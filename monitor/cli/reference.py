@@ -1,0 +1,144 @@
+"""Commands that build a reference profile from history, and show what one holds."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from monitor.cli.exits import Exit, Stop
+from monitor.cli.options import AsJson
+from monitor.cli.output import say, show_json, show_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from monitor.panes.reference import Reference
+
+app = typer.Typer(help="Build a reference profile from history, or show one.", no_args_is_help=True)
+
+
+@app.command()
+def build(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="History: .csv, .csv.gz or .parquet")],
+    schema: Annotated[Path, typer.Option("--schema", metavar="FILE", help="YAML: model, features, classes, columns.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the profile is written.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Freeze the history a model was approved on, in two passes and constant memory."""
+    from monitor.errors import SettingsError
+    from monitor.ingest.history import history_rows, open_history
+    from monitor.panes.build import build_reference
+    from monitor.panes.reference import digest, encode_reference
+    from monitor.panes.schema import parse_schema
+    from monitor.settings.document import read_document
+
+    document = read_document(schema)
+    if document.problems:
+        raise SettingsError(document.problems)
+    facts, names = parse_schema(document.value)
+    batches = open_history(data, facts, names)
+    with _progress(history_rows(data), shown=not as_json) as progress:
+        reference = build_reference(batches, facts, progress)
+    body = encode_reference(reference)
+    _write(out, body)
+    if as_json:
+        show_json({"file": str(out), "digest": digest(body), **_summary(reference)})
+    else:
+        typer.echo(digest(body))
+        say(f"{out}: {reference.rows} rows, {len(reference.columns)} features, {len(body)} bytes.")
+
+
+@app.command()
+def show(file: Annotated[Path, typer.Argument(metavar="FILE")], *, as_json: AsJson = False) -> None:
+    """Show what a reference profile holds; its bytes are checked first."""
+    from monitor.panes.reference import decode_reference, digest
+
+    try:
+        body = file.read_bytes()
+    except OSError as error:
+        hint = "tocsin reference build makes one"
+        raise Stop(Exit.PROBLEMS, f"{file} cannot be read: {error.strerror}", hint) from error
+    reference = decode_reference(body)
+    summary = {"file": str(file), "digest": digest(body), **_summary(reference)}
+    if as_json:
+        show_json(summary)
+        return
+    for name in ("digest", "model", "classes", "positive", "rows", "labelled", "start", "end"):
+        show_table([{"name": name, name: summary[name]}], (name,), "")
+    show_table(summary["features"], ("name", "kind", "bins", "missing", "invalid", "non_finite", "range"), "")
+
+
+@contextmanager
+def _progress(rows: int | None, *, shown: bool) -> "Iterator[Callable[[int], None]]":
+    """Show rows read in both passes on stderr; where their number is unknown, without an end."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:>12,.0f} rows read, twice each"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, disable=not (shown and console.is_terminal), transient=True) as bar:
+        task = bar.add_task("reference", total=None if rows is None else 2 * rows)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _write(out: Path, body: bytes) -> None:
+    """Write beside and rename. A profile is immutable: another one is never written over."""
+    import os
+
+    if out.exists() and out.read_bytes() != body:
+        hint = "profiles never change: choose another --out, or remove the file if no bundle names it"
+        raise Stop(Exit.PROBLEMS, f"{out} holds another profile", hint)
+    beside = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        with beside.open("xb") as file:
+            file.write(body)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(out)
+    except OSError as error:
+        raise Stop(Exit.PROBLEMS, f"{out} cannot be written: {error.strerror}", "choose another --out") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _summary(reference: "Reference") -> dict[str, Any]:
+    """Say what is in a profile, without its counts."""
+    from monitor.panes.layout import Layout
+
+    layout = Layout.of(reference)
+    histograms = layout.features(layout.reference_pane())
+    pairs = zip(reference.columns, histograms, strict=True)
+    return {
+        "model": reference.schema.model,
+        "classes": list(reference.schema.classes),
+        "positive": reference.schema.positive,
+        "rows": reference.rows,
+        "labelled": reference.labelled,
+        "start": reference.start,
+        "end": reference.end,
+        "features": [_feature(column, histogram) for column, histogram in pairs],
+    }
+
+
+def _feature(column: Any, histogram: Any) -> dict[str, Any]:
+    from monitor.panes.reference import NumericBins
+
+    numeric = isinstance(column, NumericBins)
+    known = [] if numeric else [*column.top[:3], *(["..."] if len(column.top) > 3 else [])]
+    return {
+        "name": column.name,
+        "kind": "numeric" if numeric else "categorical",
+        "bins": column.bins if numeric else len(column.top),
+        "missing": histogram.missing,
+        "invalid": histogram.invalid,
+        "non_finite": histogram.non_finite,
+        "range": [column.edges[0], column.edges[-1]] if numeric and column.edges else known,
+    }

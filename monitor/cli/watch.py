@@ -1,0 +1,61 @@
+"""Commands that ask the daemon what it sees."""
+
+from typing import Annotated, Any
+
+import typer
+
+from monitor.cli.options import DEFAULT_URL, AsJson, TokenFile, Url
+from monitor.cli.output import show_facts, show_json, show_table
+
+incidents = typer.Typer(help="List incidents, or show one with its evidence.", no_args_is_help=True)
+
+
+def status(*, url: Url = DEFAULT_URL, token_file: TokenFile = None, as_json: AsJson = False) -> None:
+    """Show what is served and what the monitor makes of it."""
+    found = _get(url, token_file, "/v1/status")
+    if as_json:
+        show_json(found)
+    else:
+        show_facts(found)
+
+
+@incidents.command("list")
+def list_(*, url: Url = DEFAULT_URL, token_file: TokenFile = None, as_json: AsJson = False) -> None:
+    """List the incidents, newest first."""
+    found = _get(url, token_file, "/v1/incidents")
+    if as_json:
+        show_json(found)
+    else:
+        columns = ("id", "model", "cause", "opened", "closed", "rollback", "alerts")
+        show_table(rows_of(found), columns, "There are no incidents.")
+
+
+@incidents.command()
+def show(
+    ident: Annotated[str, typer.Argument(metavar="ID")],
+    *,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one incident: its alerts, its evidence, what was done."""
+    from urllib.parse import quote
+
+    found = _get(url, token_file, f"/v1/incidents/{quote(ident, safe='')}")
+    if as_json:
+        show_json(found)
+    else:
+        show_facts(found)
+
+
+def rows_of(found: object) -> list[dict[str, Any]]:
+    """Return the facts of a list, whether the API answers it bare or as the one list of an object."""
+    if isinstance(found, dict):
+        found = next((value for value in found.values() if isinstance(value, list)), [])
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+
+
+def _get(url: str, token_file: TokenFile, path: str) -> Any:
+    from monitor.cli.api import Api
+
+    return Api(url, token_file).get(path)

@@ -1,0 +1,461 @@
+"""The daemon: the only place that builds and connects, and the order of starting and stopping.
+
+    start   settings -> store -> models (release index, references, stored state) -> metrics listener -> intake
+            -> couriers -> schedule -> rollbacks that a crash left unfinished
+    stop    schedule -> intake (requests under way are answered) -> couriers -> rollback in progress (it is journaled
+            and goes on at the next start) -> store -> metrics listener
+
+The event loop does intake and coordination; numeric work runs on threads, commits on the store's. Live, APScheduler
+turns the wheel (its jobs come from the settings and live in memory: its SQL store pickles). In replay nothing turns
+but `POST /v1/clock`.
+
+`Supervisor` holds the one `except Exception`: a turn that fails for a reason nobody foresaw is logged and counted, and
+the next one is tried; what says that state on disk is wrong (`Corrupt`, a failed fsync) ends the process with 70.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+import uvloop
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+import monitor
+from monitor.alerts.retry import Delivery
+from monitor.alerts.transport import tls_context
+from monitor.clock import Clock, ReplayClock, WallClock
+from monitor.decisions.state import ModelState
+from monitor.errors import Corrupt, Permanent, Problem, SettingsError, Transient
+from monitor.export.collector import Collector
+from monitor.export.listener import Listener
+from monitor.export.page import Page
+from monitor.export.snapshot import DaemonView, Snapshot
+from monitor.facts import Incident, ModelName, Prediction, Rollback, RowKind
+from monitor.ingest.app import build_app
+from monitor.ingest.counters import Counters
+from monitor.ingest.limits import Limits
+from monitor.ingest.tokens import Tokens
+from monitor.panes.batch import encode_labels, encode_predictions
+from monitor.panes.window import sum_bodies
+from monitor.rollback.execute import Executor
+from monitor.rollback.symlink import SymlinkTarget
+from monitor.serving.open_inference import OpenInference
+from monitor.settings import MonitoredModel, Settings, load, load_rules
+from monitor.store.sqlite import Limits as StoreLimits
+from monitor.store.sqlite import Parts as StoreParts
+from monitor.store.sqlite import SqliteStore
+from monitor.turns import opinion, show
+from monitor.turns.control import Control
+from monitor.turns.counting import FoldSettings
+from monitor.turns.couriers import Couriers
+from monitor.turns.fold import Fold
+from monitor.turns.loading import Releases, Shelf, shelved
+from monitor.turns.look import Look, Ticks
+from monitor.turns.outbox import StoredOutbox
+from monitor.turns.proving import Proving
+from monitor.turns.reloading import fixed
+from monitor.turns.self_view import About, self_view
+from monitor.turns.watched import ReplayTime, Timeline, Totals, Watched
+from monitor.turns.wheel import Bounds, Parts, Wheel
+
+EXIT_OK, EXIT_INTERNAL = 0, 70
+HEARTBEAT_S = 1.0
+STOP_WITHIN_S = 10.0
+log = structlog.get_logger()
+
+
+def run(path: Path) -> int:
+    """Run until SIGTERM or SIGINT; the exit code: 0 when asked to stop, 70 when the state on disk cannot be trusted.
+
+    SettingsError, Permanent or Corrupt before it is ready.
+    """
+    structlog.configure(
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    return uvloop.run(_serve(path, load(path)))
+
+
+async def _serve(path: Path, settings: Settings) -> int:
+    daemon = Daemon(path, settings)
+    try:
+        await daemon.start()
+        return await daemon.stopped
+    finally:
+        await daemon.stop()
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Runs what is repeated, so that one failure is not the end, and a fatal one is."""
+
+    fatal: Callable[[Exception], None]
+    failures: int = 0
+
+    async def run(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run `work` once."""
+        try:
+            await work()
+        except Transient as error:
+            log.warning("turn.postponed", what=what, why=str(error))
+        except (Corrupt, Permanent) as error:
+            self.fatal(error)
+        except Exception as error:  # the one place: see the design note
+            self.failures += 1
+            log.exception("turn.failed", what=what, kind=type(error).__name__)
+
+
+class Server(uvicorn.Server):
+    """Uvicorn without its signal handlers: the daemon has its own order of stopping."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the daemon."""
+        yield
+
+
+class RollbackJournal:
+    """What the executor records goes through a decision, and so into the store."""
+
+    def __init__(self, record: Callable[[Rollback], Awaitable[None]]) -> None:
+        self._record = record
+
+    async def record(self, rollback: Rollback) -> None:
+        """Durable when it returns."""
+        await self._record(rollback)
+
+
+class Daemon:
+    """One process: what it is made of, from start to stop."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self._path = path
+        self.settings = settings
+        self.stopped: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self._counters = Counters()
+        self._supervisor = Supervisor(self._fatal)
+        self._couriers = Couriers(self._supervisor)
+        self._beat = time.monotonic()
+        self._started = time.time()
+        self._reloaded: tuple[bool, float] = (True, time.time())
+        self._escalated = 0
+        self._ready = False
+        self._stack = contextlib.AsyncExitStack()
+
+    # ------------------------------------------------------------ start
+
+    async def start(self) -> None:
+        """Start everything; ready when it returns."""
+        settings = self.settings
+        packs = load_rules(settings)
+        self._models: dict[ModelName, Watched] = {}
+        self._clock: Clock = WallClock()
+        self._store = SqliteStore(settings.state_dir, self._store_parts(), self._store_limits())
+        self._stack.callback(self._store.close)
+        if settings.replay:
+            saved = self._store.facts(ReplayTime).get("clock", ReplayTime())
+            self._clock = ReplayClock(saved.now)
+        self._shelf = Shelf(settings.state_dir / "references")
+        self._tokens = Tokens(settings.tokens_file, self._clock)
+        for name, model in settings.models.items():
+            self._models[name] = self._watch(name, model, packs[name])
+        self._wheel = self._build_wheel()
+        self._page = Page(
+            self._clock,
+            Collector(settings.metrics.series_max),
+            settings.metrics.render_every,
+            {"loop": lambda: self._beat, "writer": lambda: self._store.health().heartbeat},
+        )
+        await self._listen()
+        self._start_couriers()
+        self._schedule()
+        self._handle_signals()
+        self._wheel.drive()
+        self._ready = True
+        log.info("daemon.ready", version=monitor.__version__, port=settings.http.port, replay=settings.replay)
+
+    def _store_parts(self) -> StoreParts:
+        return StoreParts(self._encode, sum_bodies, WallClock(), on_fatal=self._fatal_from_thread)
+
+    def _store_limits(self) -> StoreLimits:
+        most = max(model.labels.waiting_max for model in self.settings.models.values())
+        return StoreLimits(waiting_max=most)
+
+    def _encode(self, kind: RowKind, model: ModelName, rows: Sequence[Any]) -> bytes:
+        if kind is RowKind.LABELS:
+            return encode_labels(rows)
+        assert not rows or isinstance(rows[0], Prediction), "the kind says what the rows are"
+        return encode_predictions(rows, self._models[model].schema)
+
+    def _watch(self, name: ModelName, settings: MonitoredModel, pack: Any) -> Watched:
+        """A model with what an earlier run left of it."""
+        store = self._store
+        releases = Releases(settings.release_index, name, self._shelf)
+        epochs = store.facts(Timeline).get(name, Timeline()).epochs
+        bundles = releases.load()
+        shelved(self._shelf, (digest for epoch in epochs for digest in (epoch.judge, epoch.own)))
+        return Watched(
+            name=name,
+            settings=settings,
+            pack=pack,
+            releases=releases,
+            bundles=bundles,
+            layouts=self._shelf.layouts,
+            state=store.facts(ModelState).get(name, ModelState(name)),
+            epochs=epochs,
+            totals=store.facts(Totals).get(name, Totals()),
+            incidents={key: one for key, one in store.facts(Incident).items() if one.model == name},
+            rollbacks={key: one for key, one in store.facts(Rollback).items() if one.model == name},
+        )
+
+    def _build_wheel(self) -> Wheel:
+        settings, models = self.settings, self._models
+        tls = tls_context()
+        self._servers = {
+            name: OpenInference(model.serving.url, model.serving.model, model.serving.timeout, tls=tls)
+            for name, model in settings.models.items()
+            if model.serving is not None
+        }
+        self._known_good = {
+            name: OpenInference(model.known_good.url, model.known_good.model, model.known_good.timeout, tls=tls)
+            for name, model in settings.models.items()
+            if model.known_good is not None
+        }
+        for server in (*self._servers.values(), *self._known_good.values()):
+            self._stack.push_async_callback(server.aclose)
+        fold_settings = FoldSettings(
+            rows_max=settings.fold.rows_max,
+            pane_s=int(settings.panes.length),
+            grace_s=settings.panes.grace,
+            horizon_s=settings.panes.horizon,
+            replica=settings.replica,
+        )
+        self._outbox = StoredOutbox(self._store, {each.name: each.url for each in settings.receivers})
+        parts = Parts(
+            store=self._store,
+            models=models,
+            proving=Proving(self._servers, self._known_good, self._clock, settings.fold.proof_wait),
+            fold=Fold(self._store, models, self._ask, fold_settings),
+            look=Look(self._store, grace_s=settings.panes.grace, ticks=self._store.facts(Ticks)),
+            outbox=self._outbox,
+            execute=self._execute,
+            clock=self._clock,
+        )
+        return Wheel(parts, self._bounds(settings), self._couriers.ring)
+
+    def _bounds(self, settings: Settings) -> Bounds:
+        return Bounds(
+            receivers=tuple(each.name for each in settings.receivers),
+            external_url=settings.external_url or f"http://{settings.http.host}:{settings.http.port}",
+            look_every_s=settings.look_every,
+            horizon_s=settings.panes.horizon,
+        )
+
+    async def _ask(self, watched: Watched, rows: Any, keys: Any) -> opinion.Opinion:
+        server = self._known_good.get(watched.name)
+        return opinion.silent(rows.n) if server is None else await opinion.ask(server, watched, rows, keys)
+
+    async def _execute(
+        self, watched: Watched, rollback: Rollback, record: Callable[[Rollback], Awaitable[None]]
+    ) -> Rollback:
+        target, server = watched.settings.target, self._servers.get(watched.name)
+        assert target is not None, "settings that allow a rollback name its target"
+        assert server is not None, "settings that allow a rollback name the server"
+        executor = Executor(
+            watched.settings.release_index,
+            SymlinkTarget(target.link),
+            server,
+            RollbackJournal(record),
+            clock=self._clock,
+            proofs=target.proofs,
+            prove_within_s=target.prove_within,
+        )
+        left = next((epoch.digest for epoch in reversed(watched.epochs) if epoch.bundle == rollback.source), "")
+        return await executor.run(rollback, left)
+
+    async def _listen(self) -> None:
+        settings = self.settings
+        listener = Listener(self._page, self.ready, self._clock, settings.metrics.host, settings.metrics.port)
+        listener.start()
+        self._stack.callback(listener.stop)
+        await self.render()
+        self._control = Control(
+            wheel=self._wheel,
+            models=self._models,
+            clock=self._clock,
+            loop=self._loop,
+            checks={"healthy": self.healthy, "ready": self.ready},
+            reload_settings=self.reload,
+            rendered=self.render,
+        )
+        app = build_app(
+            journal=self._store,
+            control=self._control,
+            clock=self._clock,
+            tokens=self._tokens,
+            schemas=lambda: {name: watched.schema for name, watched in self._models.items()},
+            counters=self._counters,
+            limits=self._limits(settings),
+            replay=settings.replay,
+        )
+        config = uvicorn.Config(
+            app,
+            host=settings.http.host,
+            port=settings.http.port,
+            log_config=None,
+            access_log=False,
+            http="httptools",
+            ws="none",
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=int(STOP_WITHIN_S),
+        )
+        self._server = Server(config)
+        self._serving = asyncio.create_task(self._server.serve(), name="intake")
+        while not self._server.started:
+            if self._serving.done():
+                await self._serving
+                raise Permanent(f"cannot listen on {settings.http.host}:{settings.http.port}; is it taken?")
+            await asyncio.sleep(0.01)
+
+    def _limits(self, settings: Settings) -> Limits:
+        return Limits(
+            body_bytes_max=settings.http.body_bytes_max,
+            in_flight_bytes_max=settings.http.in_flight_bytes_max,
+            ahead_max_s=settings.time.ahead_max,
+            behind_max_s=settings.time.behind_max,
+        )
+
+    def _start_couriers(self) -> None:
+        self._couriers.start(self.settings.receivers, self._outbox, self._clock, self._escalate)
+
+    async def _escalate(self, delivery: Delivery) -> None:
+        """A dead letter: the log and the metric are the second channel, and Prometheus pages on it."""
+        self._escalated += 1
+        log.error("delivery.dead", notice=delivery.notice_id, receiver=delivery.receiver, why=delivery.why)
+
+    def _schedule(self) -> None:
+        settings = self.settings
+        self._scheduler = AsyncIOScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
+        self._every(HEARTBEAT_S, "heartbeat", self._heartbeat)
+        self._every(settings.metrics.render_every, "render", self.render)
+        if not settings.replay:
+            self._every(settings.fold.every, "turn", self._wheel.turn)
+        self._scheduler.start()
+
+    def _every(self, seconds: float, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        self._scheduler.add_job(
+            self._supervisor.run, "interval", seconds=seconds, args=(what, work), misfire_grace_time=None, id=what
+        )
+
+    async def _heartbeat(self) -> None:
+        self._beat = time.monotonic()
+
+    def _handle_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._loop.add_signal_handler(number, self._stop_soon, EXIT_OK)
+        self._loop.add_signal_handler(signal.SIGHUP, lambda: self._loop.create_task(self.reload()))
+
+    # ------------------------------------------------------------ stop
+
+    async def stop(self) -> None:
+        """Stop everything, in order; safe before `start` has finished."""
+        self._ready = False
+        if hasattr(self, "_scheduler"):
+            self._scheduler.shutdown(wait=False)
+        if hasattr(self, "_serving"):
+            self._server.should_exit = True
+            await asyncio.wait({self._serving}, timeout=STOP_WITHIN_S + 1)
+        await self._couriers.stop()
+        if hasattr(self, "_wheel"):
+            await self._wheel.stop()
+        await self._stack.aclose()
+        log.info("daemon.stopped")
+
+    def _stop_soon(self, code: int) -> None:
+        if not self.stopped.done():
+            self.stopped.set_result(code)
+
+    def _fatal(self, error: Exception) -> None:
+        log.error("daemon.fatal", kind=type(error).__name__, why=str(error))
+        self._stop_soon(EXIT_INTERNAL)
+
+    def _fatal_from_thread(self, error: Exception) -> None:
+        self._loop.call_soon_threadsafe(self._fatal, error)
+
+    # ------------------------------------------------------------ reload
+
+    async def reload(self) -> Sequence[Problem]:
+        """Take over new settings, or say every problem and keep the last good ones."""
+        try:
+            settings = await asyncio.to_thread(load, self._path)
+            packs = await asyncio.to_thread(load_rules, settings)
+            problems = fixed(self.settings, settings)
+        except SettingsError as error:
+            problems = list(error.problems)
+        if not problems and (token_problem := self._tokens.reload()):
+            problems = [token_problem]
+        self._reloaded = (not problems, self._reloaded[1] if problems else time.time())
+        if problems:
+            log.warning("settings.reload_refused", problems=len(problems), first=str(problems[0]))
+            return problems
+        receivers_changed = settings.receivers != self.settings.receivers
+        self.settings = settings
+        for name, watched in self._models.items():
+            watched.settings, watched.pack = settings.models[name], packs[name]
+        self._wheel.bounds = self._bounds(settings)
+        if receivers_changed:
+            await self._couriers.stop()
+            self._outbox.renamed({each.name: each.url for each in settings.receivers})
+            self._start_couriers()
+        log.info("settings.reloaded")
+        return []
+
+    # ------------------------------------------------------------ show
+
+    def healthy(self) -> tuple[bool, str]:
+        """Whether the loop and the writer have shown life lately."""
+        return self._page.healthy(time.monotonic())
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether rows are taken."""
+        if not self._ready:
+            return False, "starting or stopping"
+        health = self._store.health()
+        if health.failed:
+            return False, health.failed
+        if health.free_bytes < health.free_bytes_min:
+            return False, "the disk is nearly full"
+        return True, "ok"
+
+    async def render(self) -> None:
+        """Replace the metrics page by one of now."""
+        views = [view for view in map(show.model_view, self._models.values()) if view is not None]
+        snapshot = Snapshot(time.time(), tuple(views), self._view())
+        await asyncio.to_thread(self._page.render, snapshot)
+
+    def _view(self) -> DaemonView:
+        """The daemon itself, for the metrics page."""
+        return self_view(
+            counted=self._counters.snapshot(),
+            health=self._store.health(),
+            wheel=self._wheel,
+            outbox=self._outbox,
+            receivers=[each.name for each in self.settings.receivers],
+            about=About(monitor.__version__, self._started, *self._reloaded),
+        )

@@ -1,0 +1,142 @@
+"""What a rollback decision rests on, as plain values, and what can be read from it without judging.
+
+What counts as a signal: the rules with `rollback: true`, on all traffic, in the present epoch, of a family that can
+speak against the model. Feature drift never does: rolling back does not undo a change of the world. Signals of labels
+and pairs count when the lower end of their interval breaches, not a point.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from monitor.decisions.rules import SUPPORTING
+from monitor.facts import (
+    Bundle,
+    BundleId,
+    BundleStatus,
+    Epoch,
+    Family,
+    Mode,
+    ModelName,
+    Rollback,
+    RollbackStep,
+    Slot,
+    Verdict,
+)
+
+BOUNDED = (Family.LABELS, Family.PAIRED)  # families whose readings come with an interval
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """How often automation may act, and on how much. The defaults are the promise S8."""
+
+    cooldown_s: float = 21600.0  # since the last switch ended
+    per_day: int = 2
+    per_week: int = 3
+    rows_min: int = 200  # rows in the breaching windows of a signal
+    approval_valid_s: float = 3600.0
+
+
+class Signal(msgspec.Struct, frozen=True):
+    """What one rule that may support a rollback saw in its last M windows of the present epoch."""
+
+    rule: str
+    family: Family
+    better: bool  # whether its breach says that the target would do better
+    breaches: int  # N
+    of: int  # M
+    slots: tuple[Slot, ...]
+
+
+class Case(msgspec.Struct, frozen=True):
+    """Everything a decision rests on."""
+
+    model: ModelName
+    now: float
+    mode: Mode
+    epoch: Epoch | None
+    bundles: tuple[Bundle, ...] = ()  # of the release index
+    signals: tuple[Signal, ...] = ()
+    history: tuple[Rollback, ...] = ()  # of this model, running ones included
+    once: str = ""  # the rollback that this incident already had
+    considered: str = ""  # the proposal that is being decided again
+    asked: BundleId | None = None  # the bundle that answers as known-good, as proved
+    latch: str = ""  # why automation is off until a person says otherwise
+    kill_switch: bool = False
+    limits: Limits = Limits()
+
+
+def find_target(case: Case) -> Bundle | None:
+    """The newest known-good bundle other than the present one that was never rolled back from."""
+    bad = known_bad(case.bundles, case.history)
+    present = case.epoch.bundle if case.epoch else None
+    fit = [
+        bundle
+        for bundle in case.bundles
+        if bundle.status is BundleStatus.KNOWN_GOOD
+        and bundle.model == case.model
+        and bundle.id != present
+        and not {bundle.id, bundle.checkpoint_digest} & bad
+    ]
+    return max(fit, key=lambda bundle: (bundle.registered, bundle.id), default=None)
+
+
+def known_bad(bundles: Sequence[Bundle], history: Sequence[Rollback]) -> frozenset[str]:
+    """Ids and checkpoint digests of what was rolled back from: the same bytes under a new id are the same."""
+    left = {rollback.source for rollback in history if rollback.step is RollbackStep.COMMITTED}
+    return frozenset(left) | {bundle.checkpoint_digest for bundle in bundles if bundle.id in left}
+
+
+def title(bundle: BundleId, bundles: Sequence[Bundle]) -> str:
+    """What people call a bundle."""
+    return next((each.name for each in bundles if each.id == bundle and each.name), str(bundle))
+
+
+def held(signal: Signal, case: Case) -> bool | None:
+    """Whether N of M hold now; None where windows that could not be told would decide it."""
+    told = windows(signal, case)
+    breaches = sum(slot.reading.verdict is Verdict.BREACH for slot in told)
+    untold = signal.of - sum(slot.reading.verdict in (Verdict.BREACH, Verdict.OK) for slot in told)
+    if breaches >= signal.breaches:
+        return True
+    return None if breaches + untold >= signal.breaches else False
+
+
+def windows(signal: Signal, case: Case) -> tuple[Slot, ...]:
+    """The last M windows, those of another epoch left out."""
+    number = case.epoch.number if case.epoch else None
+    return tuple(slot for slot in signal.slots[-signal.of :] if slot.epoch == number)
+
+
+def breaching(signal: Signal, case: Case) -> tuple[Slot, ...]:
+    """The breaching ones among them."""
+    return tuple(slot for slot in windows(signal, case) if slot.reading.verdict is Verdict.BREACH)
+
+
+def supporting(case: Case) -> tuple[Signal, ...]:
+    """The signals of a family that can speak against the model."""
+    return tuple(signal for signal in case.signals if signal.family in SUPPORTING)
+
+
+def holding(case: Case) -> tuple[Signal, ...]:
+    """Those of them that hold now."""
+    return tuple(signal for signal in supporting(case) if held(signal, case))
+
+
+def rows(signal: Signal, case: Case) -> int:
+    """Rows in the breaching windows, which do not overlap."""
+    return sum(slot.reading.n for slot in breaching(signal, case))
+
+
+def bounded(signal: Signal, case: Case) -> bool:
+    """Whether every breach is one of the interval's lower end, where the family has intervals."""
+    readings = [slot.reading for slot in breaching(signal, case)]
+    return signal.family not in BOUNDED or all(
+        reading.low is not None and (reading.limit is None or reading.low > reading.limit) for reading in readings
+    )
+
+
+def solid(case: Case) -> tuple[Signal, ...]:
+    """The signals that hold, on a bound and on enough rows."""
+    enough = case.limits.rows_min
+    return tuple(signal for signal in holding(case) if bounded(signal, case) and rows(signal, case) >= enough)

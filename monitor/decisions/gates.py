@@ -1,0 +1,176 @@
+"""The gates of the rollback policy: one condition each, with what it saw in words and numbers.
+
+A gate is held, failed, or None: it could not be told. The guards among them say nothing about the evidence.
+"""
+
+from collections.abc import Callable
+
+from monitor.decisions.case import (
+    Case,
+    Signal,
+    bounded,
+    breaching,
+    find_target,
+    held,
+    holding,
+    known_bad,
+    rows,
+    solid,
+    supporting,
+    title,
+)
+from monitor.decisions.rollback import RUNNING
+from monitor.facts import TRANSITION, UNREGISTERED, Gate, Mode, RollbackStep
+
+DAY_S = 86400.0
+GUARDS = ("kill_switch", "latch", "idle", "once", "new", "cooldown", "budget")
+
+
+def _mode(case: Case) -> Gate:
+    words = {
+        Mode.OBSERVE: "is recorded",
+        Mode.PROPOSE: "is proposed with its command",
+        Mode.APPROVE: "waits for approval",
+        Mode.AUTO: "acts at once",
+    }
+    return Gate("mode", True, f"{case.mode.value}: what the evidence says {words[case.mode]}")
+
+
+def _kill_switch(case: Case) -> Gate:
+    return Gate("kill_switch", not case.kill_switch, "is set" if case.kill_switch else "is not set")
+
+
+def _latch(case: Case) -> Gate:
+    return Gate("latch", not case.latch, f"latched to manual: {case.latch}" if case.latch else "is open")
+
+
+def _idle(case: Case) -> Gate:
+    busy = [r.id for r in case.history if r.step in RUNNING and r.id != case.considered]
+    return Gate("idle", not busy, f"{busy[0]} is under way" if busy else "no rollback is under way")
+
+
+def _once(case: Case) -> Gate:
+    spent = case.once not in ("", case.considered)
+    return Gate("once", not spent, f"this incident had {case.once}" if spent else "the first one of this incident")
+
+
+def _serving(case: Case) -> Gate:
+    if case.epoch is None or case.epoch.bundle == TRANSITION:
+        return Gate("serving", None, "what is served is not proved")
+    if case.epoch.bundle == UNREGISTERED:
+        return Gate("serving", False, "an unregistered model is served: it pages and is not acted on")
+    return Gate("serving", True, f"epoch {case.epoch.number} serves {title(case.epoch.bundle, case.bundles)}")
+
+
+def _new(case: Case) -> Gate:
+    present = {case.epoch.bundle, case.epoch.digest} if case.epoch else set()
+    if present & known_bad(case.bundles, case.history):
+        return Gate("new", False, "this bundle was rolled back from before and delivered again: people decide")
+    return Gate("new", True, "this bundle was not rolled back from before")
+
+
+def _cooldown(case: Case) -> Gate:
+    ended = [r.stepped for r in case.history if r.step in (RollbackStep.COMMITTED, RollbackStep.FAILED)]
+    if not ended:
+        return Gate("cooldown", True, "no switch so far")
+    since = case.now - max(ended)
+    words = f"last switch {since / 3600:.4g} h ago, cooldown {case.limits.cooldown_s / 3600:.4g} h"
+    return Gate("cooldown", since >= case.limits.cooldown_s, words)
+
+
+def _budget(case: Case) -> Gate:
+    moved = (*RUNNING, RollbackStep.COMMITTED, RollbackStep.FAILED)
+    starts = [r.planned for r in case.history if r.step in moved and r.id != case.considered]
+    day = sum(start > case.now - DAY_S for start in starts)
+    week = sum(start > case.now - 7 * DAY_S for start in starts)
+    words = f"{day} of {case.limits.per_day} in 24 h, {week} of {case.limits.per_week} in 7 days"
+    return Gate("budget", day < case.limits.per_day and week < case.limits.per_week, words)
+
+
+def _target(case: Case) -> Gate:
+    target = find_target(case)
+    if target is None:
+        return Gate("target", False, "the release index holds no other known-good bundle")
+    return Gate("target", True, f"{target.name or target.id} is known-good")
+
+
+def _differs(case: Case) -> Gate:
+    target = find_target(case)
+    if target is None or case.epoch is None:
+        return Gate("differs", None, "there is nothing to compare")
+    same = target.checkpoint_digest == case.epoch.digest
+    return Gate("differs", not same, "the target is what is served" if same else "the target is another checkpoint")
+
+
+def _held(case: Case) -> Gate:
+    told = [(signal, held(signal, case)) for signal in supporting(case)]
+    words = "; ".join(_share(signal, case) for signal, _ in told) or "no rule that may support a rollback was read"
+    if any(state for _, state in told):
+        return Gate("held", True, words)
+    return Gate("held", None if not told or any(state is None for _, state in told) else False, words)
+
+
+def _share(signal: Signal, case: Case) -> str:
+    return f"{signal.rule} {len(breaching(signal, case))} of {signal.of} (needs {signal.breaches})"
+
+
+def _bounds(case: Case) -> Gate:
+    points = [signal.rule for signal in holding(case) if not bounded(signal, case)]
+    words = f"{', '.join(points)} breached with a point only" if points else "breaches are of the interval's lower end"
+    return Gate("bound", not points if holding(case) else None, words)
+
+
+def _enough(case: Case) -> Gate:
+    counts = {signal.rule: rows(signal, case) for signal in holding(case)}
+    words = "; ".join(f"{rule} {count} rows" for rule, count in counts.items()) or "no breaching rows"
+    enough = any(count >= case.limits.rows_min for count in counts.values())
+    return Gate("rows", enough if counts else None, f"{words}, needs {case.limits.rows_min}")
+
+
+def _independent(case: Case) -> Gate:
+    families = list(dict.fromkeys(signal.family for signal in solid(case)))
+    perhaps = [signal.family for signal in supporting(case) if held(signal, case) is None]
+    words = f"families that agree: {', '.join(family.value for family in families) or 'none'}; needs two"
+    if len(families) > 1:
+        return Gate("independent", True, words)
+    return Gate("independent", None if len(set(families + perhaps)) > 1 else False, words)
+
+
+def _better(case: Case) -> Gate:
+    pairs = [signal for signal in supporting(case) if signal.better]
+    states = [held(signal, case) for signal in pairs]
+    target = find_target(case)
+    if any(signal in pairs for signal in solid(case)):
+        if case.asked is None or target is None:
+            return Gate("better", None, "which bundle the pairs compare with is not proved")
+        same = case.asked == target.id
+        words = "on the same rows it errs less" if same else "the pairs compare with another bundle"
+        return Gate("better", same, words)
+    if not pairs or None in states:
+        return Gate("better", None, "the paired difference in error cannot be told")
+    return Gate("better", False, "the paired difference in error does not favour the target")
+
+
+GATES: tuple[Callable[[Case], Gate], ...] = (
+    _mode,
+    _kill_switch,
+    _latch,
+    _idle,
+    _once,
+    _serving,
+    _new,
+    _cooldown,
+    _budget,
+    _target,
+    _differs,
+    _held,
+    _bounds,
+    _enough,
+    _independent,
+    _better,
+)
+
+
+def person_gates(case: Case) -> tuple[Gate, ...]:
+    """The gates that bind a person, too."""
+    return tuple(gate(case) for gate in (_idle, _serving, _target, _differs))

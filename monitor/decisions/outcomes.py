@@ -1,0 +1,183 @@
+"""What happened outside a look at windows: another bundle is served, a rollback went on, a person decided.
+
+Two pages come from here and not from windows, because what is served says all: `unregistered` and `redelivered`. A
+known-bad bundle that is delivered again is somebody's decision: it pages, and is not fought over.
+"""
+
+from enum import Enum
+
+from msgspec.structs import replace
+
+from monitor.decisions.case import find_target, known_bad, title
+from monitor.decisions.gates import person_gates
+from monitor.decisions.incidents import Line, open_incident
+from monitor.decisions.judge import Slots, attach, build_case, next_rollback, start_command
+from monitor.decisions.policy import decide, refusals
+from monitor.decisions.rollback import ENDED, agree, end_unstarted
+from monitor.decisions.rules import BUILT_IN
+from monitor.decisions.state import Judgement, ModelState, Terms, end_rollback, settle, with_alerts
+from monitor.errors import Rejected
+from monitor.facts import (
+    TRANSITION,
+    UNREGISTERED,
+    Alert,
+    AlertState,
+    Decision,
+    Epoch,
+    Gate,
+    Rollback,
+    RollbackStep,
+    Ruling,
+)
+
+NOT_SWITCHED = (RollbackStep.PROPOSED, RollbackStep.PLANNED, RollbackStep.VERIFIED)
+
+
+class Refusal(Enum):
+    """Why a person's wish was not granted."""
+
+    NO_SUCH_PROPOSAL = "no_such_proposal"
+    UNDER_WAY = "under_way"
+    NOT_POSSIBLE = "not_possible"
+
+
+def served_changed(state: ModelState, terms: Terms, epoch: Epoch, now: float) -> Judgement:
+    """Take note of what is served. The same epoch with a later proof only replaces it."""
+    same = state.epoch is not None and state.epoch.number == epoch.number
+    state = replace(state, epoch=epoch)
+    if same or epoch.bundle == TRANSITION:
+        return Judgement(state)
+    words = f"epoch {epoch.number} serves {title(epoch.bundle, terms.bundles)}"
+    state, dropped, lines = _drop_proposal(state, epoch, now)
+    state, fired, resolved = _built_in(state, terms, epoch, now)
+    state, joined = attach(state, terms.rules, fired, now)
+    return settle(state, terms, (Line(words), *lines, *resolved, *joined), now, dropped)
+
+
+def rollback_stepped(state: ModelState, terms: Terms, rollback: Rollback, now: float) -> Judgement:
+    """Take note of how far the rollback under way came, its end included; ValueError for another one."""
+    before = state.rollback
+    if before is None or before.id != rollback.id:
+        msg = f"{rollback.id} is not under way"
+        raise ValueError(msg)
+    line = _progress(before, rollback, terms)
+    if rollback.step in ENDED:
+        return settle(end_rollback(state, rollback), terms, (line,), now, (rollback,))
+    lines = (line,) if rollback.step is not before.step else ()
+    return settle(replace(state, rollback=rollback), terms, lines, now, (rollback,))
+
+
+def approved(state: ModelState, terms: Terms, slots: Slots, *, rollback_id: str, actor: str, now: float) -> Judgement:
+    """A person agreed to a proposal: it is planned if the evidence is still complete, else refused with the reason.
+
+    Rejected if there is no such proposal or it is too old; the next `judge` ends what is too old.
+    """
+    proposal = _proposal(state, rollback_id)
+    if now - proposal.stepped >= terms.limits.approval_valid_s:
+        raise Rejected(Refusal.NO_SUCH_PROPOSAL.value, "it expired")
+    decision = decide(build_case(state, terms, slots, now))
+    if decision.ruling is Ruling.ACT and decision.target == proposal.target:
+        planned = replace(agree(proposal, actor, now), decision=decision)
+        line = Line(f"{actor} approved rollback {proposal.id}", loud=True)
+        return settle(replace(state, rollback=planned), terms, (line,), now, (planned,))
+    why = "; ".join(gate.why for gate in refusals(decision)) or "another target is due"
+    return _end_proposal(state, terms, proposal, f"approved by {actor}, but the evidence changed: {why}", now)
+
+
+def declined(state: ModelState, terms: Terms, *, rollback_id: str, actor: str, now: float) -> Judgement:
+    """A person said no to a proposal; Rejected if there is none of that id."""
+    return _end_proposal(state, terms, _proposal(state, rollback_id), f"declined by {actor}", now)
+
+
+def start(state: ModelState, terms: Terms, *, reason: str, actor: str, now: float) -> Judgement:
+    """A person rolls back by hand: no evidence is asked for, but a known-good target and an idle machine are.
+
+    Latch, cooldown and budget bind automation only. Rejected with the failing gates otherwise.
+    """
+    case = build_case(state, terms, {}, now)
+    gates = (*person_gates(case), Gate("person", True, f"{actor}: {reason}"))
+    failed = [gate for gate in gates if not gate.held]
+    if state.rollback is not None:
+        raise Rejected(Refusal.UNDER_WAY.value, f"{state.rollback.id} is {state.rollback.step.value}")
+    target = find_target(case)
+    if failed or target is None or state.epoch is None:
+        raise Rejected(Refusal.NOT_POSSIBLE.value, "; ".join(gate.why for gate in failed))
+    if state.incident is None:
+        incident, _ = open_incident(state.epoch, state.incidents + 1, (), terms.rules, now)
+        state = replace(state, incident=incident, incidents=state.incidents + 1, decision=None, held_back=0)
+    decision = Decision(Ruling.ACT, target.id, gates)
+    planned = next_rollback(state, decision, terms, now, step=RollbackStep.PLANNED, by=actor)
+    assert state.incident is not None, "one was opened above"
+    state = replace(state, rollback=planned, incident=replace(state.incident, rollback=planned.id))
+    line = Line(f"{actor} rolls back to {title(target.id, terms.bundles)}: {reason}", loud=True)
+    return settle(state, terms, (line,), now, (planned,))
+
+
+def unlatched(state: ModelState, terms: Terms, *, actor: str, now: float) -> Judgement:
+    """A person lets automation act again."""
+    line = Line(f"{actor} unlatched automation, which was off: {state.latch}")
+    return settle(replace(state, latch=""), terms, (line,) if state.latch else (), now)
+
+
+def _drop_proposal(
+    state: ModelState, epoch: Epoch, now: float
+) -> tuple[ModelState, tuple[Rollback, ...], tuple[Line, ...]]:
+    """A proposal is about the bundle it would leave."""
+    rollback = state.rollback
+    if rollback is None or rollback.step is not RollbackStep.PROPOSED or rollback.source == epoch.bundle:
+        return state, (), ()
+    ended = end_unstarted(rollback, RollbackStep.REFUSED, "another bundle is served", now)
+    return end_rollback(state, ended), (ended,), (Line(f"rollback {ended.id} is void: {ended.reason}"),)
+
+
+def _built_in(
+    state: ModelState, terms: Terms, epoch: Epoch, now: float
+) -> tuple[ModelState, tuple[Alert, ...], tuple[Line, ...]]:
+    """Fire and resolve the alerts that follow from what is served."""
+    bad = known_bad(terms.bundles, state.history)
+    holds = {
+        "unregistered": epoch.bundle == UNREGISTERED,
+        "redelivered": bool({epoch.bundle, epoch.digest} & bad),
+    }
+    assert holds.keys() == BUILT_IN.keys(), "each has its words"
+    alerts = {alert.rule: alert for alert in state.alerts if alert.rule in BUILT_IN}
+    fired: list[Alert] = []
+    lines: list[Line] = []
+    for rule, on in holds.items():
+        before = alerts.get(rule, Alert(state.model, rule, ""))
+        firing = before.state is AlertState.FIRING
+        if on and not firing:
+            alerts[rule] = Alert(state.model, rule, "", AlertState.FIRING, since=now, fired=now, epoch=epoch.number)
+            fired.append(alerts[rule])
+        if firing and not on:
+            alerts[rule] = replace(before, state=AlertState.RESOLVED, since=now)
+            lines.append(Line(f"{rule}: resolved"))
+    others = [alert for alert in state.alerts if alert.rule not in BUILT_IN]
+    return with_alerts(state, [*others, *alerts.values()]), tuple(fired), tuple(lines)
+
+
+def _progress(before: Rollback, rollback: Rollback, terms: Terms) -> Line:
+    source, target = title(rollback.source, terms.bundles), title(rollback.target, terms.bundles)
+    step = rollback.step
+    if step is RollbackStep.COMMITTED:
+        return Line(f"rolled back: {target} is served, proved by the server", loud=True)
+    if step is RollbackStep.FAILED:
+        return Line(f"rollback to {target} failed, automation is latched: {rollback.reason}", loud=True)
+    if step in ENDED:
+        return Line(f"rollback to {target} {step.value}, nothing was changed: {rollback.reason}", loud=True)
+    if step is RollbackStep.SWITCHED and before.step in NOT_SWITCHED:
+        return Line(f"switched from {source} to {target}, not proved yet", loud=True)
+    return Line(f"rollback {rollback.id}: {step.value}")
+
+
+def _proposal(state: ModelState, rollback_id: str) -> Rollback:
+    rollback = state.rollback
+    if rollback is None or rollback.id != rollback_id or rollback.step is not RollbackStep.PROPOSED:
+        raise Rejected(Refusal.NO_SUCH_PROPOSAL.value, "no proposal of that id is waiting")
+    return rollback
+
+
+def _end_proposal(state: ModelState, terms: Terms, proposal: Rollback, reason: str, now: float) -> Judgement:
+    ended = end_unstarted(proposal, RollbackStep.REFUSED, reason, now)
+    words = f"rollback {ended.id} refused: {reason}; to start it: {start_command(state)}"
+    return settle(end_rollback(state, ended), terms, (Line(words, loud=True),), now, (ended,))

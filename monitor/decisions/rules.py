@@ -1,0 +1,242 @@
+"""Rules: which detector reads what, how long a breach must hold, how loudly it speaks, what it may support.
+
+`rules/default.yaml` is the documentation of the form. A pack is parsed as a whole: every problem is reported at once,
+with its path in the document and a hint. What is refused here can never weaken the rollback policy later:
+
+- a rule's family is bound to what it reads (`FAMILIES`), so that input drift cannot be declared as `labels` and count
+  as a second, independent signal;
+- families that say nothing about the model (`features`, `volume`) cannot carry `rollback: true`;
+- `family: paired` with `rollback: true` means "the target would do better", which only a detector of error
+  differences says (`PROVES_BETTER`); two models may disagree and both be right.
+"""
+
+import math
+import re
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from monitor.decisions.entry import Entry
+from monitor.detectors.protocol import Detector, Sequential
+from monitor.errors import Problem, SettingsError
+from monitor.facts import Family, Severity, Subject
+
+VERSION = 1
+FAMILIES: dict[Subject, tuple[Family, ...]] = {  # the first is what a rule gets when it names none
+    Subject.FEATURES: (Family.FEATURES, Family.QUALITY),
+    Subject.OUTPUT: (Family.OUTPUT, Family.QUALITY),
+    Subject.SCORE: (Family.OUTPUT, Family.QUALITY),
+    Subject.OUTCOMES: (Family.LABELS, Family.VOLUME),
+    Subject.PAIRS: (Family.PAIRED, Family.OUTPUT),
+    Subject.ARRIVALS: (Family.VOLUME,),
+}
+SUPPORTING = (Family.PAIRED, Family.LABELS, Family.OUTPUT, Family.QUALITY)  # may support a rollback, never alone
+PROVES_BETTER = ("paired_error",)  # detectors whose breach says that the known-good errs less on the same rows
+CAUSES: dict[Family, int] = {  # lower is closer to the root; paired stands before features: it cancels the world
+    Family.IDENTITY: 0,
+    Family.VOLUME: 10,
+    Family.QUALITY: 20,
+    Family.PAIRED: 30,
+    Family.FEATURES: 40,
+    Family.LABELS: 50,
+    Family.OUTPUT: 60,
+}
+BUILT_IN = {  # pages that follow from what is served alone, without a window
+    "unregistered": "a model is served that the release index does not know",
+    "redelivered": "a model is served again that was rolled back from before",
+}
+SLOTS_MAX = 100  # longest hold or calm, in windows
+REACH_LATE = 48  # windows whose labels may still be on their way: two days of hourly windows
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of defence. `severity` NONE is read and exported only: it never makes an alert."""
+
+    name: str
+    family: Family
+    subject: Subject
+    detector: Detector | Sequential
+    window_s: float  # for a sequential detector: the time between ticks
+    breaches: int = 1  # N ...
+    of: int = 1  # ... of the last M windows of the present epoch
+    calm: int = 1  # ok windows since the last breach until an alert resolves
+    severity: Severity = Severity.NONE
+    rollback: bool = False  # whether it may support one
+    better: bool = False  # whether its breach says that the target would do better
+    cause: int = 100  # rank, 0 is the root
+    summary: str = ""
+
+    @property
+    def sequential(self) -> bool:
+        """Whether the detector takes ticks, not windows."""
+        return hasattr(self.detector, "step")
+
+    @property
+    def labels_late(self) -> bool:
+        """Whether a closed window of it may still change, because labels arrive for it."""
+        return self.subject in (Subject.OUTCOMES, Subject.PAIRS)
+
+    @property
+    def reach(self) -> int:
+        """How many of the newest slots of an epoch decide; older ones need not be kept."""
+        return max(self.of, self.calm) + REACH_LATE
+
+
+@dataclass(frozen=True, slots=True)
+class RulePack:
+    """All rules of one model, in the document's order; readings are rules of severity NONE and come first."""
+
+    version: int
+    rules: tuple[Rule, ...]
+
+    def get(self, name: str) -> Rule | None:
+        """The rule of that name."""
+        return next((rule for rule in self.rules if rule.name == name), None)
+
+    def severity(self, name: str) -> Severity:
+        """How loudly a rule of that name speaks; built-in pages are critical, a rule that is gone is a warning."""
+        rule = self.get(name)
+        return rule.severity if rule else Severity.CRITICAL if name in BUILT_IN else Severity.WARNING
+
+    def cause(self, name: str) -> int:
+        """How close to the root it is, 0 first."""
+        rule = self.get(name)
+        return rule.cause if rule else 0 if name in BUILT_IN else 1000
+
+    def summary(self, name: str) -> str:
+        """What it means, in words."""
+        rule = self.get(name)
+        return (rule.summary if rule else BUILT_IN.get(name, "")) or name.replace("_", " ")
+
+
+def parse_pack(document: object, detectors: Mapping[str, type]) -> RulePack:
+    """Build the rules of a parsed YAML document; SettingsError with every problem in it.
+
+    `detectors` maps the names a rule may use to frozen dataclasses, whose fields are the rule's remaining keys.
+    """
+    problems: list[Problem] = []
+    top = Entry("", document, problems)
+    if problems:
+        raise SettingsError(problems)
+    version = top.take("version")
+    if version != VERSION or isinstance(version, bool):
+        top.problem("version", f"is not {VERSION}", f"this release reads version {VERSION}")
+    rules: list[Rule | None] = []
+    for section in ("readings", "rules"):
+        for number, item in enumerate(top.sequence(section)):
+            rules.append(
+                _parse_rule(Entry(f"{section}.{number}", item, problems), detectors, alerting=section == "rules")
+            )
+    top.refuse_rest(("version", "readings", "rules"))
+    known = tuple(rule for rule in rules if rule is not None)
+    problems += _repeated(known)
+    if problems:
+        raise SettingsError(problems)
+    return RulePack(VERSION, known)
+
+
+def _parse_rule(entry: Entry, detectors: Mapping[str, type], *, alerting: bool) -> Rule | None:
+    """Read one rule, or one reading unless `alerting`; None (and at least one problem) if it cannot be used."""
+    if not isinstance(entry.source, Mapping):
+        return None
+    before = len(entry.problems)
+    name = entry.text("name")
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name) or name in BUILT_IN:
+        entry.problem("name", "is not a free name", "lower case, digits, underscores; it becomes a metric label")
+    subject = entry.enum("subject", Subject)
+    chosen = entry.one_of("detector", sorted(detectors))
+    if subject is None or chosen is None:
+        return None
+    detector_type: Any = detectors[chosen]
+    if subject not in detector_type.subjects:
+        reads = sorted(each.value for each in detector_type.subjects)
+        entry.problem("subject", f"is not what {chosen} reads", f"it reads {' or '.join(reads)}")
+    clock, other = ("every", "window") if hasattr(detector_type, "step") else ("window", "every")
+    if other in entry.left:
+        entry.take(other)
+        entry.problem(other, f"does not fit {chosen}", f"write `{clock}:`")
+    window_s = entry.duration(clock)
+    allowed = FAMILIES[subject]
+    family = entry.enum("family", allowed, allowed[0])
+    summary = entry.text("summary")
+    keys: dict[str, Any] = _alerting(entry, family, chosen) if alerting else {}
+    detector = _construct(entry, detector_type, alerting=alerting)
+    if family is None or len(entry.problems) > before:
+        return None
+    return Rule(name, family, subject, detector, window_s, summary=summary, **keys)
+
+
+def _alerting(entry: Entry, family: Family | None, detector: str) -> dict[str, Any]:
+    """Read what only a rule that makes alerts has."""
+    hold = Entry(f"{entry.path}.hold", entry.left.pop("hold", {}), entry.problems)
+    of = hold.integer("of", 1, 1, SLOTS_MAX)
+    breaches = hold.integer("breaches", of, 1, SLOTS_MAX)
+    if breaches > of:
+        hold.problem("breaches", f"is more than of: {of}", "N of M needs N <= M")
+    hold.refuse_rest(("breaches", "of"))
+    rollback = entry.boolean("rollback")
+    if rollback and family is not None and family not in SUPPORTING:
+        hint = f"only {', '.join(each.value for each in SUPPORTING)} may support a rollback"
+        entry.problem("rollback", f"is not for family {family.value}", hint)
+    if rollback and family is Family.PAIRED and detector not in PROVES_BETTER:
+        entry.problem("rollback", f"cannot rest on {detector}", "disagreement is `family: output`; see paired_error")
+    return {
+        "breaches": breaches,
+        "of": of,
+        "calm": entry.integer("calm", 1, 1, SLOTS_MAX),
+        "severity": entry.enum("severity", (Severity.WARNING, Severity.CRITICAL)),
+        "rollback": rollback,
+        "better": rollback and family is Family.PAIRED,
+        "cause": entry.integer("cause", CAUSES[family] if family else 0, 0, 999),
+    }
+
+
+RULE_KEYS = ("name", "family", "subject", "detector", "window", "every", "summary")
+ALERT_KEYS = ("hold", "calm", "severity", "rollback", "cause")
+
+
+def _construct(entry: Entry, detector_type: Any, *, alerting: bool) -> Any:
+    """Build the detector from the keys that are left; its own checks become problems."""
+    names = [each.name for each in fields(detector_type) if each.init]
+    hints = typing.get_type_hints(detector_type)
+    parameters: dict[str, object] = {}
+    before = len(entry.problems)
+    for name in names:
+        if name in entry.left:
+            parameters[name] = _parameter(entry, name, hints.get(name))
+    entry.refuse_rest((*names, *RULE_KEYS, *(ALERT_KEYS if alerting else ())))
+    if len(entry.problems) > before:
+        return None
+    try:
+        return detector_type(**parameters)
+    except (TypeError, ValueError) as error:
+        entry.problem("detector", str(error))
+        return None
+
+
+def _parameter(entry: Entry, name: str, kind: object) -> object:
+    """Check one parameter against its declared type; one whose name ends in `_s` may be a duration."""
+    value = entry.take(name)
+    if name.endswith("_s") and isinstance(value, str):
+        entry.left[name] = value
+        return entry.duration(name)
+    if value is None and type(None) in typing.get_args(kind):
+        return None
+    kinds = typing.get_args(kind) or (kind,)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if int in kinds and (not number or value != int(typing.cast("float", value))):
+        entry.problem(name, "is not an integer")
+    elif float in kinds and not (number and math.isfinite(typing.cast("float", value))):
+        entry.problem(name, "is not a finite number")
+    return value
+
+
+def _repeated(rules: Sequence[Rule]) -> list[Problem]:
+    names = [rule.name for rule in rules]
+    return [
+        Problem("rules", f"the name {name} is used {names.count(name)} times", "names are unique, readings included")
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
+    ]

@@ -1,0 +1,143 @@
+"""What is remembered of one model between two turns, what the operator allows, and what a turn hands back.
+
+Every function of `judge` and `outcomes` takes a `ModelState` and returns a `Judgement`: the state to keep and what
+must be made durable and told with it, in one transaction. Nothing is done here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec.structs import replace
+
+from monitor.decisions.case import Limits, title
+from monitor.decisions.incidents import LOUDNESS, NOTICES_MAX, Line, is_over, note, notice
+from monitor.decisions.policy import refusals
+from monitor.decisions.rules import RulePack
+from monitor.facts import (
+    Alert,
+    Bundle,
+    BundleId,
+    Decision,
+    Epoch,
+    Incident,
+    Mode,
+    ModelName,
+    Notice,
+    Rollback,
+    RollbackStep,
+    Severity,
+)
+
+HISTORY_MAX = 100  # ended rollbacks remembered: at three a week, most of a year
+
+
+class ModelState(msgspec.Struct, frozen=True):
+    """Everything that decisions about one model remember. Stored as it is."""
+
+    model: ModelName
+    epoch: Epoch | None = None  # what is served now; set by `served_changed`
+    alerts: tuple[Alert, ...] = ()  # those that are or were more than inactive, by rule and segment
+    incident: Incident | None = None  # the open one
+    rollback: Rollback | None = None  # proposed or under way
+    history: tuple[Rollback, ...] = ()  # ended ones, oldest first, without their decisions
+    decision: Decision | None = None  # the last one about the open incident
+    latch: str = ""  # why automation is off until a person unlatches it
+    held_back: int = 0  # notices of the open incident that were not sent
+    incidents: int = 0  # how many were ever opened
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the operator and the release index say at this moment."""
+
+    rules: RulePack
+    mode: Mode = Mode.OBSERVE
+    limits: Limits = field(default_factory=Limits)
+    bundles: tuple[Bundle, ...] = ()  # of this model
+    asked: BundleId | None = None  # the bundle that answers as known-good, as proved; None while it is not
+    kill_switch: bool = False
+
+
+class Judgement(msgspec.Struct, frozen=True):
+    """The new state, and what to write and tell in the same transaction."""
+
+    state: ModelState
+    notices: tuple[Notice, ...] = ()
+    incidents: tuple[Incident, ...] = ()  # changed ones, a closed one included
+    rollbacks: tuple[Rollback, ...] = ()  # changed ones; one in step PLANNED is to be executed
+
+
+def settle(
+    state: ModelState, terms: Terms, lines: Sequence[Line], now: float, rollbacks: tuple[Rollback, ...] = ()
+) -> Judgement:
+    """Write the turn's lines into the open incident, close it if it is over, and tell what is loud."""
+    incident = state.incident
+    if incident is None:
+        return Judgement(state, rollbacks=rollbacks)
+    if state.rollback is None and is_over(incident, state.alerts):
+        hours = (now - incident.opened) / 3600
+        return close(state, terms, (*lines, _closing(incident, terms, f"over after {hours:.3g} h")), now, rollbacks)
+    told, notices = _tell(replace(state, incident=note(incident, lines, now)), terms, lines)
+    changed = () if told.incident is None or told.incident == incident else (told.incident,)
+    return Judgement(told, notices, changed, rollbacks)
+
+
+def close(
+    state: ModelState, terms: Terms, lines: Sequence[Line], now: float, rollbacks: tuple[Rollback, ...] = ()
+) -> Judgement:
+    """End the open incident, whatever still fires."""
+    assert state.incident is not None, "there is an incident to close"
+    incident = replace(note(state.incident, lines, now), closed=now)
+    told, notices = _tell(replace(state, incident=incident), terms, lines)
+    assert told.incident is not None, "telling does not lose the incident"
+    free = replace(told, incident=None, decision=None, held_back=0)
+    return Judgement(free, notices, (told.incident,), rollbacks)
+
+
+def supersede(state: ModelState, terms: Terms, now: float) -> Judgement:
+    """End an incident whose rollback is done because another bundle is served and fails: that is another incident."""
+    assert state.incident is not None, "there is an incident to close"
+    words = "another bundle is served since its rollback; what still fires is a new incident"
+    return close(state, terms, (_closing(state.incident, terms, words),), now)
+
+
+def end_rollback(state: ModelState, rollback: Rollback) -> ModelState:
+    """Move a rollback that ended into the history; one that failed latches automation."""
+    latch = f"{rollback.id} failed" if rollback.step is RollbackStep.FAILED else state.latch
+    history = (*state.history, replace(rollback, decision=None))[-HISTORY_MAX:]
+    return replace(state, rollback=None, history=history, latch=latch)
+
+
+def with_alerts(state: ModelState, alerts: Sequence[Alert]) -> ModelState:
+    """The state with these alerts, in a fixed order."""
+    return replace(state, alerts=tuple(sorted(alerts, key=lambda alert: (alert.rule, alert.segment))))
+
+
+def _closing(incident: Incident, terms: Terms, words: str) -> Line:
+    severities = [terms.rules.severity(name.partition("/")[0]) for name in incident.alerts]
+    return Line(words, loud=True, severity=max(severities, key=LOUDNESS.__getitem__, default=Severity.CRITICAL))
+
+
+def _tell(state: ModelState, terms: Terms, lines: Sequence[Line]) -> tuple[ModelState, tuple[Notice, ...]]:
+    incident = state.incident
+    if incident is None or not any(line.loud for line in lines):
+        return state, ()
+    if incident.notices >= NOTICES_MAX and incident.closed is None:
+        return replace(state, held_back=state.held_back + 1), ()
+    incident, told = notice(incident, state.alerts, lines, _details(state, incident, terms))
+    return replace(state, incident=incident, held_back=0), (told,)
+
+
+def _details(state: ModelState, incident: Incident, terms: Terms) -> tuple[tuple[str, str], ...]:
+    details = [("cause", incident.cause), ("bundle", title(incident.bundle, terms.bundles))]
+    if state.epoch is not None:
+        details.append(("serving", title(state.epoch.bundle, terms.bundles)))
+    if state.decision is not None:
+        reasons = "; ".join(f"{gate.name}: {gate.why}" for gate in refusals(state.decision))
+        details.append(("decision", f"{state.decision.ruling.value}{f' ({reasons})' if reasons else ''}"))
+    if incident.rollback:
+        details.append(("rollback", incident.rollback))
+    if state.held_back:
+        details.append(("held_back", f"{state.held_back} notices of this incident were not sent"))
+    return tuple(details)

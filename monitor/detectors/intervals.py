@@ -1,0 +1,68 @@
+"""95 % intervals of shares and of their differences, in closed form.
+
+Why not the textbook p +- 1.96 sqrt(p (1 - p) / n): for small n or p near 0 or 1, which is where a monitor lives, it
+covers the truth far less often than 95 % (Brown, Cai & DasGupta 2001) and has width 0 at p = 0. The ones below were
+recommended against it and need no table. All of them take the rows as independent; rows that come in sessions make them
+too narrow, which is why a rule wants N breaches of M windows and not one.
+
+Cost: 1-2 us each (CPython 3.11, measured 2026-11).
+"""
+
+from math import sqrt
+from typing import Final, TypeAlias
+
+Interval: TypeAlias = tuple[float, float]  # low, high
+
+Z95: Final = 1.959963984540054  # the 97.5 % point of the normal distribution
+
+
+def wilson(hits: float, n: int, z: float = Z95) -> Interval:
+    """Score interval of the share hits / n, in [0, 1]; 0 <= hits <= n, n >= 1.
+
+    `hits` may be a sum of values in [0, 1]: of these, shares have the largest variance for their mean
+    (Bhatia & Davis 2000), so the interval is then too wide rather than too narrow.
+
+    Source: Wilson 1927, J. Am. Stat. Assoc. 22:209; recommended by Brown, Cai & DasGupta 2001, Stat. Sci. 16:101.
+
+    >>> low, high = wilson(0, 10)
+    >>> low, round(high, 4)
+    (0.0, 0.2775)
+    """
+    share, square = hits / n, z * z
+    centre = hits + square / 2
+    half = z * sqrt(n * share * (1 - share) + square / 4)
+    low = (centre - half) / (n + square) if hits > 0 else 0.0
+    high = (centre + half) / (n + square) if hits < n else 1.0
+    return max(0.0, min(low, share)), min(1.0, max(high, share))  # rounding must not put the share outside
+
+
+def newcombe(hits: int, n: int, base_hits: int, base_n: int, z: float = Z95) -> Interval:
+    """Interval of hits / n - base_hits / base_n for independent samples, in [-1, 1]; both n >= 1.
+
+    Source: Newcombe 1998, Stat. Med. 17:873, method 10 (square-and-add of the two Wilson intervals).
+
+    >>> [round(end, 4) for end in newcombe(56, 70, 48, 80)]  # the paper's example (a)
+    [0.0524, 0.3339]
+    """
+    share, base = hits / n, base_hits / base_n
+    low, high = wilson(hits, n, z)
+    base_low, base_high = wilson(base_hits, base_n, z)
+    below, above = (
+        sqrt((share - low) ** 2 + (base_high - base) ** 2),
+        sqrt((high - share) ** 2 + (base - base_low) ** 2),
+    )
+    return max(-1.0, share - base - below), min(1.0, share - base + above)
+
+
+def agresti_min(only_first: int, only_second: int, n: int, z: float = Z95) -> Interval:
+    """Interval of (only_first - only_second) / n for n pairs of which so many hit on one side only, in [-1, 1]; n >= 1.
+
+    Half a pair is added to each of the four cells, then it is the Wald interval: as good as Newcombe's paired method 10
+    in coverage (95-96 % where that has 95 %) at a fifth of the formula.
+
+    Source: Agresti & Min 2005, Stat. Med. 24:729.
+    """
+    first, second, pairs = only_first + 0.5, only_second + 0.5, n + 2
+    difference = (first - second) / pairs
+    half = z * sqrt(first + second - (first - second) ** 2 / pairs) / pairs
+    return max(-1.0, difference - half), min(1.0, difference + half)

@@ -1,0 +1,34 @@
+"""Share of rows in which a feature's value was of the wrong type, against the reference.
+
+    value = invalid / rows
+
+A number sent as text, a list where a word belongs: the row was served all the same, and somebody upstream has changed.
+The rule for a breach, and its false alarms, are in shares.py.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from monitor.detectors.protocol import EVERY_KIND, take_histograms
+from monitor.detectors.shares import demand_limits, read_excess, share
+from monitor.facts import FeatureKind, Reading, Subject, View
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidShare:
+    """Breach when the share is surely more than `limit` above the reference's, given `rows_min` rows."""
+
+    subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.FEATURES})
+    kinds: ClassVar[frozenset[FeatureKind]] = EVERY_KIND
+
+    limit: float = 0.01  # [0, 1], added to the reference's share
+    rows_min: int = 100  # >= 1
+
+    def __post_init__(self) -> None:
+        demand_limits(self.limit, self.rows_min)
+
+    def read(self, reference: View, current: View) -> Reading:
+        """Compare two histograms of one feature; ValueError if the bins differ."""
+        expected, found = take_histograms(reference, current)
+        reference_share = share(expected.invalid, expected.rows)
+        return read_excess(found.invalid, found.rows, reference_share, self.limit, self.rows_min)

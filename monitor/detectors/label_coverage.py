@@ -1,0 +1,41 @@
+"""Share of predictions that have a trusted label.
+
+    value = labelled / rows        in [0, 1]; breach when Wilson's upper bound is below the limit
+
+Ask it of windows whose labels are due: a rule on fresh windows would only measure the delay. It is what tells "the
+model is fine" from "nobody checks any more", because every reading of error is UNKNOWN below its own floor.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from monitor.detectors.coverage import COVERAGE_MIN
+from monitor.detectors.intervals import wilson
+from monitor.detectors.parameters import demand_rows, demand_share
+from monitor.detectors.protocol import NO_KIND, judge, take, too_few
+from monitor.facts import FeatureKind, Outcomes, Reading, Subject, View
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCoverage:
+    """Breach when coverage is surely below `limit`, given `rows_min` predictions."""
+
+    subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.OUTCOMES})
+    kinds: ClassVar[frozenset[FeatureKind]] = NO_KIND
+
+    limit: float = COVERAGE_MIN  # (0, 1]
+    rows_min: int = 100  # >= 1, labelled or not
+
+    def __post_init__(self) -> None:
+        demand_share("limit", self.limit)
+        demand_rows("rows_min", self.rows_min)
+
+    def read(self, reference: View, current: View) -> Reading:
+        """Read how much is labelled; the reference says nothing here. ValueError for other views."""
+        take(Outcomes, reference)
+        found = take(Outcomes, current)
+        if found.rows < self.rows_min:
+            return too_few(found.rows, self.rows_min, "share")
+        labelled = min(found.labelled, found.rows)  # a label may be counted before its row arrives from a replica
+        low, high = wilson(labelled, found.rows)
+        return Reading(judge(high < self.limit), found.rows, labelled / found.rows, self.limit, low, high, "share")

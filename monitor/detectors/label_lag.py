@@ -1,0 +1,45 @@
+"""Median delay of labels: the upper edge of the bin that holds it.
+
+    value = the least edge e such that half of the labels came less than e after their prediction
+
+Lags are counted in the 16 bins of panes.layout.LAG_EDGES_S, so a median can be compared exactly with an edge and with
+nothing between: `limit_s` must be one. A median beyond the last edge (30 days) reads as that edge, and breaches.
+Only labels that came are counted, so while labels are still out the median is too small; read label_coverage with it.
+"""
+
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import ClassVar
+
+from monitor.detectors.parameters import demand_rows
+from monitor.detectors.protocol import NO_KIND, judge, take, too_few
+from monitor.facts import FeatureKind, Outcomes, Reading, Subject, View
+from monitor.panes.layout import LAG_EDGES_S
+
+
+@dataclass(frozen=True, slots=True)
+class LabelLag:
+    """Breach when at least half of the labels took `limit_s` or longer, given `rows_min` labels."""
+
+    subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.OUTCOMES})
+    kinds: ClassVar[frozenset[FeatureKind]] = NO_KIND
+
+    limit_s: float = 86_400.0  # one of LAG_EDGES_S
+    rows_min: int = 100  # >= 1, labelled rows
+
+    def __post_init__(self) -> None:
+        if self.limit_s not in LAG_EDGES_S:
+            msg = f"limit_s must be one of {', '.join(f'{edge:g}' for edge in LAG_EDGES_S)}, not {self.limit_s!r}"
+            raise ValueError(msg)
+        demand_rows("rows_min", self.rows_min)
+
+    def read(self, reference: View, current: View) -> Reading:
+        """Read the delays; the reference says nothing here. ValueError for other views."""
+        take(Outcomes, reference)
+        lag = take(Outcomes, current).lag
+        n = sum(lag)
+        if n < self.rows_min:
+            return too_few(n, self.rows_min, "s")
+        median = next(i for i, below in enumerate(accumulate(lag)) if 2 * below > n)
+        value = LAG_EDGES_S[min(median, len(LAG_EDGES_S) - 1)]
+        return Reading(judge(median > LAG_EDGES_S.index(self.limit_s)), n, value, self.limit_s, unit="s")

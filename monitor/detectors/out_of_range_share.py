@@ -1,0 +1,37 @@
+"""Share of values outside the range that the reference spans.
+
+    value = outside / n
+
+Of the finite values; the reference's own share is 0 by construction. Extreme rows are also what outlier poisoning and
+many triggers look like.
+The rule for a breach, and its false alarms, are in shares.py.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from monitor.detectors.protocol import take_histograms, unknown
+from monitor.detectors.shares import UNIT, demand_limits, read_excess, share
+from monitor.facts import FeatureKind, Reading, Subject, View
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfRangeShare:
+    """Breach when the share is surely more than `limit` above the reference's, given `rows_min` rows."""
+
+    subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.FEATURES})
+    kinds: ClassVar[frozenset[FeatureKind]] = frozenset({FeatureKind.NUMERIC})
+
+    limit: float = 0.01  # [0, 1], added to the reference's share
+    rows_min: int = 100  # >= 1
+
+    def __post_init__(self) -> None:
+        demand_limits(self.limit, self.rows_min)
+
+    def read(self, reference: View, current: View) -> Reading:
+        """Compare two histograms of one feature; ValueError if the bins differ."""
+        expected, found = take_histograms(reference, current)
+        if not expected.ordered:
+            return unknown(found.n, "categories have no range", UNIT)
+        reference_share = share(expected.outside, expected.n)
+        return read_excess(found.outside, found.n, reference_share, self.limit, self.rows_min)

@@ -1,0 +1,133 @@
+"""Every metric we export, in one table: what is not listed here cannot be exported.
+
+Names follow Prometheus' conventions (https://prometheus.io/docs/practices/naming): prefix `tocsin_`, base units last,
+counters end in `_total`, shares are `_ratio` in 0..1, times are `_timestamp_seconds`, versions are `_info`.
+
+A label holds a name from the settings (model, rule, segment, receiver), a name from the schema (feature, class) or a
+value of a closed Enum; never an id, a feature's value or anything else that a client could choose. The one exception
+is the digest of a bundle in `tocsin_bundle_info`: at most two per model, from the release index.
+
+Readings have their own table (`monitor.export.readings`), which is part of this one through `METRICS`.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(Enum):
+    """How Prometheus takes a metric."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    INFO = "info"
+    SUMMARY = "summary"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric family. `name` is the exposed one, with its `_total` or `_info`."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...] = ()
+
+    @property
+    def family(self) -> str:
+        """The name OpenMetrics gives the family."""
+        return self.name.removesuffix("_total").removesuffix("_info")
+
+    @property
+    def unit(self) -> str:
+        """The base unit at the end of the name, or none."""
+        last = self.family.rsplit("_", 1)[-1]
+        return last if last in ("seconds", "bytes", "ratio") and self.kind is not Kind.INFO else ""
+
+
+def _gauge(name: str, text: str, *labels: str) -> Metric:
+    return Metric(name, Kind.GAUGE, text, labels)
+
+
+def _counter(name: str, text: str, *labels: str) -> Metric:
+    return Metric(name, Kind.COUNTER, text, labels)
+
+
+def _info(name: str, text: str, *labels: str) -> Metric:
+    return Metric(name, Kind.INFO, text, labels)
+
+
+LIVE = (  # computed at each scrape: they tell the truth even when the daemon has stopped rendering
+    _gauge("tocsin_render_age_seconds", "Time since the rest of this page was rendered, or since the start."),
+    _gauge("tocsin_render_stale", "1 when three renders were missed: the rest of the page is withheld."),
+    _gauge("tocsin_heartbeat_age_seconds", "Time since this part of the daemon last showed life.", "part"),
+)
+
+DAEMON = (
+    _counter("tocsin_series_dropped_total", "Series left out of renders because of the cap; grows while it bites."),
+    _gauge("tocsin_render_timestamp_seconds", "Wall time of the render."),
+    _info("tocsin_build_info", "Version of the daemon.", "version"),
+    _gauge("tocsin_start_timestamp_seconds", "Wall time the daemon started."),
+    _gauge("tocsin_clock_timestamp_seconds", "Event time: the wall clock, or where a replay stands."),
+    _counter("tocsin_rows_accepted_total", "Rows acknowledged.", "kind"),
+    _counter("tocsin_rows_rejected_total", "Rows refused by validation.", "reason"),
+    _counter("tocsin_requests_refused_total", "Whole requests refused, by HTTP status.", "code"),
+    _counter("tocsin_rows_duplicate_total", "Rows not counted because their id was counted before."),
+    _counter("tocsin_rows_late_total", "Rows counted after the grace time of their pane."),
+    _gauge("tocsin_labels_waiting", "Labels whose prediction has not come yet."),
+    _counter(
+        "tocsin_labels_waiting_dropped_total", "Labels given up: too many waited, or their time was over.", "reason"
+    ),
+    _gauge("tocsin_journal_lag_rows", "Rows that are committed but not folded."),
+    _gauge("tocsin_journal_lag_bytes", "Size of the journal records that are not folded."),
+    _gauge("tocsin_journal_oldest_timestamp_seconds", "Arrival (event time) of the oldest row that is not folded."),
+    _gauge("tocsin_queue_submissions", "Requests waiting for their commit."),
+    _gauge("tocsin_queue_bytes", "Size of the requests waiting for their commit."),
+    Metric("tocsin_commit_seconds", Kind.SUMMARY, "Time taken by the writer's transactions."),
+    _counter("tocsin_submissions_refused_total", "Requests refused because the disk was nearly full."),
+    _counter("tocsin_idempotency_keys_dropped_total", "Idempotency keys forgotten before their time: too many."),
+    _counter("tocsin_upkeep_failures_total", "Merges and deletions that failed and will be tried again."),
+    _gauge("tocsin_store_failed", "1 when the store has stopped for good: a restart is needed, see the log."),
+    Metric("tocsin_fold_seconds", Kind.SUMMARY, "Time taken by folds."),
+    _gauge("tocsin_fold_last_seconds", "Time taken by the last fold."),
+    Metric("tocsin_look_seconds", Kind.SUMMARY, "Time taken by looks: windows, readings, decisions."),
+    _gauge("tocsin_look_last_seconds", "Time taken by the last look."),
+    _gauge("tocsin_config_last_reload_successful", "1 when the last attempt to load the settings worked."),
+    _gauge("tocsin_config_last_reload_success_timestamp_seconds", "Wall time of the last good load of the settings."),
+    _gauge("tocsin_outbox_pending_notices", "Notices not delivered yet.", "receiver"),
+    _gauge("tocsin_outbox_dead_notices", "Notices given up after all retries; a person must look.", "receiver"),
+    _counter("tocsin_notices_delivered_total", "Notices the receiver took.", "receiver"),
+    _counter("tocsin_notices_failed_total", "Attempts to deliver that failed.", "receiver"),
+    _gauge("tocsin_state_free_bytes", "Free space under the state directory."),
+    _gauge("tocsin_state_free_min_bytes", "Free space below which rows are refused."),
+    _gauge("tocsin_state_size_bytes", "Size of the state: database, its log, receipts.", "part"),
+    _gauge("tocsin_run_files", "Receipt files in use."),
+    _gauge("tocsin_resident_memory_bytes", "Resident memory of the daemon."),
+)
+
+MODEL = (
+    _info("tocsin_bundle_info", "The bundle being served, and the known-good.", "model", "bundle", "name", "role"),
+    _gauge("tocsin_serving_status", "1 for what is served: known_good, candidate ...", "model", "status"),
+    _gauge("tocsin_serving_epoch", "Number of the activation being served.", "model"),
+    _gauge("tocsin_serving_since_timestamp_seconds", "Event time this activation began.", "model"),
+    _gauge("tocsin_serving_proved_timestamp_seconds", "Event time the server last proved what it serves.", "model"),
+    _counter("tocsin_predictions_total", "Predictions counted.", "model"),
+    _counter("tocsin_labels_total", "Labels counted, by trust in their source.", "model", "trusted"),
+    _counter("tocsin_pairs_total", "Predictions the known-good answered as well.", "model"),
+    _counter("tocsin_predictions_unattributed_total", "Predictions made while a switch was under way.", "model"),
+    _counter("tocsin_claim_mismatches_total", "Predictions whose client named another bundle.", "model"),
+    _gauge("tocsin_last_prediction_timestamp_seconds", "Event time of the newest prediction counted.", "model"),
+    _gauge("tocsin_last_label_timestamp_seconds", "Event time of the newest label counted.", "model"),
+    _gauge("tocsin_output_rows", "Predictions of the newest window by output.", "model", "class"),
+    _gauge("tocsin_confusion_rows", "Labelled rows of the newest window.", "model", "predicted", "label"),
+    _gauge("tocsin_incidents_open", "Incidents not closed yet.", "model"),
+    _counter("tocsin_incidents_total", "Incidents opened.", "model"),
+    _info("tocsin_rollback_mode_info", "How far a rollback may go without a person.", "model", "mode"),
+    _gauge("tocsin_rollback_latched", "1 when automation is off until a person resets it.", "model"),
+    _counter("tocsin_rollbacks_total", "Rollbacks that reached this step.", "model", "step"),
+    _gauge("tocsin_rollbacks_waiting", "Rollbacks that wait for a person's approval.", "model"),
+    _gauge("tocsin_last_rollback_timestamp_seconds", "Event time of the last committed rollback.", "model"),
+    _info("tocsin_rule_info", "The rules of a model.", "model", "rule", "detector", "family", "severity"),
+    _gauge("tocsin_rule_window_seconds", "Length of the window a rule reads.", "model", "rule"),
+    _gauge("tocsin_alert_state", "1 for the state an alert is in, as in ALERTS.", "model", "rule", "segment", "state"),
+    _gauge("tocsin_alert_since_timestamp_seconds", "Event time of that state.", "model", "rule", "segment"),
+)

@@ -1,0 +1,118 @@
+"""The hard cap on our own series.
+
+Prometheus drops a *whole* scrape that exceeds its `sample_limit`, and a page of a hundred thousand series hurts every
+reader: 3,000 features with ten readings each would blind the operator just when something is wrong. So the page holds
+at most `series_max` series, in this order: the daemon itself, the models, readings of the whole model, and with what
+is left the features (and segments), worst first. Features that do not fit are pooled as `feature="__other__"`, which
+shows, for each rule, the worst reading among them; `tocsin_readings` still counts every one by verdict, and
+`tocsin_series_dropped_total` grows. What fits nowhere is dropped from the end, so the cap holds whatever is handed in.
+
+Worst: a breach before anything else, then broken, ok, unknown; the louder rule first; then the value in units of its
+limit. Names break ties, so the same readings make the same page.
+
+Cost: 9,000 readings of 3,000 features to 2,000 series in 160 ms, 60 of 20 features in 2.4 ms (measured 2026-11).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from monitor.export.readings import METRICS, Sample, renamed, samples, settled
+from monitor.export.snapshot import ReadingView
+from monitor.facts import Severity, Verdict
+
+OTHER = "__other__"
+SERIES_MAX = 2_000  # a fifth of the sample_limit that shared Prometheus servers commonly set
+LOUDNESS = {Severity.NONE: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
+BADNESS = {Verdict.UNKNOWN: 0, Verdict.OK: 1, Verdict.BROKEN: 2, Verdict.BREACH: 3}
+
+
+class Series:
+    """Collects samples up to the cap, each series once. `dropped` counts what did not fit or came twice."""
+
+    def __init__(self, series_max: int) -> None:
+        """An empty page; `series_max` >= 1."""
+        self.series_max = series_max
+        self.dropped = 0
+        self.samples: list[Sample] = []
+        self._seen: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
+
+    @property
+    def room(self) -> int:
+        """How many more fit."""
+        return self.series_max - len(self.samples)
+
+    def add(self, name: str, value: float | None, /, **labels: str) -> None:
+        """Add one sample under a name of the table; None is not known, hence no sample."""
+        if value is not None:
+            self.extend([Sample(name, labels, value)])
+
+    def extend(self, lines: Iterable[Sample]) -> None:
+        """Add samples as far as they fit."""
+        for sample in lines:
+            metric = METRICS[sample.metric.removesuffix("_count").removesuffix("_sum")]
+            assert set(sample.labels) <= set(metric.labels), f"{sample.metric} has no label for {set(sample.labels)}"
+            key = (sample.metric, tuple(sorted(pair for pair in sample.labels.items() if pair[1])))
+            if self.room <= 0 or key in self._seen:
+                self.dropped += 1
+                continue
+            self._seen.add(key)
+            self.samples.append(sample)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What is kept or pooled as one: all readings of one feature, or of one segment, of one model."""
+
+    model: str
+    name: tuple[str, str]  # segment, column
+    views: tuple[ReadingView, ...]
+    lines: tuple[Sample, ...]
+
+
+def badness(view: ReadingView) -> tuple[int, int, float]:
+    """How much a reading deserves its place; compares."""
+    reading = settled(view.reading)
+    value = 0.0 if reading.value is None else reading.value
+    relative = value / reading.limit if reading.limit else value
+    return BADNESS[reading.verdict], LOUDNESS[view.rule.severity], relative
+
+
+def groups(model: str, views: Sequence[ReadingView]) -> list[Group]:
+    """Sort the readings that may be pooled into groups."""
+    parts: dict[tuple[str, str], list[ReadingView]] = {}
+    for view in views:
+        parts.setdefault((view.segment, view.column), []).append(view)
+    return [
+        Group(model, name, tuple(part), tuple(line for view in part for line in samples(model, view)))
+        for name, part in parts.items()
+    ]
+
+
+def pooled(left_out: Iterable[Group]) -> list[Sample]:
+    """What is shown for the groups that did not fit: for each rule its worst reading, under the name OTHER."""
+    worst: dict[tuple[object, ...], tuple[str, ReadingView]] = {}
+    for group in left_out:
+        for view in group.views:
+            key = (group.model, view.rule.name, view.reference, bool(view.segment), bool(view.column))
+            if key not in worst or badness(view) > badness(worst[key][1]):
+                worst[key] = (group.model, view)
+    return [
+        line
+        for model, view in worst.values()
+        for line in samples(model, renamed(view, column=view.column and OTHER, segment=view.segment and OTHER))
+    ]
+
+
+def fit(candidates: Sequence[Group], room: int) -> tuple[list[Sample], int]:
+    """The samples to show of these groups, at most `room` if the pooled ones fit, and how many were left out."""
+    if sum(len(group.lines) for group in candidates) <= room:
+        return [line for group in candidates for line in group.lines], 0
+    room -= len(pooled(candidates))  # the most that pooling can take
+    ranked = sorted(candidates, key=lambda group: (group.model, group.name))
+    ranked.sort(key=lambda group: max(map(badness, group.views)), reverse=True)
+    kept = 0
+    while kept < len(ranked) and len(ranked[kept].lines) <= room:
+        room -= len(ranked[kept].lines)
+        kept += 1
+    lines = [line for group in ranked[:kept] for line in group.lines]
+    return lines + pooled(ranked[kept:]), sum(len(group.lines) for group in ranked[kept:])

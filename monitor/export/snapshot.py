@@ -1,0 +1,193 @@
+"""What a turn hands over for one render: plain frozen values, no names of metrics, no behaviour.
+
+Whoever builds a `Snapshot` needs to know nothing of Prometheus, and whoever renders it asks nobody anything. Counters
+are totals since some start; a fall is a reset, which Prometheus understands. `None` means "not known": no sample.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from monitor.facts import (
+    Alert,
+    BundleId,
+    Family,
+    Mode,
+    ModelName,
+    Reading,
+    RejectReason,
+    RollbackStep,
+    RowKind,
+    Severity,
+    Subject,
+)
+
+
+class ReferenceRole(Enum):
+    """Whose profile a reading was read against."""
+
+    JUDGE = "judge"  # the known-good's, where the serving bundle is not known-good itself
+    OWN = "own"  # the serving bundle's
+
+
+class ServingStatus(Enum):
+    """What is served, as far as the release index and the timeline can tell."""
+
+    KNOWN_GOOD = "known_good"
+    CANDIDATE = "candidate"
+    REVOKED = "revoked"
+    UNREGISTERED = "unregistered"
+    TRANSITION = "transition"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """One rule of a model's pack. All names are from the settings."""
+
+    name: str
+    detector: str  # key of the detector registry: "psi"
+    subject: Subject
+    family: Family
+    severity: Severity
+    window_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingView:
+    """The newest reading of one rule; of FEATURES rules, one for each column."""
+
+    rule: RuleView
+    reading: Reading
+    window_end: float  # event time
+    column: str = ""  # name of the feature, from the schema
+    segment: str = ""
+    reference: ReferenceRole = ReferenceRole.OWN
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Rows counted by the fold since the state began, or since the start: totals."""
+
+    predictions: int = 0
+    labels: int = 0  # by trusted sources
+    labels_untrusted: int = 0
+    pairs: int = 0  # rows answered by the known-good as well
+    unattributed: int = 0  # rows of the epoch `transition`
+    claim_mismatches: int = 0  # rows whose client named another bundle than was served
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRows:
+    """Rows of the newest window that got this output. `name` is from the schema, or `__other__`."""
+
+    name: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConfusionCell:
+    """Labelled rows of the newest window: predicted so, and in truth so. Names from the schema, or `__other__`."""
+
+    predicted: str
+    label: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """One model. `segments` are those the settings name: readings and alerts of others are not exported."""
+
+    model: ModelName
+    status: ServingStatus
+    epoch: int
+    bundle: BundleId
+    bundle_name: str = ""
+    since: float | None = None  # event time the epoch began
+    proved: float | None = None  # event time of the last proof of what is served
+    known_good: BundleId | None = None
+    known_good_name: str = ""
+    mode: Mode = Mode.OBSERVE
+    latched: bool = False  # automation is off until a person says so
+    rules: tuple[RuleView, ...] = ()
+    readings: tuple[ReadingView, ...] = ()
+    segments: tuple[str, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+    incidents_open: int = 0
+    incidents_opened: int = 0  # total
+    rollbacks: Mapping[RollbackStep, int] = field(default_factory=dict)  # total that reached each step
+    rollbacks_waiting: int = 0  # now: proposed, neither approved nor expired
+    last_rollback: float | None = None  # event time the last one reached COMMITTED
+    totals: Totals = Totals()
+    outputs: tuple[ClassRows, ...] = ()
+    confusion: tuple[ConfusionCell, ...] = ()
+    last_prediction: float | None = None  # event time of the newest row that was folded
+    last_label: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long a repeated piece of work takes, in wall seconds."""
+
+    count: int = 0
+    sum_s: float = 0.0
+    last_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverView:
+    """Deliveries to one receiver of the settings."""
+
+    receiver: str
+    pending: int = 0  # now
+    dead: int = 0  # now: given up, waiting for a person
+    delivered: int = 0  # total
+    failed: int = 0  # total of attempts
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonView:
+    """The daemon itself."""
+
+    version: str
+    started: float  # wall time
+    clock: float  # event time
+    accepted: Mapping[RowKind, int] = field(default_factory=dict)
+    rejected: Mapping[RejectReason, int] = field(default_factory=dict)
+    refused: Mapping[int, int] = field(default_factory=dict)  # whole requests by HTTP status: 413, 429, 503 ...
+    duplicates: int = 0  # rows whose id was folded before
+    late_rows: int = 0  # rows folded after their pane's grace
+    waiting_labels: int = 0  # labels whose prediction has not come
+    waiting_dropped: int = 0  # given up because too many waited
+    waiting_expired: int = 0  # given up because their time was over
+    journal_rows: int = 0  # committed, not folded
+    journal_bytes: int = 0
+    journal_oldest: float | None = None  # event time the oldest of them arrived
+    queue_submissions: int = 0  # accepted, not committed
+    queue_bytes: int = 0
+    commits: int = 0  # transactions of the writer
+    commit_seconds: float = 0.0  # total time they took
+    refused_full: int = 0  # submissions
+    keys_dropped: int = 0  # idempotency keys
+    upkeep_failures: int = 0
+    store_failed: bool = False
+    fold: Timing = Timing()
+    look: Timing = Timing()
+    reload_ok: bool = True  # the last attempt
+    reloaded: float | None = None  # wall time of the last good one
+    receivers: tuple[ReceiverView, ...] = ()
+    free_bytes: int | None = None  # of the disk under the state directory
+    free_bytes_min: int | None = None  # below it rows are refused
+    db_bytes: int | None = None
+    wal_bytes: int | None = None
+    run_bytes: int | None = None
+    run_files: int | None = None
+    rss_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything one render shows. `rendered_wall` is the wall time of the turn that made it."""
+
+    rendered_wall: float
+    models: tuple[ModelView, ...]
+    daemon: DaemonView

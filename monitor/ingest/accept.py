@@ -1,0 +1,287 @@
+"""Envelopes -> facts. Only an envelope fault refuses a row; what is merely odd is dropped, counted, and the row kept.
+
+| part | refused when | kept without it when |
+|---|---|---|
+| id | absent, empty, over 256 characters, neither text nor an integer, not Unicode | |
+| time | no RFC 3339 with offset or Unix seconds, too far ahead or behind | absent: the arrival |
+| model | unknown; absent while several are monitored | |
+| source | the token's is a prefix and this is not below it | another than the token's: a claim, counted |
+| prediction, label | absent, or no text, integer or bool | |
+| features | present and no object | never for a cell; unknown names are counted |
+| scores, segment, bundle, prediction_time | | not usable |
+
+Pure: no clock, no IO, no counters; the caller hands in `now` and adds the tally up when the journal has answered.
+Cost: 1.7 us a row of 20 features (2 cores, CPython 3.11, 2026-11): 0.6 us the time, 0.3 us the names of the features.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias, TypeVar
+
+import msgspec
+
+from monitor.errors import Rejected
+from monitor.facts import Cell, Label, ModelName, Prediction, RejectReason, Schema
+from monitor.ingest.counters import UNKNOWN_NAMES_MAX, Claim
+from monitor.ingest.decode import LabelRow, PredictionRow, Row
+from monitor.ingest.limits import Limits
+from monitor.ingest.times import parse_time
+from monitor.panes.batch import is_unicode, word
+
+TEXT_MAX: Final = 256  # characters of an id, a source, a bundle
+SEGMENT_MAX: Final = 8  # keys of a segment, each and its value at most 128 characters: a place, not a document
+SEGMENT_TEXT_MAX: Final = 128
+_NAN: Final = float("nan")
+_NO_PREDICTION: Final = (RejectReason.PREDICTION_MISSING.value, RejectReason.PREDICTION_INVALID.value)
+_NO_LABEL: Final = (RejectReason.LABEL_MISSING.value, RejectReason.LABEL_INVALID.value)
+
+Fact = TypeVar("Fact", Prediction, Label)
+Rows: TypeAlias = Mapping[ModelName, list[Prediction]] | Mapping[ModelName, list[Label]]
+
+EXPLAINED: Final[Mapping[RejectReason, tuple[str, str]]] = {  # field and words of an answer; nothing a sender wrote
+    RejectReason.NOT_AN_OBJECT: ("", "a row is a JSON object"),
+    RejectReason.MALFORMED: ("", "this row could not be read as JSON"),
+    RejectReason.ID_MISSING: ("id", "every row needs an id"),
+    RejectReason.ID_INVALID: ("id", "an id is 1 to 256 characters of Unicode text, or an integer"),
+    RejectReason.TIME_INVALID: ("time", "a time is RFC 3339 with an offset, or Unix seconds"),
+    RejectReason.TIME_IN_FUTURE: ("time", "the time is too far ahead of our clock"),
+    RejectReason.TIME_TOO_OLD: ("time", "the time is further back than rows are kept for"),
+    RejectReason.MODEL_UNKNOWN: ("model", "no model of this name is monitored here"),
+    RejectReason.MODEL_MISSING: ("model", "several models are monitored: name one"),
+    RejectReason.PREDICTION_MISSING: ("prediction", "every prediction needs its outcome"),
+    RejectReason.PREDICTION_INVALID: ("prediction", "a prediction is a class: text, integer or bool"),
+    RejectReason.LABEL_MISSING: ("label", "every label needs its outcome"),
+    RejectReason.LABEL_INVALID: ("label", "a label is a class: text, integer or bool"),
+    RejectReason.FEATURES_INVALID: ("features", "features are an object: name to value"),
+    RejectReason.SOURCE_FORBIDDEN: ("source", "the token speaks for sources of one prefix: name one of these"),
+}
+
+
+class Rejection(msgspec.Struct, frozen=True):
+    """One refused row, as answered. `index` counts the rows of the request from 0; blank lines are no rows."""
+
+    index: int
+    reason: RejectReason
+    field: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """What happened to the rows of one request; added to the counters when the journal has answered."""
+
+    rejected: Counter[RejectReason] = field(default_factory=Counter)
+    rejections: list[Rejection] = field(default_factory=list)  # the first few
+    dropped: Counter[Claim] = field(default_factory=Counter)
+    unknown: dict[ModelName, set[int]] = field(default_factory=dict)  # hashes of names
+
+    def reject(self, index: int, reason: RejectReason, listed_max: int) -> None:
+        """Count a refused row, and list it while there is room."""
+        self.rejected[reason] += 1
+        if len(self.rejections) < listed_max:
+            self.rejections.append(Rejection(index, reason, *EXPLAINED[reason]))
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A schema made ready for rows."""
+
+    schema: Schema
+    classes: Mapping[str, int]
+    features: frozenset[str]
+
+    @classmethod
+    def of(cls, schema: Schema) -> "Known":
+        """Index the classes and the feature names."""
+        return cls(
+            schema,
+            {name: index for index, name in enumerate(schema.classes)},
+            frozenset(feature.name for feature in schema.features),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """All that the rows of one request are judged by."""
+
+    models: Mapping[ModelName, Known]
+    bound: str  # the source of the token: exact, or a prefix that ends in `*`
+    now: float  # event time; also the arrival
+    earliest: float
+    latest: float
+    listed_max: int  # rejections told one by one
+
+    @classmethod
+    def of(cls, models: Mapping[ModelName, Known], bound: str, now: float, limits: Limits) -> "Setting":
+        """Work out the bounds of time."""
+        return cls(models, bound, now, now - limits.behind_max_s, now + limits.ahead_max_s, limits.rejections_max)
+
+
+def accept_predictions(
+    rows: Iterable[PredictionRow | RejectReason], setting: Setting
+) -> tuple[dict[ModelName, list[Prediction]], Tally]:
+    """Turn envelopes into predictions by model, in the order sent, and say what became of the others."""
+    return _accept(rows, setting, _prediction)
+
+
+def accept_labels(
+    rows: Iterable[LabelRow | RejectReason], setting: Setting
+) -> tuple[dict[ModelName, list[Label]], Tally]:
+    """Turn envelopes into labels by model, in the order sent, and say what became of the others."""
+    return _accept(rows, setting, _label)
+
+
+def _accept(
+    rows: Iterable[Row | RejectReason], setting: Setting, make: Callable[[Row, Known, Setting, Tally], Fact]
+) -> tuple[dict[ModelName, list[Fact]], Tally]:
+    accepted: dict[ModelName, list[Fact]] = {}
+    tally = Tally()
+    for index, row in enumerate(rows):
+        if isinstance(row, RejectReason):
+            tally.reject(index, row, setting.listed_max)
+            continue
+        try:
+            known = _model(row.model, setting)
+            fact = make(row, known, setting, tally)
+        except Rejected as fault:
+            tally.reject(index, RejectReason(fault.reason), setting.listed_max)
+        else:
+            accepted.setdefault(known.schema.model, []).append(fact)
+    return accepted, tally
+
+
+def _prediction(row: PredictionRow, known: Known, setting: Setting, tally: Tally) -> Prediction:
+    output = _outcome(row.prediction, known, _NO_PREDICTION)
+    return Prediction(
+        id=_id(row.id),
+        time=_time(row.time, setting),
+        output=output,
+        score=_NAN if row.scores is None else _score(row.scores, output, known, tally),
+        features=_features(row.features, known, tally),
+        source=_source(row.source, setting.bound, tally),
+        arrival=setting.now,
+        segment=None if row.segment is None else _segment(row.segment, tally),
+        claimed_bundle="" if row.bundle is None else _bundle(row.bundle, tally),
+    )
+
+
+def _label(row: LabelRow, known: Known, setting: Setting, tally: Tally) -> Label:
+    hint = parse_time(row.prediction_time)
+    if hint is None and row.prediction_time is not None:
+        tally.dropped[Claim.PREDICTION_TIME] += 1
+    return Label(
+        id=_id(row.id),
+        time=_time(row.time, setting),
+        label=_outcome(row.label, known, _NO_LABEL),
+        source=_source(row.source, setting.bound, tally),
+        arrival=setting.now,
+        prediction_time=hint,
+    )
+
+
+# ---------------------------------------------------------------- what may refuse a row
+
+
+def _id(value: Any) -> str:
+    if value is None:
+        raise Rejected(RejectReason.ID_MISSING.value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if isinstance(value, str) and 0 < len(value) <= TEXT_MAX and is_unicode(value):
+        return value
+    raise Rejected(RejectReason.ID_INVALID.value)
+
+
+def _time(value: Any, setting: Setting) -> float:
+    if value is None:
+        return setting.now
+    time = parse_time(value)
+    if time is None:
+        raise Rejected(RejectReason.TIME_INVALID.value)
+    if time > setting.latest:
+        raise Rejected(RejectReason.TIME_IN_FUTURE.value)
+    if time < setting.earliest:
+        raise Rejected(RejectReason.TIME_TOO_OLD.value)
+    return time
+
+
+def _model(name: Any, setting: Setting) -> Known:
+    if name is None:
+        if len(setting.models) == 1:
+            return next(iter(setting.models.values()))
+        raise Rejected(RejectReason.MODEL_MISSING.value)
+    known = setting.models.get(ModelName(name)) if isinstance(name, str) else None
+    if known is None:
+        raise Rejected(RejectReason.MODEL_UNKNOWN.value)
+    return known
+
+
+def _source(claim: Any, bound: str, tally: Tally) -> str:
+    if not bound.endswith("*"):
+        if claim is not None and claim != bound:
+            tally.dropped[Claim.SOURCE] += 1
+        return bound
+    prefix = bound[:-1]
+    if isinstance(claim, str) and claim.startswith(prefix) and len(prefix) < len(claim) <= TEXT_MAX:  # noqa: SIM102
+        if claim.isprintable():  # no control characters, no lone surrogates
+            return claim
+    raise Rejected(RejectReason.SOURCE_FORBIDDEN.value)
+
+
+def _outcome(value: Any, known: Known, reasons: tuple[str, str]) -> int:
+    """Index of a class; one that the schema lacks is len(classes), whatever its name."""
+    name = value if isinstance(value, str) else None if value is None else word(value)
+    if name is None:
+        raise Rejected(reasons[value is not None])
+    return known.classes.get(name, len(known.classes))
+
+
+def _features(value: Any, known: Known, tally: Tally) -> dict[str, Cell]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise Rejected(RejectReason.FEATURES_INVALID.value)
+    if not known.features.issuperset(value):
+        names = tally.unknown.setdefault(known.schema.model, set())
+        if len(names) < UNKNOWN_NAMES_MAX:
+            names.update(map(hash, value.keys() - known.features))
+    return value
+
+
+# ---------------------------------------------------------------- what may only be dropped
+
+
+def _score(scores: Any, output: int, known: Known, tally: Tally) -> float:
+    """Probability of the positive class, or of the predicted one where none is positive; NaN if there is none.
+
+    `scores` is a map by class, an array in the schema's order, or that one number itself.
+    """
+    classes, positive = known.schema.classes, known.schema.positive
+    at = output if positive is None else known.classes[positive]
+    if isinstance(scores, dict):
+        scores = scores.get(classes[at]) if at < len(classes) else None
+    elif isinstance(scores, list):
+        scores = scores[at] if at < len(classes) == len(scores) else None
+    if isinstance(scores, (float, int)) and 0 <= scores <= 1 and not isinstance(scores, bool):
+        return float(scores)
+    tally.dropped[Claim.SCORES] += 1
+    return _NAN
+
+
+def _segment(value: Any, tally: Tally) -> dict[str, str] | None:
+    if isinstance(value, dict) and len(value) <= SEGMENT_MAX and all(map(_is_short, value, value.values())):
+        return value or None
+    tally.dropped[Claim.SEGMENT] += 1
+    return None
+
+
+def _is_short(name: str, value: Any) -> bool:
+    return isinstance(value, str) and all(len(text) <= SEGMENT_TEXT_MAX and is_unicode(text) for text in (name, value))
+
+
+def _bundle(value: Any, tally: Tally) -> str:
+    if isinstance(value, str) and len(value) <= TEXT_MAX and is_unicode(value):
+        return value
+    tally.dropped[Claim.BUNDLE] += 1
+    return ""

@@ -1,0 +1,182 @@
+"""The routes that are no intake: each asks the daemon, off the event loop, and answers with what it says."""
+
+import asyncio
+import ipaddress
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from monitor.errors import Problem, Rejected, Transient
+from monitor.ingest.admission import Admission
+from monitor.ingest.endpoint import Call
+from monitor.ingest.limits import Limits
+from monitor.ingest.problems import Answer, Refused, retry_after
+from monitor.ingest.times import parse_time
+from monitor.ingest.wire import ClockStep, Health, ManualRollback
+
+T = TypeVar("T")
+
+
+class Control(Protocol):
+    """What the daemon lets people ask and do. Results are what msgspec renders as JSON.
+
+    `None` or LookupError: there is no such thing (404). Rejected: not in this state (409); its words are answered.
+    Transient: not now (503). Methods that are not async may block; they are called in a thread.
+    """
+
+    def status(self) -> Any:
+        """What is served and what the monitor makes of it."""
+        ...
+
+    def incidents(self) -> Any:
+        """All incidents, newest first."""
+        ...
+
+    def incident(self, ident: str, /) -> Any:
+        """One incident."""
+        ...
+
+    def rollbacks(self) -> Any:
+        """All rollbacks, newest first."""
+        ...
+
+    def start_rollback(self, model: str, reason: str, actor: str, /) -> Any:
+        """Begin a rollback by hand."""
+        ...
+
+    def approve(self, ident: str, actor: str, /) -> Any:
+        """Agree to a proposed rollback."""
+        ...
+
+    def decline(self, ident: str, actor: str, /) -> Any:
+        """Refuse a proposed rollback."""
+        ...
+
+    async def advance(self, to: float, /) -> Any:
+        """Replay: step event time to `to` and finish all that is due; ValueError if that is back, or too far."""
+        ...
+
+    async def reload(self) -> Sequence[Problem]:
+        """Read settings and tokens again; what is wrong with them, in which case the last good ones stay."""
+        ...
+
+    def healthy(self) -> tuple[bool, str]:
+        """Whether the daemon lives, and why not. Does not block."""
+        ...
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether the daemon takes rows, and why not. Does not block."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """The handlers, one for each name of the route table."""
+
+    control: Control
+    admission: Admission
+    limits: Limits
+
+    async def status(self, _: Call) -> Answer:
+        """GET /v1/status."""
+        return await _ask(self.control.status)
+
+    async def incidents(self, _: Call) -> Answer:
+        """GET /v1/incidents."""
+        return await _ask(self.control.incidents)
+
+    async def incident(self, call: Call) -> Answer:
+        """GET /v1/incidents/{id}."""
+        return await _ask(self.control.incident, call.id)
+
+    async def rollbacks(self, _: Call) -> Answer:
+        """GET /v1/rollbacks."""
+        return await _ask(self.control.rollbacks)
+
+    async def start_rollback(self, call: Call) -> Answer:
+        """POST /v1/rollbacks."""
+        wanted = await self._body(call, ManualRollback)
+        return await _ask(self.control.start_rollback, wanted.model, wanted.reason, call.actor)
+
+    async def approve(self, call: Call) -> Answer:
+        """POST /v1/rollbacks/{id}/approve."""
+        return await _ask(self.control.approve, call.id, call.actor)
+
+    async def decline(self, call: Call) -> Answer:
+        """POST /v1/rollbacks/{id}/decline."""
+        return await _ask(self.control.decline, call.id, call.actor)
+
+    async def clock(self, call: Call) -> Answer:
+        """POST /v1/clock."""
+        if not is_loopback(call):
+            raise Refused(403, "not_loopback", "the clock is moved from this machine only")
+        to = parse_time((await self._body(call, ClockStep)).now)
+        if to is None:
+            raise _invalid()
+        try:
+            return Answer.of(await self.control.advance(to))
+        except ValueError:
+            raise Refused(422, "clock_step_invalid", "replay time moves forward only, by bounded steps") from None
+
+    async def reload(self, _: Call) -> Answer:
+        """POST /-/reload."""
+        problems = await self.control.reload()
+        if problems:
+            more = {"problems": [asdict(problem) for problem in problems]}
+            raise Refused(422, "settings_invalid", "the last good settings stay in force", more=more)
+        return Answer.of({"reloaded": True})
+
+    async def healthy(self, _: Call) -> Answer:
+        """GET /-/healthy."""
+        return _health(*self.control.healthy())
+
+    async def ready(self, _: Call) -> Answer:
+        """GET /-/ready."""
+        return _health(*self.control.ready())
+
+    async def _body(self, call: Call, kind: type[T]) -> T:
+        """The JSON document of a body; Refused with 422 if it is another."""
+        with self.admission.admit(call.content_length, self.limits.control_bytes_max) as ticket:
+            body = await ticket.read(call.receive)
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise _invalid() from None
+
+
+async def _ask(question: Callable[..., Any], *arguments: str) -> Answer:
+    """Ask the daemon in a thread and render what it says."""
+    try:
+        found = await asyncio.to_thread(question, *arguments)
+    except LookupError:
+        found = None
+    except Rejected as rejected:
+        raise Refused(409, rejected.reason, rejected.detail or "not possible in this state") from None
+    except Transient as busy:
+        raise Refused(503, "busy", "not possible now", retry_after(int(busy.retry_after_s or 1))) from None
+    if found is None:
+        raise Refused(404, "not_found", "there is nothing of this name")
+    return Answer.of(found)
+
+
+def is_loopback(call: Call) -> bool:
+    """Whether the request comes from this machine, and not through a proxy on it."""
+    peer = call.scope.get("client")
+    if not peer or any(name in (b"forwarded", b"x-forwarded-for", b"via") for name, _ in call.scope["headers"]):
+        return False
+    try:
+        address = ipaddress.ip_address(peer[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+def _health(ok: bool, why: str) -> Answer:  # noqa: FBT001  # the pair that Control answers
+    return Answer.of(Health(ok, why), 200 if ok else 503)
+
+
+def _invalid() -> Refused:
+    return Refused(422, "body_invalid", "the body is not the JSON document that /openapi.json describes")

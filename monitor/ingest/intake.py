@@ -1,0 +1,204 @@
+"""POST /v1/predictions and /v1/labels: admit, read, decode, judge, append, and only then answer.
+
+A request may hold rows of several models; each becomes one submission. Under an Idempotency-Key the first carries the
+key itself and is written first, so that a repetition is known before anything else is written; the others carry the
+key with their model, so that a repetition after a crash in between completes the request and counts nothing twice.
+The answer is made before the append and stored with it. A request of which nothing was acceptable writes nothing, hence
+is judged anew when it is repeated.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from monitor.clock import Clock
+from monitor.errors import Rejected, Transient
+from monitor.facts import Idempotency, ModelName, RowKind, Schema, Submission
+from monitor.ingest.accept import Known, Rows, Setting, Tally, accept_labels, accept_predictions
+from monitor.ingest.admission import Admission
+from monitor.ingest.counters import AdmissionReason, Counters
+from monitor.ingest.decode import DECODERS, LABELS, PREDICTIONS, Decoder
+from monitor.ingest.endpoint import Call
+from monitor.ingest.limits import Limits
+from monitor.ingest.problems import Answer, Refused, retry_after
+from monitor.ingest.tokens import Token
+from monitor.ingest.wire import Accepted
+
+KEY_MAX: Final = 255
+JOURNAL_RETRY_S: Final = 5  # where the journal does not say: a full disk or a stop is not over in a second
+
+
+class Journal(Protocol):
+    """Where accepted rows become durable."""
+
+    def append(self, submission: Submission) -> "asyncio.Future[bytes | None]":
+        """Resolves after fsync: None, or the stored answer of an earlier request with the same key.
+
+        Rejected("idempotency_conflict") if the key came with another body; Transient if nothing can be written now.
+        """
+        ...
+
+
+Schemas = Callable[[], Mapping[ModelName, Schema]]
+
+
+@dataclass(slots=True)
+class Intake:
+    """The two routes that rows come in by."""
+
+    journal: Journal
+    clock: Clock
+    schemas: Schemas
+    limits: Limits
+    counters: Counters
+    admission: Admission
+    parser: Executor  # one thread
+    _known: dict[ModelName, Known] = field(default_factory=dict)
+
+    async def predictions(self, call: Call) -> Answer:
+        """Take scored rows."""
+        return await self._take(call, RowKind.PREDICTIONS)
+
+    async def labels(self, call: Call) -> Answer:
+        """Take the truth for earlier rows."""
+        return await self._take(call, RowKind.LABELS)
+
+    async def _take(self, call: Call, kind: RowKind) -> Answer:
+        decoder, key = _decoder(call), _idempotency_key(call)
+        with self.admission.admit(call.content_length, self.limits.body_bytes_max) as ticket:
+            body = await ticket.read(call.receive)
+            self.counters.body_bytes += len(body)
+            assert call.token is not None, "intake routes have scopes"
+            setting = Setting.of(self._models(), call.token.source, self.clock.now(), self.limits)
+            rows, tally = await self._judge(partial(judge, kind, body, decoder, setting, self.limits), len(body))
+            if not rows and tally.rejected:
+                self._count(tally)
+                raise _nothing_acceptable(tally)
+            answer = msgspec.json.encode(_accepted(kind, rows, tally))
+            submissions = _submissions(kind, rows, body, _idempotency(call.token, key, body, answer))
+            return Answer(200, await self._append(submissions, tally, answer))
+
+    async def _judge(self, work: Callable[[], tuple[Rows, Tally]], size: int) -> tuple[Rows, Tally]:
+        """Parse small bodies here, large ones in the parser's thread: one at a time, and the loop stays awake."""
+        if size <= self.limits.inline_bytes_max:
+            return work()
+        return await asyncio.get_running_loop().run_in_executor(self.parser, work)
+
+    async def _append(self, submissions: Sequence[Submission], tally: Tally, answer: bytes) -> bytes:
+        """Wait until all is durable; the answer to give, which for a repetition is the earlier one."""
+        try:
+            earlier = [await self.journal.append(submission) for submission in submissions[:1]]
+            earlier += await asyncio.gather(*(self.journal.append(submission) for submission in submissions[1:]))
+        except Rejected as conflict:
+            raise Refused(422, conflict.reason, "this Idempotency-Key was used with another body") from None
+        except Transient as busy:
+            seconds = JOURNAL_RETRY_S if busy.retry_after_s is None else int(busy.retry_after_s + 0.999)
+            detail = "the journal cannot take rows now"
+            raise Refused(503, AdmissionReason.JOURNAL_BUSY.value, detail, retry_after(seconds)) from None
+        for submission, stored in zip(submissions, earlier, strict=True):
+            if stored is None:
+                self.counters.accepted[submission.kind, submission.model] += len(submission.rows)
+        if earlier and earlier[0] is not None:
+            self.counters.repeated_requests += 1
+            return earlier[0]
+        self._count(tally)
+        return answer
+
+    def _count(self, tally: Tally) -> None:
+        self.counters.rejected.update(tally.rejected)
+        self.counters.dropped.update(tally.dropped)
+        for model, names in tally.unknown.items():
+            self.counters.saw_unknown(model, names)
+
+    def _models(self) -> Mapping[ModelName, Known]:
+        """The schemas, made ready once and again only when a reload has changed them."""
+        schemas = self.schemas()
+        for model, schema in schemas.items():
+            known = self._known.get(model)
+            if known is None or known.schema is not schema:
+                self._known[model] = Known.of(schema)
+        for model in self._known.keys() - schemas.keys():
+            del self._known[model]
+        return dict(self._known)
+
+
+def judge(kind: RowKind, body: bytes, decoder: Decoder, setting: Setting, limits: Limits) -> tuple[Rows, Tally]:
+    """Turn a body into accepted rows by model and a tally. Refused with 413 if it holds too many."""
+    if kind is RowKind.PREDICTIONS:
+        return accept_predictions(decoder(body, PREDICTIONS, limits), setting)
+    return accept_labels(decoder(body, LABELS, limits), setting)
+
+
+# ---------------------------------------------------------------- headers
+
+
+def _decoder(call: Call) -> Decoder:
+    """What reads a body of this content type; Refused with 415."""
+    kind = (call.header(b"content-type") or b"").partition(b";")[0].strip().lower().decode("latin-1")
+    if kind not in DECODERS:
+        raise _unsupported("send one of: " + ", ".join(DECODERS))
+    if (call.header(b"content-encoding") or b"identity").strip().lower() != b"identity":
+        raise _unsupported("no Content-Encoding is understood yet: send the body as it is")
+    return DECODERS[kind]
+
+
+def _unsupported(detail: str) -> Refused:
+    return Refused(415, AdmissionReason.UNSUPPORTED_TYPE.value, detail)
+
+
+def _idempotency_key(call: Call) -> str | None:
+    key = call.header(b"idempotency-key")
+    if key is None:
+        return None
+    if not 0 < len(key) <= KEY_MAX or not (text := key.decode("latin-1")).isascii() or not text.isprintable():
+        raise Refused(400, "idempotency_key_invalid", "an Idempotency-Key is 1 to 255 printable ASCII characters")
+    return text
+
+
+def _idempotency(token: Token, key: str | None, body: bytes, answer: bytes) -> Idempotency | None:
+    if key is None:
+        return None
+    return Idempotency(token.id, key, hashlib.blake2b(body, digest_size=16).digest(), answer)
+
+
+# ---------------------------------------------------------------- what is written and answered
+
+
+def _submissions(kind: RowKind, rows: Rows, body: bytes, promise: Idempotency | None) -> list[Submission]:
+    """One submission a model; the bytes are shared out by rows."""
+    total = sum(map(len, rows.values()))
+    found: list[Submission] = []
+    for model, accepted in rows.items():
+        mine = promise
+        if promise and found:
+            mine = msgspec.structs.replace(promise, key=f"{promise.key}\n{model}")  # no header holds a line feed
+        found.append(Submission(kind, model, accepted, len(body) * len(accepted) // total, mine))
+    return found
+
+
+def _accepted(kind: RowKind, rows: Rows, tally: Tally) -> Accepted:
+    kept = sum(map(len, rows.values()))
+    duplicates = sum(map(_repeated, rows.values())) if kind is RowKind.PREDICTIONS else 0
+    return Accepted(
+        durable=True,
+        accepted=kept - duplicates,
+        duplicates=duplicates,
+        rejected=tuple(tally.rejections),
+        rejected_count=tally.rejected.total(),
+    )
+
+
+def _repeated(rows: Iterable[Any]) -> int:
+    ids = [row.id for row in rows]
+    return len(ids) - len(set(ids))
+
+
+def _nothing_acceptable(tally: Tally) -> Refused:
+    more = {"rejected": tally.rejections, "rejected_count": tally.rejected.total()}
+    return Refused(422, "nothing_acceptable", "no row of the request could be accepted", more=more)

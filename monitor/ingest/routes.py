@@ -1,0 +1,68 @@
+"""Every route, with the scope that it asks for: the one table behind the router, the guard and /openapi.json."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from monitor.ingest.tokens import Scope
+from monitor.ingest.wire import Accepted, ClockStep, Health, LabelIn, ManualRollback, PredictionIn
+
+
+@dataclass(frozen=True, slots=True)
+class RouteSpec:
+    """One route. `scope` None is open to everybody, which only a reading route may be."""
+
+    method: str
+    path: str
+    name: str  # of its handler; the operation id
+    scope: Scope | None
+    summary: str
+    takes: type | None = None  # the JSON document of the body
+    rows: bool = False  # the body is one such document, an array of them, or NDJSON
+    gives: type | None = None  # the JSON document of a 200; None: an object or array that the daemon composes
+    replay: bool = False  # only there in replay mode
+
+
+ROUTES: Final[tuple[RouteSpec, ...]] = (
+    RouteSpec(
+        "POST",
+        "/v1/predictions",
+        "predictions",
+        Scope.INGEST_PREDICTIONS,
+        "Hand in scored rows; answered when they are durable",
+        PredictionIn,
+        rows=True,
+        gives=Accepted,
+    ),
+    RouteSpec(
+        "POST",
+        "/v1/labels",
+        "labels",
+        Scope.INGEST_LABELS,
+        "Hand in the truth for earlier predictions; answered when it is durable",
+        LabelIn,
+        rows=True,
+        gives=Accepted,
+    ),
+    RouteSpec("GET", "/v1/status", "status", Scope.READ, "What is served, and what the monitor makes of it"),
+    RouteSpec("GET", "/v1/incidents", "incidents", Scope.READ, "The incidents, newest first"),
+    RouteSpec("GET", "/v1/incidents/{id}", "incident", Scope.READ, "One incident with its evidence"),
+    RouteSpec("GET", "/v1/rollbacks", "rollbacks", Scope.READ, "The rollbacks and how far each came"),
+    RouteSpec(
+        "POST", "/v1/rollbacks", "start_rollback", Scope.APPROVE, "Roll a model back by hand", takes=ManualRollback
+    ),
+    RouteSpec("POST", "/v1/rollbacks/{id}/approve", "approve", Scope.APPROVE, "Agree to a proposed rollback"),
+    RouteSpec("POST", "/v1/rollbacks/{id}/decline", "decline", Scope.APPROVE, "Refuse a proposed rollback"),
+    RouteSpec(
+        "POST",
+        "/v1/clock",
+        "clock",
+        Scope.CLOCK,
+        "Replay: move event time forward; answered when all that is due is done. Loopback peers only",
+        takes=ClockStep,
+        replay=True,
+    ),
+    RouteSpec("POST", "/-/reload", "reload", Scope.ADMIN, "Read the settings and tokens again"),
+    RouteSpec("GET", "/-/healthy", "healthy", None, "Whether the daemon lives", gives=Health),
+    RouteSpec("GET", "/-/ready", "ready", None, "Whether the daemon takes rows", gives=Health),
+    RouteSpec("GET", "/openapi.json", "openapi", None, "This document"),
+)

@@ -1,0 +1,368 @@
+"""Rows <-> the bytes of one journal record: an Arrow IPC stream of one record batch, version in its metadata.
+
+Layout, `tocsin.batch` = b"1" in the schema's metadata:
+
+    predictions   id utf8 · time f8 · arrival f8 · output u1 · score f8 (NaN: none) · source, claimed dict<utf8>
+                  · segment dict<utf8 JSON object>, null: none
+                  · per feature `f:NAME` f8 (numeric) or dict<utf8> (categorical), null: missing or invalid
+                  · `x:NAME` bool, only where a cell of NAME is invalid: true there
+    labels        id utf8 · time f8 · arrival f8 · label u1 · source dict<utf8> · prediction_time f8, null: none
+
+Why Arrow: columns are what the fold counts, it needs no pickle, and it describes itself, so that a record outlives a
+change of the schema (a column that a record lacks is missing downstream).
+
+What a cell means is decided here and nowhere else. Numeric: int, float and bool count as numbers; NaN and inf stay as
+they are (the panes count them); integers beyond 2**53 become the nearest double, beyond the doubles +-inf. Categorical:
+str as it is, int and bool by their JSON text, integral floats like ints. null is missing. Everything else is invalid.
+
+Cost (2 cores, CPython 3.11, 2026-11), 5,000 rows: 20 numeric features 1.3 us and 213 bytes a row, 15 numeric and 5
+categorical 1.4 us and 193 bytes; reading 0.24 us; hashing an id 0.4 us. A record of one row costs 0.15 ms and 4 KB,
+hence group commit. The fast path hands a whole column to Arrow, which refuses mixed types; only then is that column
+judged cell by cell, 0.2 us a cell.
+Failure mode: an id or source that is no valid Unicode raises; intake refuses those rows, so they cannot get here.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Final, TypeAlias, TypeVar
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from monitor.errors import Corrupt
+from monitor.facts import Cell, Feature, FeatureKind, Label, Prediction, Schema
+
+VERSION: Final = b"1"
+MISSING: Final = -1  # category codes
+INVALID: Final = -2
+
+_META: Final = {b"tocsin.batch": VERSION}
+_WORD: Final = pa.dictionary(pa.int32(), pa.string())
+_NAN: Final = float("nan")
+_INTEGER_MAX: Final = 10**400  # longer ones are no category, and CPython refuses to print 4,301 digits
+
+Bools: TypeAlias = NDArray[np.bool_]
+Doubles: TypeAlias = NDArray[np.float64]
+Rows: TypeAlias = Bools | NDArray[np.intp] | slice  # which rows: a mask, indices, or a slice
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NumericColumn:
+    """One numeric feature: `values` f8[n], NaN where `missing` or `invalid`; neither and not finite: non-finite."""
+
+    values: Doubles
+    missing: Bools
+    invalid: Bools
+
+    def take(self, rows: Rows) -> "NumericColumn":
+        """The same column of some of the rows."""
+        return NumericColumn(self.values[rows], self.missing[rows], self.invalid[rows])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CategoricalColumn:
+    """One categorical feature: `codes` i4[n] into `values`; MISSING (-1) or INVALID (-2) where there is no value."""
+
+    codes: NDArray[np.int32]
+    values: tuple[str, ...]
+
+    def take(self, rows: Rows) -> "CategoricalColumn":
+        """The same column of some of the rows; `values` stay, so codes keep their meaning."""
+        return CategoricalColumn(self.codes[rows], self.values)
+
+
+Column: TypeAlias = NumericColumn | CategoricalColumn
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """Predictions by column, in the order in which they arrived; every column has `n` entries."""
+
+    n: int
+    ids: list[str]
+    times: Doubles
+    arrivals: Doubles
+    outputs: NDArray[np.uint8]
+    scores: Doubles
+    sources: list[str]
+    claimed: list[str]
+    segments: list[dict[str, str] | None]
+    columns: dict[str, Column]
+
+    def take(self, rows: Rows) -> "Predictions":
+        """Some of the rows, in the order of the indices; a mask keeps arrival order."""
+        at = np.arange(self.n)[rows]
+        pick = at.tolist()
+        return Predictions(
+            n=len(pick),
+            ids=[self.ids[i] for i in pick],
+            times=self.times[at],
+            arrivals=self.arrivals[at],
+            outputs=self.outputs[at],
+            scores=self.scores[at],
+            sources=[self.sources[i] for i in pick],
+            claimed=[self.claimed[i] for i in pick],
+            segments=[self.segments[i] for i in pick],
+            columns={name: column.take(at) for name, column in self.columns.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """Labels by column, in the order in which they arrived; `prediction_times` is NaN where no hint was given."""
+
+    n: int
+    ids: list[str]
+    times: Doubles
+    arrivals: Doubles
+    labels: NDArray[np.uint8]
+    sources: list[str]
+    prediction_times: Doubles
+
+
+# ---------------------------------------------------------------- what a cell means
+
+
+def number(cell: Cell) -> float | None:
+    """Read a cell of a numeric feature; None if it is invalid (and for a missing one, which callers see first).
+
+    >>> number(True), number(2**53 + 1), number(-10**400), number("5")
+    (1.0, 9007199254740992.0, -inf, None)
+    """
+    if not isinstance(cell, (int, float)):
+        return None
+    try:
+        return float(cell)
+    except OverflowError:
+        return float("inf") if cell > 0 else float("-inf")
+
+
+def word(cell: Cell) -> str | None:
+    """Read a cell of a categorical feature, or a class name; None if it is invalid.
+
+    >>> word("UA"), word(5), word(True), word(5.0), word(5.5), word(float("nan"))
+    ('UA', '5', 'true', '5', None, None)
+    """
+    if isinstance(cell, str):
+        return cell if is_unicode(cell) else None
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    if isinstance(cell, float):
+        return str(int(cell)) if cell.is_integer() else None
+    return str(cell) if isinstance(cell, int) and abs(cell) <= _INTEGER_MAX else None
+
+
+def is_unicode(text: str) -> bool:
+    """Whether the text can be written as UTF-8; a lone surrogate, which JSON can spell, cannot."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# ---------------------------------------------------------------- writing
+
+
+def encode_predictions(rows: Sequence[Prediction], schema: Schema) -> bytes:
+    """Write rows, at least none, as one record holding the features of `schema`; other features are left out.
+
+    ValueError if an id, source, claimed bundle or segment is not valid Unicode or an output is not in 0..255.
+    """
+    columns: dict[str, pa.Array] = {
+        "id": pa.array([r.id for r in rows], pa.string()),
+        "time": pa.array([r.time for r in rows], pa.float64()),
+        "arrival": pa.array([r.arrival for r in rows], pa.float64()),
+        "output": pa.array([r.output for r in rows], pa.uint8()),
+        "score": pa.array([r.score for r in rows], pa.float64()),
+        "source": _words([r.source for r in rows]),
+        "claimed": _words([r.claimed_bundle for r in rows]),
+        "segment": _words([msgspec.json.encode(r.segment).decode() if r.segment else None for r in rows]),
+    }
+    for feature, cells in zip(schema.features, _columns(rows, schema.features), strict=True):
+        values, invalid = _numeric(cells) if feature.kind is FeatureKind.NUMERIC else _categorical(cells)
+        columns[f"f:{feature.name}"] = values
+        if invalid is not None:
+            columns[f"x:{feature.name}"] = invalid
+    return _write(columns)
+
+
+def encode_labels(rows: Sequence[Label]) -> bytes:
+    """Write labels, at least none, as one record. ValueError as `encode_predictions`."""
+    return _write(
+        {
+            "id": pa.array([r.id for r in rows], pa.string()),
+            "time": pa.array([r.time for r in rows], pa.float64()),
+            "arrival": pa.array([r.arrival for r in rows], pa.float64()),
+            "label": pa.array([r.label for r in rows], pa.uint8()),
+            "source": _words([r.source for r in rows]),
+            "prediction_time": pa.array([r.prediction_time for r in rows], pa.float64()),
+        }
+    )
+
+
+def _columns(rows: Sequence[Prediction], features: Sequence[Feature]) -> Iterable[Sequence[Cell]]:
+    """Turn the rows' dicts into one sequence of cells per feature; absent is None."""
+    names = [feature.name for feature in features]
+    if rows and len(names) > 1:
+        try:
+            return list(zip(*map(itemgetter(*names), [r.features for r in rows]), strict=True))
+        except KeyError:
+            pass  # some row lacks a column: ask for each cell
+    return [[r.features.get(name) for r in rows] for name in names]
+
+
+def _numeric(cells: Sequence[Cell]) -> tuple[pa.Array, pa.Array | None]:
+    try:
+        return pa.array(cells, pa.float64()), None
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return _judged(cells, number, pa.float64())
+
+
+def _categorical(cells: Sequence[Cell]) -> tuple[pa.Array, pa.Array | None]:
+    try:
+        return _words(cells), None
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
+        values, invalid = _judged(cells, word, pa.string())
+        return values.dictionary_encode(), invalid
+
+
+def _judged(
+    cells: Sequence[Cell], read: Callable[[Cell], float | str | None], kind: pa.DataType
+) -> tuple[pa.Array, pa.Array | None]:
+    """Judge a column cell by cell, because it is mixed."""
+    values = [None if cell is None else read(cell) for cell in cells]
+    invalid = [value is None and cell is not None for value, cell in zip(values, cells, strict=True)]
+    return pa.array(values, kind), pa.array(invalid, pa.bool_()) if any(invalid) else None
+
+
+def _words(texts: Sequence[Cell]) -> pa.Array:
+    return pa.array(texts, pa.string()).dictionary_encode()
+
+
+def _write(columns: dict[str, pa.Array]) -> bytes:
+    schema = pa.schema([(name, values.type) for name, values in columns.items()], metadata=_META)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema) as stream:
+        stream.write_batch(pa.RecordBatch.from_arrays(list(columns.values()), schema=schema))
+    return bytes(sink.getvalue())
+
+
+# ---------------------------------------------------------------- reading
+
+
+def decode_predictions(body: bytes) -> Predictions:
+    """Read a record back. Corrupt if the bytes are not one of ours, or of a version we do not know."""
+    return _read(body, _predictions)
+
+
+def decode_labels(body: bytes) -> Labels:
+    """Read a record back. Corrupt if the bytes are not one of ours, or of a version we do not know."""
+    return _read(body, _labels)
+
+
+def _read(body: bytes, build: Callable[[pa.RecordBatch], _T]) -> _T:
+    try:
+        with pa.ipc.open_stream(body) as stream:
+            if (stream.schema.metadata or {}).get(b"tocsin.batch") != VERSION:
+                raise Corrupt("journal record", 0, "written by another version, or not by us")
+            batch = stream.read_next_batch()
+            batch.validate(full=True)  # offsets and codes point inside; 0.1 us a row
+        return build(batch)
+    except (
+        pa.ArrowException,
+        OSError,
+        EOFError,
+        StopIteration,
+        KeyError,
+        ValueError,
+        TypeError,
+        OverflowError,
+    ) as error:
+        raise Corrupt("journal record", 0, "its bytes are damaged; restore state.db") from error
+
+
+def _predictions(batch: pa.RecordBatch) -> Predictions:
+    codes, texts = _coded(batch.column("segment"))
+    segments: list[dict[str, str] | None] = [msgspec.json.decode(text, type=dict[str, str]) for text in texts]
+    return Predictions(
+        n=batch.num_rows,
+        ids=batch.column("id").to_pylist(),
+        times=_doubles(batch.column("time")),
+        arrivals=_doubles(batch.column("arrival")),
+        outputs=batch.column("output").to_numpy(),
+        scores=_doubles(batch.column("score")),
+        sources=_texts(batch.column("source")),
+        claimed=_texts(batch.column("claimed")),
+        segments=_spread(codes, [*segments, None]),
+        columns={
+            name[2:]: _column(batch, name[2:], values)
+            for name, values in zip(batch.schema.names, batch.columns, strict=True)
+            if name.startswith("f:")
+        },
+    )
+
+
+def _labels(batch: pa.RecordBatch) -> Labels:
+    return Labels(
+        n=batch.num_rows,
+        ids=batch.column("id").to_pylist(),
+        times=_doubles(batch.column("time")),
+        arrivals=_doubles(batch.column("arrival")),
+        labels=batch.column("label").to_numpy(),
+        sources=_texts(batch.column("source")),
+        prediction_times=_doubles(batch.column("prediction_time")),
+    )
+
+
+def _column(batch: pa.RecordBatch, name: str, values: pa.Array) -> Column:
+    at = batch.schema.get_field_index(f"x:{name}")
+    invalid = batch.column(at).to_numpy(zero_copy_only=False) if at >= 0 else np.zeros(batch.num_rows, np.bool_)
+    if values.type == _WORD:
+        codes, texts = _coded(values)
+        return CategoricalColumn(np.where(invalid, np.int32(INVALID), codes), tuple(texts))
+    missing = values.is_null().to_numpy(zero_copy_only=False) & ~invalid
+    return NumericColumn(_doubles(values), missing, invalid)
+
+
+def _doubles(values: pa.Array) -> Doubles:
+    found: Doubles = (values.fill_null(_NAN) if values.null_count else values).to_numpy()
+    return found
+
+
+def _coded(values: pa.DictionaryArray) -> tuple[NDArray[np.int32], list[str]]:
+    """Split a dictionary column into codes, MISSING where null, and the words they point to."""
+    return values.indices.fill_null(MISSING).to_numpy(), values.dictionary.to_pylist()
+
+
+def _texts(values: pa.DictionaryArray) -> list[str]:
+    return _spread(*_coded(values))
+
+
+def _spread(codes: NDArray[np.int32], values: list[Any]) -> list[Any]:
+    """Look up every code; -1 is the last of `values`."""
+    return [values[code] for code in codes.tolist()]
+
+
+# ---------------------------------------------------------------- ids
+
+
+def hash_ids(ids: Sequence[str], secret: bytes) -> NDArray[np.uint64]:
+    """Hash ids under a secret of at most 64 bytes, so that senders can choose neither samples nor collisions.
+
+    Keyed BLAKE2b (RFC 7693), 8 bytes read as little endian: the same on every machine and at every restart.
+    """
+    keyed = hashlib.blake2b(key=secret, digest_size=8)
+    found = bytearray()
+    for text in ids:
+        each = keyed.copy()
+        each.update(text.encode())
+        found += each.digest()
+    return np.frombuffer(bytes(found), "<u8").astype(np.uint64, copy=False)

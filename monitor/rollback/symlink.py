@@ -1,0 +1,179 @@
+"""The rollback target on a shared volume: a symbolic link that names the checkpoint to load.
+
+    take the lock
+    observe       the link's text, and the digest of what it points to: the target -> done; not the source -> conflict
+    symlink       a temporary link beside it, to the target
+    exchange      renameat2(RENAME_EXCHANGE): the two change places in one step, a reader sees one or the other
+    check         the link that came back must be the one observed; if not, somebody deployed meanwhile: swap back
+    fsync, unlink the temporary link, fsync
+
+It is a compare-and-swap on the bundle: "the source" is a digest, so another spelling of the same path is no conflict,
+and another file under the same name is one. A plain rename would not tell what it replaced.
+
+Killed between any two steps, `finish` tells from the temporary link how far it came: one that holds the target's text
+was never exchanged; one that holds another text came back, and what it points to must be the source, or it is given
+back. The link goes relative to its own directory, so that the volume can be mounted elsewhere.
+
+Failure mode: file systems without RENAME_EXCHANGE (some NFS, FUSE) answer EINVAL: Permanent, nothing has changed.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from monitor.errors import Permanent, Transient
+from monitor.rollback.digest import SIZE_MAX, digest_of
+
+AT_FDCWD = -100  # <fcntl.h>
+RENAME_EXCHANGE = 2  # <linux/fs.h>; glibc >= 2.28
+GIVE_BACK_MAX = 8  # rounds against somebody who deploys all the time
+
+_UNSUPPORTED = {errno.EINVAL, errno.ENOSYS}
+_renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+
+
+Entry: TypeAlias = tuple[int, int, str | None]  # inode, when it was made, what it says
+
+
+class Conflict(Permanent):
+    """The link is not what was expected, and is left as somebody else put it."""
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Let two directory entries change places in one step; OSError, Permanent where that cannot be had."""
+    if _renameat2 is None:
+        raise Permanent("the C library has no renameat2")
+    if _renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0:
+        return
+    number = ctypes.get_errno()
+    if number in _UNSUPPORTED:
+        raise Permanent(f"the file system of {one.parent} cannot exchange two names")
+    raise OSError(number, os.strerror(number), str(one))
+
+
+class SymlinkTarget:
+    """One link. Calls block for as long as it takes to read the checkpoint; run them on a thread."""
+
+    def __init__(self, link: Path, size_max: int = SIZE_MAX) -> None:
+        """`link` must be a symbolic link whenever it is used; nothing is created."""
+        self.link = link
+        self._size_max = size_max
+        self._draft = link.with_name(f".{link.name}.tocsin-next")
+        self._lock = link.with_name(f".{link.name}.tocsin-lock")
+
+    def current(self) -> Path:
+        """Return the file that the link names, links resolved; Permanent if `link` is no symbolic link."""
+        if _text(self.link) is None:
+            raise Permanent(f"{self.link} is not a symbolic link")
+        return Path(os.path.realpath(self.link))
+
+    def observe(self) -> str:
+        """Return the digest of what the link names now; Permanent if there is nothing to read, Transient."""
+        return digest_of(self.current(), self._size_max)
+
+    def switch(self, target: Path, source_digest: str, target_digest: str) -> bool:
+        """Point the link from the source to `target`: True if it was changed, False if it was there already.
+
+        Conflict if it names neither, or is changed by others meanwhile; Transient if that cannot be told or done now.
+        """
+        with self._locked():
+            self._finish(target, source_digest)
+            held, digest = _entry(self.link), self.observe()
+            if digest == target_digest:
+                return False
+            if digest != source_digest:
+                raise Conflict(f"{self.link} names something else than the source")
+            self._swap(self._wanted(target), held)
+            return True
+
+    def finish(self, target: Path, source_digest: str) -> None:
+        """Bring a switch that was killed half-way to its end, or back; sweep what it left. Conflict, Transient."""
+        with self._locked():
+            self._finish(target, source_digest)
+
+    def _swap(self, wanted: str, held: Entry) -> None:
+        self._draft.symlink_to(wanted)
+        placed = _entry(self._draft)
+        self._sync()
+        exchange(self._draft, self.link)
+        if _entry(self._draft) != held:
+            self._give_back(placed)
+            raise Conflict(f"{self.link} was changed by somebody else at the same time")
+        self._sweep()
+
+    def _finish(self, target: Path, source_digest: str) -> None:
+        if not os.path.lexists(self._draft):
+            return
+        wanted = self._wanted(target)
+        exchanged = _text(self.link) == wanted and _text(self._draft) != wanted
+        if exchanged and self._names(self._draft) != source_digest:
+            self._give_back(_entry(self.link))
+            raise Conflict(f"{self.link} had been changed by somebody else at the same time")
+        self._sweep()
+
+    def _give_back(self, placed: Entry) -> None:
+        """Put back what came out of the link; if others changed it again meanwhile, theirs is the newest and stays."""
+        for _ in range(GIVE_BACK_MAX):
+            going = _entry(self._draft)
+            exchange(self._draft, self.link)
+            if _entry(self._draft) == placed:
+                break
+            placed = going
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove the temporary link; what is no link is somebody's file, and stays."""
+        self._sync()
+        if _text(self._draft) is not None:
+            self._draft.unlink()
+            self._sync()
+
+    def _names(self, link: Path) -> str | None:
+        try:
+            return digest_of(Path(os.path.realpath(link)), self._size_max)
+        except Permanent:
+            return None  # it names nothing that can be read
+
+    def _wanted(self, target: Path) -> str:
+        return os.path.relpath(target.parent.resolve() / target.name, self.link.parent.resolve())
+
+    def _sync(self) -> None:
+        folder = os.open(self.link.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock, or Transient at once: whoever has it needs milliseconds, or hangs."""
+        try:
+            file = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise Transient(f"{self._lock} cannot be opened: {error.strerror}") from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except OSError as error:
+            raise Transient(f"{self.link} cannot be changed now: {error.strerror}") from error
+        finally:
+            os.close(file)
+
+
+def _text(link: Path) -> str | None:
+    """Return what a symbolic link says; None if it is none, or not there."""
+    try:
+        return str(link.readlink())
+    except OSError:
+        return None
+
+
+def _entry(path: Path) -> Entry:
+    """Identify what stands under a name: an exchange keeps all three, anybody's replacement changes one."""
+    status = path.lstat()
+    return status.st_ino, status.st_mtime_ns, _text(path)

@@ -1,0 +1,95 @@
+"""What must hold between settings, none of which is wrong alone.
+
+Each check names what it reads (`draft.kept`) and is silent if any of it was faulty: its answer would be
+about a default.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from monitor.decisions.rules import RulePack
+from monitor.errors import Problem
+from monitor.facts import Mode, ModelName
+from monitor.settings.sections import MonitoredModel, Settings
+from monitor.settings.structure import Draft
+
+_ANY_HOST = {"0.0.0.0", "::"}  # noqa: S104 - compared with, never bound here
+
+
+def crosschecks(draft: Draft, settings: Settings, packs: Mapping[ModelName, RulePack]) -> Iterator[Problem]:
+    """Yield every contradiction; `packs` holds the rule packs that could be read."""
+    yield from _listeners(draft, settings)
+    yield from _time(draft, settings)
+    yield from _receivers(draft, settings)
+    yield from _links(settings)
+    for name, model in settings.models.items():
+        yield from _rollback(draft, f"models.{name}", model)
+        yield from _known_good(f"models.{name}", model)
+        if name in packs:
+            yield from _windows(draft, settings, model, packs[name])
+
+
+def _listeners(draft: Draft, settings: Settings) -> Iterator[Problem]:
+    http, metrics = settings.http, settings.metrics
+    shared = http.host == metrics.host or metrics.host in _ANY_HOST
+    if draft.kept("http", "metrics") and shared and http.port == metrics.port != 0:
+        yield Problem("metrics.port", f"is {metrics.port}, where http listens", "give it a port of its own: 9470")
+    if draft.kept("http") and http.in_flight_bytes_max < http.body_bytes_max:
+        hint = f"at least {http.body_bytes_max}, or lower http.body_bytes_max"
+        yield Problem("http.in_flight_bytes_max", "is less than one body may hold", hint)
+
+
+def _time(draft: Draft, settings: Settings) -> Iterator[Problem]:
+    if draft.kept("panes") and settings.panes.horizon < settings.panes.length:
+        yield Problem("panes.horizon", "is shorter than one pane", f"at least {settings.panes.length}")
+
+
+def _receivers(draft: Draft, settings: Settings) -> Iterator[Problem]:
+    names = [receiver.name for receiver in settings.receivers]
+    for place, name in zip(draft.receivers, names, strict=True):
+        first = draft.receivers[names.index(name)]
+        if place != first:
+            yield Problem(f"receivers.{place}.name", f"is {name!r}, as that of receivers.{first}", "names are unique")
+
+
+def _links(settings: Settings) -> Iterator[Problem]:
+    links = {name: model.target.link for name, model in settings.models.items() if model.target}
+    used = Counter(links.values())
+    for name, link in links.items():
+        if used[link] > 1:
+            yield Problem(f"models.{name}.target.link", "is the link of another model too", "one link for each model")
+
+
+def _rollback(draft: Draft, path: str, model: MonitoredModel) -> Iterator[Problem]:
+    limits, mode = model.rollback, model.rollback.mode
+    if draft.kept(f"{path}.rollback") and limits.per_week < limits.per_day:
+        yield Problem(f"{path}.rollback.per_week", "is less than per_day", f"at least {limits.per_day}")
+    if mode is Mode.OBSERVE:  # what a mode with a fault is taken for, too
+        return
+    needs = {
+        "serving": "a switch is proved by asking the model server",
+        "target": "there is no link to switch",
+        "known_good": "no automatic switch without paired evidence that the target would do better",
+    }
+    for name, why in needs.items():
+        asked = name != "known_good" or mode is Mode.AUTO
+        if asked and getattr(model, name) is None and draft.kept(f"{path}.{name}"):
+            yield Problem(f"{path}.{name}", f"is required by rollback.mode {mode.value}", f"{why}; or observe")
+
+
+def _known_good(path: str, model: MonitoredModel) -> Iterator[Problem]:
+    serving, known_good = model.serving, model.known_good
+    if serving and known_good and (serving.url, serving.model) == (known_good.url, known_good.model):
+        yield Problem(f"{path}.known_good.model", "is what is served: it would be compared with itself", "")
+
+
+def _windows(draft: Draft, settings: Settings, model: MonitoredModel, pack: RulePack) -> Iterator[Problem]:
+    panes = settings.panes
+    if not draft.kept("panes"):
+        return
+    for rule in pack.rules:
+        path = f"{model.rules}:{rule.name}"
+        if rule.window_s % panes.length and not rule.sequential:
+            yield Problem(path, f"has a window that is no multiple of panes.length, {panes.length}", "")
+        if rule.window_s > panes.horizon:
+            yield Problem(path, f"has a window longer than panes.horizon, {panes.horizon}", "")

@@ -1,0 +1,112 @@
+"""What the settings name on disk: it is there, it can be read, and only those can read it who should.
+
+Every check says what is wrong now. Nothing is created, and no file's content is quoted.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from monitor.alerts.signing import load_keys
+from monitor.decisions.epochs import last_known_good
+from monitor.errors import Corrupt, Permanent, Problem, SettingsError, TocsinError
+from monitor.facts import Bundle, BundleStatus, ModelName
+from monitor.ingest.tokens import read_tokens
+from monitor.panes.reference import decode_reference, digest
+from monitor.rollback import release_index
+from monitor.settings.sections import Settings
+from monitor.settings.structure import Draft
+
+_PRIVATE = "chmod 600; in a pod, defaultMode: 0440"
+
+
+def file_checks(draft: Draft, settings: Settings) -> Iterator[Problem]:
+    """Yield every problem with a file that `settings` name; rule packs are `monitor.settings.rules`."""
+    if draft.kept("state_dir"):
+        yield from _state_dir(settings.state_dir)
+    if draft.kept("tokens_file"):
+        yield from _secret("tokens_file", settings.tokens_file, "tocsin token create writes one", read_tokens)
+    for place, receiver in zip(draft.receivers, settings.receivers, strict=True):
+        hint = "one line: whsec_ and the base64 of 24 to 64 random bytes"
+        yield from _secret(f"receivers.{place}.secret_file", receiver.secret_file, hint, load_keys)
+    for name, model in settings.models.items():
+        yield from _bundles(f"models.{name}.release_index", model.release_index, name)
+        if model.target is not None:
+            yield from _link(f"models.{name}.target.link", model.target.link)
+
+
+def _state_dir(path: Path) -> Iterator[Problem]:
+    nearest = next(parent for parent in (path, *path.parents) if parent.exists() or parent == parent.parent)
+    if not nearest.is_dir():
+        yield Problem("state_dir", f"cannot be made: {nearest} is not a directory", "")
+    elif not os.access(nearest, os.W_OK | os.X_OK):
+        yield Problem("state_dir", f"cannot be written: no permission in {nearest}", "")
+
+
+def _bundles(where: str, index: Path, model: ModelName) -> Iterator[Problem]:
+    """A model is judged against a known-good's reference profile: there is one, and all profiles are as registered.
+
+    Checkpoints are large, and are verified before each switch.
+    """
+    problems = list(_readable(where, index, release_index.load))
+    yield from problems
+    if problems:
+        return
+    bundles = [bundle for bundle in release_index.load(index) if bundle.model == model]
+    if last_known_good(bundles) is None:
+        hint = "tocsin bundle register, then tocsin bundle approve"
+        yield Problem(where, f"has no known-good bundle of {model}: {index}", hint)
+    for bundle in bundles:
+        if bundle.status is not BundleStatus.REVOKED:
+            yield from _readable(where, index.parent / bundle.reference, partial(_profile, bundle))
+
+
+def _profile(bundle: Bundle, path: Path) -> None:
+    """Read a reference profile; Permanent if it is not what was registered, Corrupt if it never was one."""
+    body = path.read_bytes()
+    if digest(body) != bundle.reference_digest:
+        raise Permanent(f"{path} has other bytes than were registered")
+    if decode_reference(body).schema.model != bundle.model:
+        raise Permanent(f"{path} is the profile of another model")
+
+
+def _secret(where: str, path: Path, missing: str, read: Callable[[Path], object]) -> Iterator[Problem]:
+    """Check a file that only its owner and group may read, and that `read` takes."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        yield Problem(where, f"cannot be read: {error.strerror}: {path}", missing)
+        return
+    if not stat.S_ISREG(mode):
+        yield Problem(where, f"is not a file: {path}", "")
+    elif mode & (stat.S_IROTH | stat.S_IWOTH):
+        yield Problem(where, f"can be read or written by every user: {path}", _PRIVATE)
+    else:
+        yield from _readable(where, path, read)
+
+
+def _readable(where: str, path: Path, read: Callable[[Path], object]) -> Iterator[Problem]:
+    try:
+        read(path)
+    except SettingsError as error:
+        for problem in error.problems:
+            place = problem.path if problem.path.startswith(str(path)) else f"{path}:{problem.path}"
+            yield Problem(where, f"{place}: {problem.message}", problem.hint)
+    except Corrupt as error:
+        yield Problem(where, f"is damaged at byte {error.offset}: {path}", error.hint)
+    except TocsinError as error:
+        yield Problem(where, str(error), "")
+    except OSError as error:
+        yield Problem(where, f"cannot be read: {error.strerror}: {path}", "")
+
+
+def _link(where: str, link: Path) -> Iterator[Problem]:
+    """A rollback swaps the link beside itself: what is there must be a link, in a directory that can be written."""
+    if os.path.lexists(link) and not link.is_symlink():
+        yield Problem(where, f"is not a symbolic link: {link}", "let the model server read its model through a link")
+    elif not link.parent.is_dir():
+        yield Problem(where, f"is in no directory: {link.parent}", "")
+    elif not os.access(link.parent, os.W_OK | os.X_OK):
+        yield Problem(where, f"cannot be switched: no permission to write in {link.parent}", "")

@@ -1,0 +1,30 @@
+"""What is durable: the journal, panes, receipts, labels, and the facts that decisions are made of.
+
+Law one: a call that returns has been fsynced, and what it wrote appears whole or not at all. Law two: the store adds,
+keeps and forgets, but understands nothing: rows are encoded and panes are summed by functions it is handed.
+"""
+
+from monitor.store.parts import Limits, Parts
+from monitor.store.protocol import (
+    Change,
+    Health,
+    Position,
+    Receipts,
+    Store,
+    StoredLabel,
+    WaitingLabel,
+)
+from monitor.store.sqlite import SqliteStore
+
+__all__ = [
+    "Change",
+    "Health",
+    "Limits",
+    "Parts",
+    "Position",
+    "Receipts",
+    "SqliteStore",
+    "Store",
+    "StoredLabel",
+    "WaitingLabel",
+]

@@ -1,0 +1,78 @@
+"""The thread that keeps receipts tidy: it verifies runs after a start, drops expired ones, merges small ones.
+
+It works on files nobody changes and asks the writer only for the transaction that renames them, so it delays neither
+intake nor folds. A merge that would eat into the reserved space waits. After an error it rests and tries again, except
+that a damaged run is reported for good and a failing fsync fails the store.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from monitor.errors import Corrupt
+from monitor.store.faults import RETRY_S, Failed, attempt
+from monitor.store.receipts import Entry, ReceiptRuns, Stopped
+
+
+class Duties(NamedTuple):
+    """What the keeper needs of the store."""
+
+    rename: Callable[[Sequence[Entry], Sequence[Entry]], object]  # old, new: one transaction
+    horizon: Callable[[], float]
+    spare_bytes: Callable[[], int]  # free space above the reserve
+    failed: Callable[[Exception], bool]  # tells the store; True: stop for good
+
+
+class Keeper:
+    """One thread; `kick` it after every commit that wrote receipts or moved the horizon."""
+
+    def __init__(self, runs: ReceiptRuns, duties: Duties) -> None:
+        """Start the thread."""
+        self.failures = 0
+        self._runs = runs
+        self._duties = duties
+        self._kick = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="store-keeper", daemon=True)
+        self._thread.start()
+
+    def kick(self) -> None:
+        """There may be something to do."""
+        self._kick.set()
+
+    def stop(self) -> None:
+        """Give up a merge, end the thread."""
+        self._stopping.set()
+        self._kick.set()
+        self._thread.join()
+
+    def tidy(self) -> None:
+        """Drop and merge until nothing is left to do. Errors are raised; the thread handles its own."""
+        horizon = self._duties.horizon()
+        expired = self._runs.expired(horizon)
+        if expired:
+            self._duties.rename(expired, ())
+        while group := self._runs.mergeable():
+            if sum(entry.run.size for entry in group) > self._duties.spare_bytes():
+                return
+            self._duties.rename(group, [self._runs.merge(group, horizon, self._stopping)])
+
+    def _loop(self) -> None:
+        """Verify once, then tidy whenever kicked."""
+        self._runs.verify(self._stopping)
+        while not self._stopping.is_set():
+            self._kick.wait()
+            self._kick.clear()
+            outcome = attempt(self.tidy)
+            if isinstance(outcome, Failed) and self._handle(outcome.error):
+                return
+
+    def _handle(self, error: Exception) -> bool:
+        """Whether to stop after this error; otherwise rest."""
+        if isinstance(error, Stopped):
+            return True
+        self.failures += 1
+        if isinstance(error, Corrupt):
+            self._runs.report(error)
+            return True
+        return self._duties.failed(error) or self._stopping.wait(RETRY_S)

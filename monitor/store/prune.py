@@ -1,0 +1,47 @@
+"""Deletion of what a commit made superfluous, a chunk at a time, by the writer between other commits.
+
+Readers are already told not to look there, so when a chunk is deleted changes no answer. A chunk is sized to take a few
+milliseconds; freed pages are used again, the file does not shrink.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TypeAlias
+
+import apsw
+
+from monitor.store.panes import detail_start
+from monitor.store.protocol import Position
+
+Chore: TypeAlias = Callable[[], bool]  # one step; True if there may be more
+
+JOURNAL = "DELETE FROM journal WHERE seq IN (SELECT seq FROM journal WHERE seq <= ? ORDER BY seq LIMIT ?)"
+DELTAS = "DELETE FROM deltas WHERE rowid IN (SELECT rowid FROM deltas WHERE fold <= ? LIMIT ?)"
+PANES = (
+    "DELETE FROM panes WHERE rowid IN (SELECT p.rowid FROM series s CROSS JOIN panes p ON p.series = s.id "
+    "AND p.span < 86400 AND p.start < ? LIMIT ?)"
+)
+LABELS = (
+    "DELETE FROM labels WHERE (model, hash, source) IN (SELECT model, hash, source FROM labels WHERE time < ? LIMIT ?)"
+)
+
+
+def chores(db: apsw.Connection, before: Position, now: Position) -> dict[str, Chore]:
+    """What there is to delete when the position has moved from `before` to `now`."""
+    moved = {
+        "journal": (JOURNAL, 64, before.cursor, now.cursor),  # a record has up to 256 pages, all read to be freed
+        "deltas": (DELTAS, 500, before.consumed, now.consumed),
+        "panes": (PANES, 500, detail_start(before.horizon), detail_start(now.horizon)),
+        "labels": (LABELS, 1_000, before.horizon, now.horizon),
+    }
+    return {
+        name: partial(_delete, db, statement, limit, chunk)
+        for name, (statement, chunk, earlier, limit) in moved.items()
+        if limit != earlier
+    }
+
+
+def _delete(db: apsw.Connection, statement: str, limit: float, chunk: int) -> bool:
+    """Delete up to `chunk` rows, one commit; nothing is written when there are none."""
+    db.execute(statement, (limit, chunk))
+    return db.changes() == chunk

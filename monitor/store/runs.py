@@ -1,0 +1,219 @@
+"""Runs: immutable files of receipts, sorted by id hash, mapped into memory.
+
+Layout, format 1, little endian, no padding between the parts:
+
+    offset  size
+    0       8     magic 89 54 53 52 55 4E 0D 0A  ("TSRUN" between bytes that a text transfer would change)
+    8       4     format
+    12      4     header_bytes: where the keys begin, a multiple of 64
+    16      8     count
+    24      16    smallest and largest `time` of the records, f8 (+inf, -inf when there are none)
+    40      8     CRC-32 of the keys, CRC-32 of the records
+    48      4     length of the next
+    52      ...   the records' dtype as JSON [[name, type, shape]...], then zeros
+    -4      4     CRC-32 of the header so far
+    header_bytes          keys     u8[count], ascending; of equal keys the last is the newest
+    header_bytes + 8 n    records  dtype[count]
+
+Finding k sorted keys among n is k binary searches in 8 n bytes that the page cache holds: 10,000 among 1,000,000 take
+2 ms (measured 2026-11, two cores). Keys lie apart from records so that a search touches no record it does not want.
+Opening checks the header and the length; `verify` reads everything. A run is never changed: a merge writes a new one.
+Rejected: SQLite tables (a random B-tree page per receipt), LSM libraries (a second store to crash-test for one query).
+"""
+
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.errors import Corrupt
+from monitor.store.disk import PARTIAL, Disk
+
+MAGIC = b"\x89TSRUN\r\n"
+FORMAT = 1
+FIXED = struct.Struct("<8sIIQddIII")
+CRC = struct.Struct("<I")
+ALIGNMENT = 64
+HEADER_BYTES_MAX = 1 << 16  # a dtype of ten fields takes 300
+CHUNK = 1 << 18  # records merged at a time: 15 MB at 20 features
+HINT = "the labels of its predictions cannot be joined; restore the file from a backup, or start a new state directory"
+
+Keys = NDArray[np.uint64]
+Records = NDArray[np.void]
+Chunk = tuple[Keys, Records]
+
+
+class Shape(NamedTuple):
+    """What the header says of the contents."""
+
+    rows: int
+    dtype: np.dtype[Any]
+    start: float  # smallest time
+    end: float  # largest time
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """One open run. The mapping lives as long as any array on it, even when the file is gone."""
+
+    path: Path
+    shape: Shape
+    keys: Keys
+    records: Records
+    crcs: tuple[int, int]  # of keys, of records
+
+    @property
+    def size(self) -> int:
+        """Bytes of keys and records."""
+        return self.keys.nbytes + self.records.nbytes
+
+    def find(self, wanted: Keys) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+        """For ascending keys: which are here, and at which position their newest record lies (0 where not)."""
+        at = np.searchsorted(self.keys, wanted, side="right") - 1
+        np.maximum(at, 0, out=at)
+        if not len(self.keys):
+            return np.zeros(len(wanted), np.bool_), at
+        return self.keys[at] == wanted, at
+
+    def verify(self) -> None:
+        """Read everything; Corrupt if a byte is not what was written."""
+        for part, crc in zip((self.keys, self.records), self.crcs, strict=True):
+            if zlib.crc32(_bytes(part)) != crc:
+                raise Corrupt(str(self.path), self.path.stat().st_size - self.size, HINT)
+
+
+def sorted_chunk(hashes: Keys, records: Records) -> Chunk:
+    """Keys and records in the order of a run; of equal keys the later stays later."""
+    order = np.argsort(hashes, kind="stable")
+    return np.ascontiguousarray(hashes[order]), np.ascontiguousarray(records[order])
+
+
+def shape_of(hashes: Keys, records: Records) -> Shape:
+    """Shape of records that are about to be written; ValueError if they are no receipts."""
+    if records.dtype.names is None or "time" not in records.dtype.names or records.dtype.hasobject:
+        msg = "receipts are structured records with a field time and without objects"
+        raise ValueError(msg)
+    if hashes.shape != records.shape or hashes.ndim != 1 or hashes.dtype != np.uint64:
+        msg = "receipts need one 64-bit hash each"
+        raise ValueError(msg)
+    times = records["time"]
+    return Shape(len(records), records.dtype, float(times.min(initial=np.inf)), float(times.max(initial=-np.inf)))
+
+
+def write_run(disk: Disk, path: Path, shape: Shape, chunks: Iterable[Chunk]) -> None:
+    """Write, fsync, rename, fsync the directory. The chunks follow each other in the order of their keys.
+
+    OSError leaves at most a file that the next start sweeps; SyncFailed is final.
+    """
+    partial = path.with_name(path.name + PARTIAL)
+    descriptor = disk.create(partial)
+    try:
+        _write_parts(disk, descriptor, shape, chunks)
+        disk.sync(descriptor)
+    except BaseException:
+        disk.remove(partial)
+        raise
+    finally:
+        os.close(descriptor)
+    disk.rename(partial, path)
+    disk.sync_directory(path.parent)
+
+
+def _write_parts(disk: Disk, descriptor: int, shape: Shape, chunks: Iterable[Chunk]) -> None:
+    """Keys and records into their places as they come, then the header, which knows their checksums."""
+    header_bytes = len(_header(shape, 0, 0))
+    crcs = [0, 0]
+    done = 0
+    for chunk in chunks:
+        starts = (header_bytes + 8 * done, header_bytes + 8 * shape.rows + shape.dtype.itemsize * done)
+        for part, array in enumerate(chunk):
+            crcs[part] = zlib.crc32(_bytes(array), crcs[part])
+            disk.write(descriptor, _bytes(array), starts[part])
+        done += len(chunk[0])
+    assert done == shape.rows, "a run holds what its header says"
+    disk.write(descriptor, memoryview(_header(shape, *crcs)), 0)
+
+
+def _header(shape: Shape, keys_crc: int, records_crc: int) -> bytes:
+    """The first `header_bytes` of a run."""
+    fields = [[name, *_described(shape.dtype[name])] for name in shape.dtype.names or ()]
+    description = json.dumps(fields, separators=(",", ":")).encode()
+    size = -(-(FIXED.size + len(description) + CRC.size) // ALIGNMENT) * ALIGNMENT
+    fixed = FIXED.pack(MAGIC, FORMAT, size, shape.rows, shape.start, shape.end, keys_crc, records_crc, len(description))
+    body = (fixed + description).ljust(size - CRC.size, b"\0")
+    return body + CRC.pack(zlib.crc32(body))
+
+
+def _described(field: np.dtype[Any]) -> tuple[str, list[int]]:
+    """Type and shape of a field, as JSON keeps them."""
+    return field.base.str, list(field.shape)
+
+
+def open_run(path: Path) -> Run:
+    """Map a run; Corrupt if it is missing, is none, is of a later format or has not the length it should have."""
+    try:
+        whole = np.asarray(np.memmap(path, np.uint8, "r"))
+    except (OSError, ValueError) as error:  # an empty file cannot be mapped: ValueError
+        raise Corrupt(str(path), 0, f"{error}; {HINT}") from error
+    shape, header_bytes, crcs = _read_header(path, whole[:HEADER_BYTES_MAX].tobytes())
+    keys_end = header_bytes + 8 * shape.rows
+    end = keys_end + shape.dtype.itemsize * shape.rows
+    if len(whole) != end:
+        raise Corrupt(str(path), min(len(whole), end), f"{len(whole)} bytes long instead of {end}; {HINT}")
+    return Run(path, shape, whole[header_bytes:keys_end].view("<u8"), whole[keys_end:].view(shape.dtype), crcs)
+
+
+def _read_header(path: Path, head: bytes) -> tuple[Shape, int, tuple[int, int]]:
+    """Shape, header_bytes and checksums; Corrupt at the first field that is wrong."""
+    if len(head) < FIXED.size or not head.startswith(MAGIC):
+        raise Corrupt(str(path), 0, f"no receipts begin like this; {HINT}")
+    _, version, size, count, start, end, keys_crc, records_crc, length = FIXED.unpack_from(head)
+    if version != FORMAT:
+        raise Corrupt(str(path), 8, f"format {version}, this version of tocsin reads {FORMAT}: upgrade it")
+    if not FIXED.size + length + CRC.size <= size <= len(head):
+        raise Corrupt(str(path), 12, f"the header has no end; {HINT}")
+    if CRC.unpack_from(head, size - CRC.size)[0] != zlib.crc32(head[: size - CRC.size]):
+        raise Corrupt(str(path), size - CRC.size, f"the header was changed; {HINT}")
+    fields = json.loads(head[FIXED.size : FIXED.size + length])
+    dtype = np.dtype([(name, kind, tuple(shape)) for name, kind, shape in fields])
+    return Shape(count, dtype, start, end), size, (keys_crc, records_crc)
+
+
+def merged_shape(runs: Sequence[Run], horizon: float) -> Shape:
+    """Shape of the merger of runs of one dtype, without the records from before the horizon."""
+    kept = [run.records["time"][run.records["time"] >= horizon] for run in runs]
+    return Shape(
+        sum(map(len, kept)),
+        runs[0].shape.dtype,
+        min(float(times.min(initial=np.inf)) for times in kept),
+        max(float(times.max(initial=-np.inf)) for times in kept),
+    )
+
+
+def merged(runs: Sequence[Run], horizon: float, chunk: int = CHUNK) -> Iterator[Chunk]:
+    """Merge runs of one dtype, oldest first, in pieces of about `chunk` records, whatever the runs' lengths.
+
+    The largest run's keys cut all of them at the same places, so that a piece holds all of its keys.
+    """
+    longest = max(runs, key=lambda run: run.shape.rows).keys
+    step = max(1, chunk * len(longest) // max(1, sum(run.shape.rows for run in runs)))
+    cuts = np.unique(longest[step::step])
+    bounds = [[0, *np.searchsorted(run.keys, cuts).tolist(), len(run.keys)] for run in runs]
+    for piece in range(len(cuts) + 1):
+        slices = [slice(ends[piece], ends[piece + 1]) for ends in bounds]
+        hashes = np.concatenate([run.keys[part] for run, part in zip(runs, slices, strict=True)])
+        records = np.concatenate([run.records[part] for run, part in zip(runs, slices, strict=True)])
+        alive = records["time"] >= horizon
+        yield sorted_chunk(hashes[alive], records[alive])
+
+
+def _bytes(array: NDArray[Any]) -> memoryview:
+    """The array's bytes, without a copy."""
+    return np.ascontiguousarray(array).view(np.uint8).reshape(-1).data

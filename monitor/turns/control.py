@@ -1,0 +1,146 @@
+"""What people may ask and do: the daemon's side of the API. It answers from memory and decides through the wheel."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from monitor.clock import Clock, ReplayClock
+from monitor.decisions import outcomes
+from monitor.decisions.state import Judgement, Terms
+from monitor.errors import Problem, Transient
+from monitor.facts import ModelName
+from monitor.turns import show
+from monitor.turns.watched import Watched
+from monitor.turns.wheel import Wheel
+
+STEP_MAX_S = 31 * 86_400.0  # of the replay clock; a month of silence in one step is a slip of the finger
+ANSWER_WITHIN_S = 30.0  # a decision waits for its commit, not for the rollback it starts
+
+Check = Callable[[], tuple[bool, str]]
+
+
+@dataclass(slots=True)
+class Control:
+    """Implements `monitor.ingest.control.Control`. Methods that are not async run on threads of their own."""
+
+    wheel: Wheel
+    models: Mapping[ModelName, Watched]
+    clock: Clock
+    loop: asyncio.AbstractEventLoop
+    checks: Mapping[str, Check]  # "healthy", "ready"
+    reload_settings: Callable[[], Awaitable[Sequence[Problem]]]
+    rendered: Callable[[], Awaitable[None]]  # after a step of the replay clock
+    _stepping: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def status(self) -> dict[str, Any]:
+        """All models."""
+        return {"now": self.clock.now(), "models": {name: show.status(each) for name, each in self.models.items()}}
+
+    def incidents(self) -> list[Any]:
+        """All that are remembered, newest first."""
+        found = [incident for each in self.models.values() for incident in each.incidents.values()]
+        return [msgspec.to_builtins(one) for one in sorted(found, key=lambda one: (one.opened, one.id), reverse=True)]
+
+    def incident(self, ident: str, /) -> dict[str, Any] | None:
+        """One incident with its rollbacks and, while it is open, its alerts with their evidence."""
+        for watched in self.models.values():
+            incident = watched.incidents.get(ident)
+            if incident is not None:
+                open_now = watched.state.incident is not None and watched.state.incident.id == ident
+                mine = [one for one in watched.rollbacks.values() if one.incident == ident]
+                return {
+                    **msgspec.to_builtins(incident),
+                    "evidence": msgspec.to_builtins(watched.state.alerts) if open_now else [],
+                    "decision": msgspec.to_builtins(watched.state.decision) if open_now else None,
+                    "rollbacks": msgspec.to_builtins(mine),
+                }
+        return None
+
+    def rollbacks(self) -> list[Any]:
+        """All that are remembered, newest first."""
+        found = [one for watched in self.models.values() for one in show.rollbacks(watched)]
+        return [msgspec.to_builtins(one) for one in sorted(found, key=lambda one: (one.planned, one.id), reverse=True)]
+
+    def start_rollback(self, model: str, reason: str, actor: str, /) -> Any:
+        """Begin a rollback by hand; Rejected if the gates that bind people do not hold."""
+        watched = self.models[ModelName(model)]
+
+        def decision(terms: Terms) -> Judgement:
+            return outcomes.start(watched.state, terms, reason=reason, actor=actor, now=self.clock.now())
+
+        return self._decided(watched, decision)
+
+    def approve(self, ident: str, actor: str, /) -> Any:
+        """Agree to a proposed rollback; Rejected if there is none, or its evidence is gone."""
+        watched = self._of_rollback(ident)
+
+        def decision(terms: Terms) -> Judgement:
+            now = self.clock.now()
+            return outcomes.approved(watched.state, terms, watched.slots, rollback_id=ident, actor=actor, now=now)
+
+        return self._decided(watched, decision)
+
+    def decline(self, ident: str, actor: str, /) -> Any:
+        """Refuse a proposed rollback; Rejected if there is none."""
+        watched = self._of_rollback(ident)
+
+        def decision(terms: Terms) -> Judgement:
+            now = self.clock.now()
+            return outcomes.declined(watched.state, terms, rollback_id=ident, actor=actor, now=now)
+
+        return self._decided(watched, decision)
+
+    def unlatch(self, model: str, actor: str, /) -> Any:
+        """Let automation act again."""
+        watched = self.models[ModelName(model)]
+
+        def decision(terms: Terms) -> Judgement:
+            return outcomes.unlatched(watched.state, terms, actor=actor, now=self.clock.now())
+
+        self._decided(watched, decision)
+        return {"model": model, "latch": watched.state.latch}
+
+    async def advance(self, to: float, /) -> dict[str, Any]:
+        """Replay: step event time to `to` and finish what is due; ValueError if that is back, too far, or live."""
+        if not isinstance(self.clock, ReplayClock):
+            msg = "the clock of live traffic is not ours to move"
+            raise ValueError(msg)  # noqa: TRY004 - the caller asked for a value that cannot be had
+        async with self._stepping:
+            if self.clock.now() and to - self.clock.now() > STEP_MAX_S:
+                msg = f"a step of the clock is {STEP_MAX_S:g} s at most"
+                raise ValueError(msg)
+            self.clock.step(to)
+            await self.wheel.settle(to)
+            await self.rendered()
+        return {"now": to}
+
+    async def reload(self) -> Sequence[Problem]:
+        """Read settings and tokens again; what is wrong with them, in which case the last good ones stay."""
+        return await self.reload_settings()
+
+    def healthy(self) -> tuple[bool, str]:
+        """Whether the daemon lives."""
+        return self.checks["healthy"]()
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether the daemon takes rows."""
+        return self.checks["ready"]()
+
+    def _of_rollback(self, ident: str) -> Watched:
+        """The model of a rollback; LookupError if nobody knows it."""
+        found = next((each for each in self.models.values() if ident in each.rollbacks), None)
+        if found is None:
+            raise LookupError(ident)
+        return found
+
+    def _decided(self, watched: Watched, decision: Callable[[Terms], Judgement]) -> Any:
+        """Decide on the event loop, from a thread; the changed rollback as it now stands."""
+        future = asyncio.run_coroutine_threadsafe(self.wheel.decide(watched, decision), self.loop)
+        try:
+            judged = future.result(ANSWER_WITHIN_S)
+        except TimeoutError:
+            raise Transient("the decision is still being written") from None
+        return msgspec.to_builtins(judged.rollbacks[-1]) if judged.rollbacks else {}

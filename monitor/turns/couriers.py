@@ -1,0 +1,68 @@
+"""One courier per receiver, each a task of its own, over the store's outbox."""
+
+import asyncio
+import random
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from monitor.alerts.addresses import networks
+from monitor.alerts.outbox import Bell, Courier, Escalate
+from monitor.alerts.signing import load_keys
+from monitor.alerts.transport import Line, tls_context
+from monitor.clock import Clock
+from monitor.settings import Receiver
+from monitor.turns.outbox import StoredOutbox
+
+
+@dataclass(slots=True)
+class Couriers:
+    """The tasks, and what they hold open."""
+
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _lines: list[Line] = field(default_factory=list)
+    _bells: list[Bell] = field(default_factory=list)
+
+    def start(self, receivers: Sequence[Receiver], outbox: StoredOutbox, clock: Clock, escalate: Escalate) -> None:
+        """Start one per receiver; what waits from an earlier run goes out at once."""
+        tls = tls_context() if receivers else None
+        for receiver in receivers:
+            self._start(receiver, outbox, clock, escalate, tls)
+
+    def ring(self) -> None:
+        """Something was queued."""
+        for bell in self._bells:
+            bell.ring()
+
+    async def stop(self) -> None:
+        """Stop all of them; what is under way is tried again later, with the same id."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for line in self._lines:
+            await line.aclose()
+        self._tasks, self._lines, self._bells = [], [], []
+
+    def _start(
+        self,
+        receiver: Receiver,
+        outbox: StoredOutbox,
+        clock: Clock,
+        escalate: Escalate,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        line = Line(receiver.url, clock, allowed=networks(receiver.allow_networks), tls=tls)
+        bell = Bell()
+        courier = Courier(
+            receiver.name,
+            outbox,
+            line.post,
+            clock=clock,
+            wait=bell.wait,
+            jitter=random.random,
+            escalate=escalate,
+            keys=load_keys(receiver.secret_file),
+        )
+        self._lines.append(line)
+        self._bells.append(bell)
+        self._tasks.append(asyncio.create_task(courier.run(), name=f"courier {receiver.name}"))

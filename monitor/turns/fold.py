@@ -1,0 +1,112 @@
+"""The fold: journal records become pane deltas, receipts and joined labels, in one transaction.
+
+    sort     records to models, in arrival order; repeated ids dropped, the first wins; each row to its epoch
+    ask      the known-good for a sample of the rows (`turns.opinion`)
+    count    rows and labels into pane deltas (`turns.counting`)
+    commit   deltas, receipts, labels, totals, cursor: all or nothing
+
+A fold that is interrupted anywhere before the commit leaves no trace but an unnamed file, swept at the next start,
+and the next fold reads the same records again. After the commit the records are gone. So every row is counted once.
+
+Memory: `fold.rows_max` rows as columns. Cost: see `bench/results.json`.
+Failure mode: a record that cannot be decoded is our own damage, not a sender's: it raises `Corrupt`, and the daemon
+stops rather than skip acknowledged rows.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.facts import JournalRecord, ModelName, RowKind
+from monitor.panes.attribution import attribute
+from monitor.panes.batch import Predictions, decode_labels, decode_predictions, hash_ids
+from monitor.panes.concat import concat
+from monitor.panes.receipts import receipt_dtype
+from monitor.store.protocol import Change, Store
+from monitor.turns.counting import Counting, FoldSettings, ModelChange, Sorted
+from monitor.turns.labels import Arrived
+from monitor.turns.opinion import Opinion, silent
+from monitor.turns.watched import Watched
+
+Keys: TypeAlias = NDArray[np.uint64]
+Ask: TypeAlias = Callable[[Watched, Predictions, Keys], Awaitable[Opinion]]
+
+
+class Fold:
+    """Reads, counts and commits; holds nothing between two folds that the store does not keep."""
+
+    def __init__(
+        self, store: Store, models: Mapping[ModelName, Watched], ask: Ask | None, settings: FoldSettings
+    ) -> None:
+        """`ask` is how the known-good is asked; None: nobody is."""
+        self._store = store
+        self._models = models
+        self._ask = ask
+        self._settings = settings
+        self._secret = store.secret()
+
+    async def run(self, upto: int, now: float) -> int:
+        """Fold records up to `upto`, about `rows_max` rows at most; how many rows, 0 when there was nothing."""
+        records = await asyncio.to_thread(self._store.read_journal, upto, self._settings.rows_max)
+        if not records:
+            return 0
+        found = await asyncio.to_thread(self._sort, records)
+        opinions = [await self._opinion(each) for each in found]
+        changes = await asyncio.to_thread(self._commit, records[-1].seq, found, opinions, now)
+        for each, change in zip(found, changes, strict=True):
+            each.watched.totals = change.totals  # only now is it true
+        return sum(record.rows for record in records)
+
+    def _sort(self, records: Sequence[JournalRecord]) -> list[Sorted]:
+        models = dict.fromkeys(record.model for record in records)
+        return [self._sort_model(self._models[name], [r for r in records if r.model == name]) for name in models]
+
+    def _sort_model(self, watched: Watched, records: Sequence[JournalRecord]) -> Sorted:
+        rows = concat([decode_predictions(r.body) for r in records if r.kind is RowKind.PREDICTIONS])
+        seen, keys = rows.n, hash_ids(rows.ids, self._secret)
+        fresh = self._fresh(watched, keys)
+        if len(fresh) < seen:
+            rows, keys = rows.take(fresh), keys[fresh]
+        starts = np.array([epoch.start for epoch in watched.epochs])
+        labels = [label for r in records if r.kind is RowKind.LABELS for label in self._arrived(r.body)]
+        return Sorted(watched, rows, keys, np.maximum(attribute(starts, rows.times), 0), labels, seen - rows.n)
+
+    def _fresh(self, watched: Watched, keys: Keys) -> NDArray[np.intp]:
+        """Rows whose id was never seen, in arrival order: the first wins, in this fold and over all of them."""
+        _, first = np.unique(keys, return_index=True)
+        known, _ = self._store.find_receipts(watched.name, keys[first], receipt_dtype(0))
+        fresh: NDArray[np.intp] = np.sort(first[~known])
+        return fresh
+
+    def _arrived(self, body: bytes) -> list[Arrived]:
+        labels = decode_labels(body)
+        keys = hash_ids(labels.ids, self._secret).tolist()
+        rows = zip(keys, labels.sources, labels.labels.tolist(), labels.times.tolist(), strict=True)
+        return [Arrived(*row) for row in rows]
+
+    async def _opinion(self, found: Sorted) -> Opinion:
+        if self._ask is None or not found.rows.n:
+            return silent(found.rows.n)
+        return await self._ask(found.watched, found.rows, found.keys)
+
+    def _commit(
+        self, cursor: int, found: Sequence[Sorted], opinions: Sequence[Opinion], now: float
+    ) -> list[ModelChange]:
+        counting = Counting(self._store, self._settings, now)
+        changes = [counting.count(each, opinion) for each, opinion in zip(found, opinions, strict=True)]
+        self._store.commit(
+            Change(
+                fold=self._store.position().fold + 1,
+                cursor=cursor,
+                deltas=counting.deltas(),
+                receipts=[receipts for change in changes for receipts in change.receipts],
+                labels=[label for change in changes for label in change.labels],
+                waiting=[label for change in changes for label in change.waiting],
+                waiting_done=[key for change in changes for key in change.waiting_done],
+                puts=[(change.model, change.totals) for change in changes],
+            )
+        )
+        return changes

@@ -1,0 +1,130 @@
+"""From what the settings name on disk to what a turn works with: release index, reference profiles, rule pack.
+
+The release index is read again whenever its file changes, because a deployment registers its bundle while the daemon
+runs; what cannot be read leaves the last good one in force, and is said. A reference profile is content-addressed, so
+a copy under its digest is kept in the state directory: panes counted in its bins stay readable when the index forgets
+the bundle.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from monitor.decisions.epochs import last_known_good
+from monitor.errors import Corrupt, Problem, SettingsError
+from monitor.facts import Bundle, ModelName
+from monitor.panes.layout import Layout
+from monitor.panes.reference import decode_reference, digest
+from monitor.rollback import release_index
+
+REFERENCE_BYTES_MAX = 64 << 20  # 2,000 features are 1.2 MB
+
+
+@dataclass(slots=True)
+class Shelf:
+    """Reference profiles by digest: those of the release indexes, and a copy of each that was ever used."""
+
+    folder: Path
+    layouts: dict[str, Layout] = field(default_factory=dict)
+
+    def layout(self, wanted: str, source: Path | None = None) -> Layout:
+        """The layout of one reference profile, from memory, our copy or `source`; SettingsError if none will do."""
+        if wanted not in self.layouts:
+            copy = self.folder / f"{wanted.removeprefix('sha256:')}.json"
+            body = _read(copy if copy.exists() or source is None else source)
+            if digest(body) != wanted:
+                raise SettingsError(
+                    [Problem(str(source or copy), f"is not the reference profile {wanted}", "restore it")]
+                )
+            try:
+                self.layouts[wanted] = Layout.of(decode_reference(body))
+            except Corrupt as error:
+                raise SettingsError([Problem(str(source or copy), str(error))]) from error
+            if not copy.exists():
+                _keep(copy, body)
+        return self.layouts[wanted]
+
+
+@dataclass(slots=True)
+class Releases:
+    """One release index file, read again when it changes."""
+
+    path: Path
+    model: ModelName
+    shelf: Shelf
+    problem: str = ""  # why the present file is not in force; "" when it is
+    _seen: tuple[int, ...] = ()
+
+    def changed(self) -> bool:
+        """Whether the file is another than the one last looked at."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return bool(self._seen)
+        return (found.st_mtime_ns, found.st_size, found.st_ino) != self._seen
+
+    def load(self) -> tuple[Bundle, ...]:
+        """The bundles of the model, their reference profiles on the shelf; SettingsError with all that is wrong."""
+        self._seen = self._signature()
+        bundles = tuple(b for b in release_index.load(self.path) if b.model == self.model)
+        problems: list[Problem] = []
+        for bundle in bundles:
+            try:
+                self.shelf.layout(bundle.reference_digest, self.path.parent / bundle.reference)
+            except SettingsError as error:
+                problems += error.problems
+        if last_known_good(bundles) is None:
+            hint = "tocsin bundle register, then tocsin bundle approve"
+            problems.append(Problem(str(self.path), f"has no known-good bundle of {self.model}", hint))
+        self.problem = "; ".join(map(str, problems))
+        if problems:
+            raise SettingsError(problems)
+        return bundles
+
+    def refreshed(self, bundles: tuple[Bundle, ...]) -> tuple[Bundle, ...]:
+        """The bundles of the present file, or `bundles` where it did not change or cannot be used."""
+        if not self.changed():
+            return bundles
+        try:
+            return self.load()
+        except SettingsError as error:
+            self.problem = str(error)
+            return bundles
+
+    def _signature(self) -> tuple[int, ...]:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return ()
+        return (found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def shelved(shelf: Shelf, digests: Iterable[str]) -> None:
+    """Put the references of earlier epochs on the shelf, from our copies; SettingsError if one is lost."""
+    for wanted in dict.fromkeys(digests):
+        if wanted:
+            shelf.layout(wanted)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            body = file.read(REFERENCE_BYTES_MAX + 1)
+    except OSError as error:
+        hint = "tocsin reference build writes one"
+        raise SettingsError([Problem(str(path), error.strerror or "cannot be read", hint)]) from error
+    if len(body) > REFERENCE_BYTES_MAX:
+        raise SettingsError([Problem(str(path), f"is larger than {REFERENCE_BYTES_MAX} bytes")])
+    return body
+
+
+def _keep(copy: Path, body: bytes) -> None:
+    """Write the copy whole or not at all."""
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    draft = copy.with_suffix(".draft")
+    with draft.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(copy)

@@ -1,0 +1,184 @@
+"""What is shown: the same facts as plain values for the API (`status`) and as a snapshot for the metrics page.
+
+Nothing is computed here that a detector or a decision has not said. Feature values never appear: names of features,
+classes and rules do, counts, shares and distances do.
+"""
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from monitor.decisions.rules import Rule
+from monitor.detectors import DETECTORS
+from monitor.export.snapshot import (
+    ClassRows,
+    ConfusionCell,
+    ModelView,
+    ReadingView,
+    ReferenceRole,
+    RuleView,
+    ServingStatus,
+    Timing,
+    Totals,
+)
+from monitor.facts import TRANSITION, UNREGISTERED, Bundle, BundleStatus, RollbackStep
+from monitor.turns.watched import Shown, Watched
+from monitor.turns.wheel import Timed
+
+OTHER = "__other__"
+NAMES = {kind: name for name, kind in DETECTORS.items()}
+STATUS = {
+    BundleStatus.KNOWN_GOOD: ServingStatus.KNOWN_GOOD,
+    BundleStatus.CANDIDATE: ServingStatus.CANDIDATE,
+    BundleStatus.REVOKED: ServingStatus.REVOKED,
+}
+
+
+def status(watched: Watched) -> dict[str, Any]:
+    """One model as JSON: what is served, the newest readings, alerts, the open incident, rollbacks, totals."""
+    incident = watched.state.incident
+    return {
+        "served": served(watched),
+        "readings": [reading(each) for each in watched.shown.values()],
+        "alerts": msgspec.to_builtins(watched.state.alerts),
+        "incident": msgspec.to_builtins(incident) if incident else None,
+        "rollbacks": [msgspec.to_builtins(rollback) for rollback in rollbacks(watched)],
+        "latch": watched.state.latch,
+        "mode": watched.settings.rollback.mode.value,
+        "totals": msgspec.to_builtins(watched.totals) | {"rows": watched.totals.predictions},
+    }
+
+
+def served(watched: Watched) -> dict[str, Any] | None:
+    """What is served, since when, and in which role; None before the first proof or its loss."""
+    if not watched.epochs:
+        return None
+    epoch = watched.epoch
+    return {
+        "bundle": epoch.bundle,
+        "name": name_of(watched, epoch.bundle),
+        "role": serving_status(watched).value,
+        "epoch": epoch.number,
+        "since": epoch.start,
+        "proved": epoch.proved,
+        "digest": epoch.digest,
+        "declared": watched.settings.serving is None,
+    }
+
+
+def reading(shown: Shown) -> dict[str, Any]:
+    """One reading, flat."""
+    found = shown.reading
+    return {
+        "name": shown.rule,
+        "column": shown.column,
+        "segment": shown.segment,
+        "window_start": shown.start,
+        "window_end": shown.end,
+        "reference": "own" if shown.own else "judge",
+        "verdict": found.verdict.value,
+        "value": found.value,
+        "limit": found.limit,
+        "low": found.low,
+        "high": found.high,
+        "n": found.n,
+        "unit": found.unit,
+        "why": found.why,
+    }
+
+
+def rollbacks(watched: Watched) -> list[Any]:
+    """All that are known, oldest first; those under way included."""
+    return sorted(watched.rollbacks.values(), key=lambda rollback: (rollback.planned, rollback.id))
+
+
+def name_of(watched: Watched, bundle: str) -> str:
+    """What people call a bundle; TRANSITION and UNREGISTERED are their own names."""
+    found = next((each for each in watched.bundles if each.id == bundle), None)
+    return found.name or bundle if found else bundle
+
+
+def serving_status(watched: Watched) -> ServingStatus:
+    """What the release index and the timeline say of the bundle that is served."""
+    bundle = watched.epoch.bundle
+    if bundle == TRANSITION:
+        return ServingStatus.TRANSITION
+    if bundle == UNREGISTERED:
+        return ServingStatus.UNREGISTERED
+    found: Bundle | None = next((each for each in watched.bundles if each.id == bundle), None)
+    return STATUS[found.status] if found else ServingStatus.UNREGISTERED
+
+
+def model_view(watched: Watched) -> ModelView | None:
+    """One model for the metrics page; None before anything is known of it."""
+    if not watched.epochs:
+        return None
+    epoch, state, totals = watched.epoch, watched.state, watched.totals
+    views = {rule.name: rule_view(rule) for rule in watched.pack.rules}
+    ended = [each for each in watched.rollbacks.values() if each.step is RollbackStep.COMMITTED]
+    return ModelView(
+        model=watched.name,
+        status=serving_status(watched),
+        epoch=epoch.number,
+        bundle=epoch.bundle,
+        bundle_name=name_of(watched, epoch.bundle),
+        since=epoch.start,
+        proved=epoch.proved,
+        known_good=watched.good.id,
+        known_good_name=watched.good.name,
+        mode=watched.settings.rollback.mode,
+        latched=bool(state.latch),
+        rules=tuple(views.values()),
+        readings=tuple(reading_view(each, views[each.rule]) for each in watched.shown.values() if each.rule in views),
+        alerts=state.alerts,
+        incidents_open=int(state.incident is not None),
+        incidents_opened=state.incidents,
+        rollbacks=Counter(each.step for each in watched.rollbacks.values()),
+        last_rollback=max((each.stepped for each in ended), default=None),
+        totals=Totals(
+            predictions=totals.predictions,
+            labels=totals.labels,
+            labels_untrusted=totals.labels_untrusted,
+            pairs=totals.pairs,
+            unattributed=totals.unattributed,
+            claim_mismatches=totals.claims_wrong,
+        ),
+        outputs=outputs(watched),
+        confusion=confusion(watched),
+        last_prediction=totals.last_prediction or None,
+        last_label=totals.last_label or None,
+    )
+
+
+def rule_view(rule: Rule) -> RuleView:
+    """What the metrics page needs of a rule."""
+    name = NAMES.get(type(rule.detector), type(rule.detector).__name__)
+    return RuleView(rule.name, name, rule.subject, rule.family, rule.severity, rule.window_s)
+
+
+def reading_view(shown: Shown, rule: RuleView) -> ReadingView:
+    """A reading for the metrics page."""
+    role = ReferenceRole.OWN if shown.own else ReferenceRole.JUDGE
+    return ReadingView(rule, shown.reading, shown.end, shown.column, shown.segment, role)
+
+
+def outputs(watched: Watched) -> tuple[ClassRows, ...]:
+    """Rows per class in the newest window that was read."""
+    names = (*watched.schema.classes, OTHER)
+    return tuple(ClassRows(name, rows) for name, rows in zip(names, watched.outputs, strict=False))
+
+
+def confusion(watched: Watched) -> tuple[ConfusionCell, ...]:
+    """Labelled rows of the newest window in which the error could be read."""
+    names = (*watched.schema.classes, OTHER)
+    return tuple(
+        ConfusionCell(predicted, label, rows)
+        for predicted, row in zip(names, watched.confusion, strict=False)
+        for label, rows in zip(names, row, strict=True)
+    )
+
+
+def timing(timed: Timed) -> Timing:
+    """A timing for the metrics page."""
+    return Timing(timed.count, timed.sum_s, timed.last_s)

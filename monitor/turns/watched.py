@@ -1,0 +1,119 @@
+"""Everything held in memory about one watched model, between two turns.
+
+It is a cache of what the store keeps: after a crash it is read back, and no turn relies on it having survived.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from monitor.decisions.epochs import last_known_good
+from monitor.decisions.rules import RulePack
+from monitor.decisions.state import ModelState
+from monitor.facts import Bundle, BundleId, Epoch, Incident, ModelName, Reading, Rollback, Schema, Slot
+from monitor.panes.layout import Layout
+from monitor.settings import MonitoredModel
+from monitor.turns.loading import Releases
+
+
+class Totals(msgspec.Struct, frozen=True):
+    """What was folded since the state directory began; kept by the store, so counters survive a restart."""
+
+    predictions: int = 0
+    duplicates: int = 0  # predictions with an id already seen
+    late: int = 0  # predictions folded after their pane was over and its grace, too
+    unattributed: int = 0  # predictions of the epoch `transition`
+    claims_wrong: int = 0  # predictions that named another bundle than the one served
+    labels: int = 0  # by trusted sources, counted as the truth
+    labels_untrusted: int = 0
+    labels_repeated: int = 0
+    labels_corrected: int = 0
+    pairs: int = 0  # rows the known-good answered too
+    pairs_failed: int = 0  # rows it was asked and did not answer
+    last_prediction: float = 0.0  # event time of the newest; 0: none yet
+    last_label: float = 0.0
+
+    def plus(self, **counts: int) -> "Totals":
+        """The totals with `counts` added to the fields of these names."""
+        return msgspec.structs.replace(self, **{name: getattr(self, name) + more for name, more in counts.items()})
+
+    def at(self, prediction: float, label: float) -> "Totals":
+        """The totals with these times of the newest prediction and label."""
+        return msgspec.structs.replace(self, last_prediction=prediction, last_label=label)
+
+
+class ReplayTime(msgspec.Struct, frozen=True):
+    """The event time that replay has reached; 0: it was never stepped."""
+
+    now: float = 0.0
+
+
+class Timeline(msgspec.Struct, frozen=True):
+    """The stored serving timeline of one model."""
+
+    epochs: tuple[Epoch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A reading with what it is about: what status, the metrics page and the demo's view show."""
+
+    rule: str  # name of the rule or reading
+    column: str  # feature, or ""
+    segment: str
+    start: float
+    end: float
+    reading: Reading
+    own: bool = False  # against the bundle's own reference: display only
+
+
+@dataclass(slots=True)
+class Watched:
+    """One watched model."""
+
+    name: ModelName
+    settings: MonitoredModel
+    pack: RulePack
+    releases: Releases
+    bundles: tuple[Bundle, ...]
+    layouts: dict[str, Layout]  # by digest of the reference profile
+    state: ModelState
+    epochs: tuple[Epoch, ...] = ()
+    totals: Totals = field(default_factory=Totals)
+    shown: dict[tuple[str, str, bool], Shown] = field(default_factory=dict)  # newest, by (rule, column, own)
+    outputs: tuple[int, ...] = ()  # rows per class in the newest window that was read; () before one was
+    confusion: tuple[tuple[int, ...], ...] = ()  # of the newest window with enough labels to read
+    slots: Mapping[tuple[str, str], tuple[Slot, ...]] = field(default_factory=dict)  # of the last look
+    incidents: dict[str, Incident] = field(default_factory=dict)  # by id, oldest first
+    rollbacks: dict[str, Rollback] = field(default_factory=dict)  # by id, oldest first
+    asked: BundleId | None = None  # the bundle that answers as known-good, as proved
+    unproved_since: float | None = None  # monotonic; None while the server proves what it serves
+
+    @property
+    def epoch(self) -> Epoch:
+        """The epoch that is open."""
+        return self.epochs[-1]
+
+    @property
+    def good(self) -> Bundle:
+        """The last known-good bundle; settings whose release index has none are refused."""
+        found = last_known_good(self.bundles)
+        assert found is not None, "a model without a known-good bundle is not watched"
+        return found
+
+    @property
+    def schema(self) -> Schema:
+        """What rows are read by: the known-good's schema, and the features that only the served bundle knows."""
+        schema = self.layouts[self.good.reference_digest].reference.schema
+        own = self.layouts.get(self.epochs[-1].own) if self.epochs else None
+        names = {feature.name for feature in schema.features}
+        more = () if own is None else tuple(f for f in own.reference.schema.features if f.name not in names)
+        return msgspec.structs.replace(schema, features=schema.features + more) if more else schema
+
+    def trusts(self, source: str) -> bool:
+        """Whether labels by `source` are the truth; `crowd/*` in the settings takes every source that begins so."""
+        return any(
+            source == name or (name.endswith("*") and source.startswith(name[:-1]))
+            for name in self.settings.labels.trusted_sources
+        )

@@ -1,0 +1,274 @@
+"""The wheel: one turn is prove, fold, look, judge; what was decided is acted on beside it.
+
+    turn      prove which bundle serves -> fold what arrived before the proof -> look, where it is time -> judge
+    act       a rollback that was planned is driven to its end; each of its steps is judged and committed, too
+
+Two locks. `_turning`: one turn at a time. `_deciding`: a decision is computed and committed as one step, whoever asks
+for it (a look, a rollback's step, a person), so no decision is made on a state that is just being replaced. The state
+in memory changes only after the store has it.
+
+On live traffic the schedule calls `turn`. In replay `advance` does: it steps the clock and returns when the folds, the
+look, the queued notices and any rollback of that time are done, so the same stream gives the same decisions at any
+speed.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+
+from monitor.alerts.outbox import address
+from monitor.alerts.retry import Delivery
+from monitor.clock import Clock
+from monitor.decisions.case import Limits
+from monitor.decisions.judge import judge
+from monitor.decisions.outcomes import rollback_stepped, served_changed
+from monitor.decisions.rollback import RUNNING
+from monitor.decisions.state import Judgement, Terms
+from monitor.facts import Epoch, ModelName, Rollback
+from monitor.store.protocol import Change, Store
+from monitor.turns.fold import Fold
+from monitor.turns.look import Look, Looked
+from monitor.turns.outbox import StoredOutbox
+from monitor.turns.proving import Proving
+from monitor.turns.watched import ReplayTime, Timeline, Watched
+
+PROOF_PAUSE_S = 0.1  # in replay, between two questions to a server that does not answer
+
+log = structlog.get_logger()
+Execute = Callable[[Watched, Rollback, Callable[[Rollback], Awaitable[None]]], Awaitable[Rollback]]
+
+
+@dataclass(slots=True)
+class Timed:
+    """How long a repeated piece of work takes, wall seconds."""
+
+    count: int = 0
+    sum_s: float = 0.0
+    last_s: float | None = None
+
+    def add(self, began: float) -> None:
+        """Count one that began at `began` (monotonic)."""
+        self.last_s = time.monotonic() - began
+        self.sum_s += self.last_s
+        self.count += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the wheel turns with."""
+
+    store: Store
+    models: Mapping[ModelName, Watched]
+    proving: Proving
+    fold: Fold
+    look: Look
+    outbox: StoredOutbox
+    execute: Execute
+    clock: Clock
+
+
+@dataclass(slots=True)
+class Bounds:
+    """What of the settings the wheel needs; a reload replaces it."""
+
+    receivers: tuple[str, ...]
+    external_url: str
+    look_every_s: float
+    horizon_s: float
+
+
+@dataclass(slots=True)
+class Wheel:
+    """Turns. Holds no state but locks, timings and which rollbacks are being driven."""
+
+    parts: Parts
+    bounds: Bounds
+    ring: Callable[[], None]  # wakes the couriers
+    folding: Timed = field(default_factory=Timed)
+    looking: Timed = field(default_factory=Timed)
+    _looked: float = float("-inf")  # event time of the last look
+    _turning: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _driven: dict[ModelName, asyncio.Task[None]] = field(default_factory=dict)
+
+    # ------------------------------------------------------------ turns
+
+    async def turn(self) -> None:
+        """One turn at the present event time; looks if the last look is `look_every_s` ago."""
+        async with self._turning:
+            now = self.parts.clock.now()
+            upto = await asyncio.to_thread(self.parts.store.last_seq)
+            if await self._prove():
+                await self._fold(upto, now)
+            if now - self._looked >= self.bounds.look_every_s:
+                await self._look(now)
+                self._looked = now
+        self.drive()
+
+    async def settle(self, now: float) -> None:
+        """Replay's turn at `now`: waits for what a live turn leaves running, and looks whatever the schedule says."""
+        async with self._turning:
+            while not await self._prove():  # noqa: ASYNC110 - another process's state; ends after proof_wait
+                await asyncio.sleep(PROOF_PAUSE_S)
+            await self._fold(await asyncio.to_thread(self.parts.store.last_seq), now)
+            await self._look(now)
+        self.drive()
+        while self._driven:
+            await asyncio.gather(*self._driven.values())
+
+    async def _fold(self, upto: int, now: float) -> None:
+        began = time.monotonic()
+        while await self.parts.fold.run(upto, now):
+            self.folding.add(began)
+            began = time.monotonic()
+
+    # ------------------------------------------------------------ prove
+
+    async def _prove(self) -> bool:
+        """Prove every model; False while one of them leaves us waiting."""
+        proved = [await self._prove_one(watched) for watched in self.parts.models.values()]
+        return all(proved)
+
+    async def _prove_one(self, watched: Watched) -> bool:
+        epochs = await self.parts.proving.run(watched)
+        if epochs is None:
+            return False
+        opened = [epoch for epoch in epochs if not watched.epochs or epoch.number > watched.epochs[-1].number]
+        if not opened and watched.state.epoch is not None:
+            watched.epochs = epochs
+            return True
+        await self._opened(watched, epochs, opened or list(epochs[-1:]))
+        return True
+
+    async def _opened(self, watched: Watched, epochs: tuple[Epoch, ...], opened: Sequence[Epoch]) -> None:
+        """Commit new epochs with what follows from them."""
+        async with self._deciding:
+            now = self.parts.clock.now()
+            for epoch in opened:
+                judged = served_changed(watched.state, terms(watched), epoch, now)
+                await self._commit({watched.name: judged}, puts=[(watched.name, Timeline(epochs))])
+                log.info("epoch.opened", model=watched.name, epoch=epoch.number, bundle=epoch.bundle)
+            watched.epochs = epochs
+
+    # ------------------------------------------------------------ look and judge
+
+    async def _look(self, now: float) -> None:
+        """Look at every model, judge, and commit all of it as one."""
+        began = time.monotonic()
+        models = self.parts.models
+        looked = {name: await asyncio.to_thread(self.parts.look.run, each, now) for name, each in models.items()}
+        async with self._deciding:
+            judged = {}
+            for name, each in models.items():
+                each.slots = looked[name].slots
+                judged[name] = judge(each.state, terms(each), looked[name].slots, now)
+            puts: list[tuple[str, msgspec.Struct]] = [
+                *((name, Timeline(each.epochs)) for name, each in models.items()),
+                *((tick.key, tick) for one in looked.values() for tick in one.ticks),
+                ("clock", ReplayTime(now)),
+            ]
+            await self._commit(judged, puts=puts, consumed=consumed(looked.values()), now=now)
+        for one in looked.values():
+            self.parts.look.committed(one)
+        self.looking.add(began)
+
+    async def decide(self, watched: Watched, decision: Callable[[Terms], Judgement]) -> Judgement:
+        """Let anybody decide something about a model: computed and committed as one step.
+
+        Whatever `decision` raises leaves everything as it was.
+        """
+        async with self._deciding:
+            judged = decision(terms(watched))
+            await self._commit({watched.name: judged})
+        self.drive()
+        return judged
+
+    async def _commit(
+        self,
+        judged: Mapping[ModelName, Judgement],
+        *,
+        puts: Iterable[tuple[str, msgspec.Struct]] = (),
+        consumed: int | None = None,
+        now: float | None = None,
+    ) -> None:
+        """Commit judgements with their notices addressed, then let them be true in memory."""
+        wall, bounds = self.parts.clock.wall(), self.bounds
+        deliveries: list[Delivery] = []
+        documents: list[tuple[str, msgspec.Struct]] = list(puts)
+        for name, judgement in judged.items():
+            documents.append((name, judgement.state))
+            documents += [(incident.id, incident) for incident in judgement.incidents]
+            documents += [(rollback.id, rollback) for rollback in judgement.rollbacks]
+            for notice in judgement.notices:
+                deliveries += address(notice, bounds.receivers, bounds.external_url, wall)
+        documents += [(delivery.id, delivery) for delivery in deliveries]
+        horizon = None if now is None else max(now - bounds.horizon_s, self.parts.store.position().horizon)
+        change = Change(puts=documents, consumed=consumed, horizon=horizon, now=now)
+        await asyncio.to_thread(self.parts.store.commit, change)
+        for name, judgement in judged.items():
+            self._adopt(self.parts.models[name], judgement)
+        if deliveries:
+            self.parts.outbox.added(deliveries)
+            self.ring()
+
+    def _adopt(self, watched: Watched, judgement: Judgement) -> None:
+        watched.state = judgement.state
+        watched.incidents |= {incident.id: incident for incident in judgement.incidents}
+        watched.rollbacks |= {rollback.id: rollback for rollback in judgement.rollbacks}
+        for notice in judgement.notices:
+            log.info("notice.queued", id=notice.id, status=notice.status.value, severity=notice.severity.value)
+
+    # ------------------------------------------------------------ act
+
+    def drive(self) -> None:
+        """Start driving every rollback that is to be executed and is not being driven yet."""
+        for name, watched in self.parts.models.items():
+            rollback = watched.state.rollback
+            if rollback is not None and rollback.step in RUNNING and name not in self._driven:
+                task = asyncio.create_task(self._act(watched, rollback), name=f"rollback {rollback.id}")
+                self._driven[name] = task
+
+    async def stop(self) -> None:
+        """Leave rollbacks where they are: each is journaled and goes on at the next start."""
+        for task in list(self._driven.values()):
+            task.cancel()
+        await asyncio.gather(*self._driven.values(), return_exceptions=True)
+
+    async def _act(self, watched: Watched, rollback: Rollback) -> None:
+        async def record(stepped: Rollback) -> None:
+            now = self.parts.clock.now()
+            await self.decide(watched, lambda agreed: rollback_stepped(watched.state, agreed, stepped, now))
+            log.info("rollback.stepped", id=stepped.id, step=stepped.step.value, attempts=stepped.attempts)
+
+        try:
+            await self.parts.execute(watched, rollback, record)
+            await self._prove_one(watched)
+        finally:
+            del self._driven[watched.name]
+
+
+def terms(watched: Watched) -> Terms:
+    """What the operator and the release index say of a model at this moment."""
+    allowed = watched.settings.rollback
+    return Terms(
+        rules=watched.pack,
+        mode=allowed.mode,
+        limits=Limits(
+            cooldown_s=allowed.cooldown,
+            per_day=allowed.per_day,
+            per_week=allowed.per_week,
+            rows_min=allowed.rows_min,
+            approval_valid_s=allowed.approval_valid,
+        ),
+        bundles=watched.bundles,
+        asked=watched.asked,
+    )
+
+
+def consumed(looked: Iterable[Looked]) -> int | None:
+    """Folds that no look and no sequential detector will ask for again."""
+    return min((min([one.fold, *(tick.fold for tick in one.ticks)]) for one in looked), default=None)

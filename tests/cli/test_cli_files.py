@@ -1,0 +1,249 @@
+"""Commands that work on files: settings, tokens, reference profiles, the release index."""
+
+import json
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from laid_out import HISTORY, SCHEMA, reference_body
+
+from monitor.cli.exits import Exit
+from monitor.ingest.tokens import read_tokens
+from monitor.rollback import release_index
+
+Tocsin = Callable[..., Any]
+
+
+@pytest.fixture
+def history(home: Path) -> Path:
+    (home / "schema.yaml").write_text(yaml.safe_dump(SCHEMA, sort_keys=False))
+    (home / "history.csv").write_text(HISTORY)
+    return home / "history.csv"
+
+
+# ---------------------------------------------------------------- check-config
+
+
+def test_good_settings_are_ok(tocsin: Tocsin, home: Path) -> None:
+    ended = tocsin("check-config", "tocsin.yaml")
+    assert (ended.code, ended.out, ended.err) == (Exit.OK, "", "tocsin.yaml: ok\n")
+
+
+def test_every_problem_is_a_line(tocsin: Tocsin, home: Path) -> None:
+    text = (home / "tocsin.yaml").read_text().replace("port: 8470", "prt: 8470").replace("every: 1s", "every: 1")
+    (home / "tocsin.yaml").write_text(text)
+    ended = tocsin("check-config", "tocsin.yaml")
+    assert ended.code == Exit.PROBLEMS
+    assert [line.partition(":")[0] for line in ended.err.splitlines()] == ["http.prt", "fold.every", "tocsin.yaml"]
+
+
+def test_problems_come_as_json(tocsin: Tocsin, home: Path) -> None:
+    (home / "tokens.json").unlink()
+    ended = tocsin("check-config", "tocsin.yaml", "--json")
+    assert ended.code == Exit.PROBLEMS
+    assert ended.json["ok"] is False
+    assert ended.json["problems"][0]["path"] == "tokens_file"
+
+
+def test_settings_that_are_not_there_are_a_problem(tocsin: Tocsin, home: Path) -> None:
+    assert tocsin("check-config", "gone.yaml").code == Exit.PROBLEMS
+
+
+# ---------------------------------------------------------------- token
+
+
+def test_a_token_is_printed_once_and_kept_hashed(tocsin: Tocsin, home: Path) -> None:
+    ended = tocsin("token", "create", "gateway-1", "--scope", "ingest:predictions", "--scope", "read")
+    text = ended.out.strip()
+    assert (ended.code, text.startswith("tcs_"), text.count("\n")) == (Exit.OK, True, 0)
+    assert text.rpartition("_")[2] not in (home / "tokens.json").read_text()
+    assert [scope.value for scope in read_tokens(home / "tokens.json")[0].scopes] == ["ingest:predictions", "read"]
+
+
+def test_the_tokens_file_is_made_for_its_owner_alone(tocsin: Tocsin, home: Path) -> None:
+    tocsin("token", "create", "--source", "ops", "--scope", "ingest:labels", "--file", home / "new.json")
+    assert stat.S_IMODE((home / "new.json").stat().st_mode) == 0o600
+    assert read_tokens(home / "new.json")[0].name == "ops"
+
+
+def test_tokens_are_listed_without_what_is_secret(tocsin: Tocsin, home: Path) -> None:
+    made = tocsin("token", "create", "ops", "--scope", "ingest:labels", "--json").json
+    tocsin("token", "revoke", "ops")
+    listed = tocsin("token", "list", "--json").json
+    assert listed[0]["id"] == made["id"]
+    assert listed[0]["revoked"]
+    assert {"digest", "token"} & set(listed[0]) == set()
+    assert made["token"] not in tocsin("token", "list").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("create", "a", "--scope", "everything"), Exit.USAGE, "scopes are ingest:predictions"),
+        (("create", "--scope", "read"), Exit.USAGE, "needs a name"),
+        (("create", "A B", "--scope", "read"), Exit.PROBLEMS, "not a name"),
+        (("revoke", "nobody"), Exit.PROBLEMS, "tocsin token list"),
+        (("list", "--file", "gone.json"), Exit.PROBLEMS, "tocsin token create"),
+        (("revoke", "a", "--file", "gone.json"), Exit.PROBLEMS, "--file"),
+    ],
+)
+def test_a_token_command_says_what_to_do(
+    tocsin: Tocsin, home: Path, arguments: tuple[str, ...], code: Exit, said: str
+) -> None:
+    ended = tocsin("token", *arguments)
+    assert (ended.code, ended.out) == (code, "")
+    assert said in ended.err
+
+
+def test_the_environment_names_the_tokens_file(tocsin: Tocsin, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_TOKENS_FILE", str(home / "mounted.json"))
+    tocsin("token", "create", "ops", "--scope", "read")
+    assert read_tokens(home / "mounted.json")
+
+
+# ---------------------------------------------------------------- reference
+
+
+def test_a_reference_is_built_and_named_by_its_bytes(tocsin: Tocsin, history: Path) -> None:
+    ended = tocsin("reference", "build", history, "--schema", "schema.yaml", "--out", "made.json")
+    assert ended.code == Exit.OK, ended.err
+    assert ended.out.startswith("sha256:")
+    assert history.with_name("made.json").read_bytes() == reference_body()
+
+
+def test_a_build_can_be_repeated_but_never_changes_a_profile(tocsin: Tocsin, history: Path) -> None:
+    command = ("reference", "build", history, "--schema", "schema.yaml", "--out", "made.json")
+    assert tocsin(*command).out == tocsin(*command).out
+    history.write_text(HISTORY + "2013-02-01T00:00:00Z,1,A,late,late\n")
+    ended = tocsin(*command)
+    assert ended.code == Exit.PROBLEMS
+    assert "holds another profile" in ended.err
+    assert history.with_name("made.json").read_bytes() == reference_body()
+
+
+def test_a_reference_is_shown(tocsin: Tocsin, home: Path) -> None:
+    shown = tocsin("reference", "show", "reference.json", "--json").json
+    assert (shown["model"], shown["rows"], shown["labelled"]) == ("delays", 200, True)
+    assert [(column["name"], column["kind"]) for column in shown["features"]] == [
+        ("hour", "numeric"),
+        ("carrier", "categorical"),
+    ]
+    text = tocsin("reference", "show", "reference.json").out
+    assert "hour" in text
+    assert shown["digest"] in text
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("schema.yaml", "model: delays\nmodel: delays\n", "model: is given twice"),
+        ("schema.yaml", "{}", "features"),
+        ("history.csv", "a,b\n1,2\n", "has no column"),
+        ("history.csv", HISTORY.splitlines()[0] + "\n", "has no rows"),
+    ],
+)
+def test_what_cannot_be_built_is_told(tocsin: Tocsin, history: Path, name: str, text: str, said: str) -> None:
+    history.with_name(name).write_text(text)
+    ended = tocsin("reference", "build", history, "--schema", "schema.yaml", "--out", "made.json")
+    assert ended.code == Exit.PROBLEMS
+    assert said in ended.err
+    assert not history.with_name("made.json").exists()
+
+
+def test_a_profile_that_was_edited_is_not_shown(tocsin: Tocsin, home: Path) -> None:
+    (home / "reference.json").write_bytes(reference_body() + b" ")
+    assert tocsin("reference", "show", "reference.json").code == Exit.PROBLEMS
+    assert "reference build" in tocsin("reference", "show", "gone.json").err
+
+
+def test_nothing_is_left_when_the_profile_cannot_be_written(tocsin: Tocsin, history: Path) -> None:
+    ended = tocsin("reference", "build", history, "--schema", "schema.yaml", "--out", "gone/made.json")
+    assert ended.code == Exit.PROBLEMS
+    assert "cannot be written" in ended.err
+
+
+# ---------------------------------------------------------------- bundle
+
+
+def register(tocsin: Tocsin, *more: object) -> Any:
+    files = ("--checkpoint", "models/v2", "--reference", "reference.json", "--model", "delays")
+    return tocsin("bundle", "register", *files, *more)
+
+
+@pytest.fixture
+def v2(home: Path) -> Path:
+    (home / "models" / "v2").write_text("v2")
+    return home
+
+
+def test_a_bundle_is_a_candidate_until_it_is_approved(tocsin: Tocsin, v2: Path) -> None:
+    ended = register(tocsin, "--name", "v2")
+    assert ended.out.startswith("sha256:")
+    assert "tocsin bundle approve v2" in ended.err
+    assert [row["status"] for row in tocsin("bundle", "list", "--json").json] == ["known_good", "candidate"]
+    tocsin("bundle", "approve", "v2")
+    assert [row["status"] for row in tocsin("bundle", "list", "--json").json] == ["known_good", "known_good"]
+
+
+def test_a_new_index_is_made_by_the_first_bundle(tocsin: Tocsin, v2: Path) -> None:
+    (v2 / "releases.json").unlink()
+    assert register(tocsin, "--approve", "--json").json["status"] == "known_good"
+    assert tocsin("check-config", "tocsin.yaml").code == Exit.OK
+
+
+def test_a_bundle_is_found_by_the_beginning_of_its_id(tocsin: Tocsin, home: Path) -> None:
+    ident = release_index.load(home / "releases.json")[0].id.removeprefix("sha256:")
+    assert tocsin("bundle", "revoke", ident[:8], "--json").json["status"] == "revoked"
+
+
+def test_files_are_named_as_seen_from_the_index(tocsin: Tocsin, v2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(v2 / "models")
+    files = ("--checkpoint", "v2", "--reference", "../reference.json", "--index", "../releases.json")
+    made = tocsin("bundle", "register", *files, "--model", "delays", "--json").json
+    assert (made["checkpoint"], made["reference"]) == ("models/v2", "reference.json")
+
+
+def test_a_bundle_is_verified_before_it_is_approved(tocsin: Tocsin, v2: Path) -> None:
+    register(tocsin, "--name", "v2")
+    (v2 / "models" / "v2").write_text("swapped")
+    ended = tocsin("bundle", "approve", "v2")
+    assert ended.code == Exit.PROBLEMS
+    assert "other bytes" in ended.err
+    assert json.loads((v2 / "releases.json").read_text())["bundles"][1]["status"] == "candidate"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("approve", "v9"), "there is no bundle 'v9'"),
+        (("approve", ""), "there is no bundle"),
+        (("revoke", "v9"), "tocsin bundle list"),
+        (("list", "--index", "gone.json"), "No such file"),
+    ],
+)
+def test_a_bundle_command_says_what_to_do(tocsin: Tocsin, home: Path, arguments: tuple[str, ...], said: str) -> None:
+    ended = tocsin("bundle", *arguments)
+    assert (ended.code, ended.out) == (Exit.PROBLEMS, "")
+    assert said in ended.err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "said"),
+    [
+        ("models/v2", "gone", Exit.PROBLEMS, "gone"),
+        ("models/v2", "/etc/hostname", Exit.USAGE, "beside or below"),
+        ("reference.json", "gone.json", Exit.PROBLEMS, "tocsin reference build"),
+        ("reference.json", "models/v1", Exit.PROBLEMS, "damaged"),
+        ("delays", "arrivals", Exit.PROBLEMS, "a profile of delays, not of arrivals"),
+    ],
+)
+def test_what_cannot_be_registered_is_told(tocsin: Tocsin, v2: Path, old: str, new: str, code: Exit, said: str) -> None:  # noqa: PLR0917 - a table's columns
+    before = (v2 / "releases.json").read_bytes()
+    files = ("--checkpoint", "models/v2", "--reference", "reference.json", "--model", "delays")
+    ended = tocsin("bundle", "register", *(new if each == old else each for each in files))
+    assert ended.code == code
+    assert said in ended.err
+    assert (v2 / "releases.json").read_bytes() == before

@@ -1,0 +1,115 @@
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monitor import cli
+from monitor.cli.exits import Exit, Stop, exit_code
+from monitor.errors import Corrupt, Permanent, Problem, Rejected, SettingsError, TocsinError, Transient
+
+Tocsin = Callable[..., Any]
+
+HEAVY = {"numpy", "pyarrow", "pydantic", "httpx", "starlette", "uvicorn", "prometheus_client", "pandas", "sklearn"}
+
+COMMANDS = {
+    "run": (),
+    "demo": (),
+    "check-config": (),
+    "status": (),
+    "incidents": ("list", "show"),
+    "rollback": ("list", "start", "approve", "decline"),
+    "reference": ("build", "show"),
+    "bundle": ("register", "approve", "revoke", "list"),
+    "token": ("create", "list", "revoke"),
+}
+PATHS = [(name, *below) for name, inner in COMMANDS.items() for below in ([(each,) for each in inner] or [()])]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=" ".join)
+def test_every_command_explains_itself(tocsin: Tocsin, path: tuple[str, ...]) -> None:
+    ended = tocsin(*path, "--help")
+    assert ended.code == Exit.OK
+    assert f"Usage: tocsin {' '.join(path)}" in ended.out
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path[0] not in {"run", "demo"}], ids=" ".join)
+def test_every_command_that_answers_can_answer_in_json(tocsin: Tocsin, path: tuple[str, ...]) -> None:
+    assert "--json" in tocsin(*path, "--help").out
+
+
+def test_the_list_of_commands_is_all_there_is(tocsin: Tocsin) -> None:
+    listed = tocsin("--help").out
+    assert all(name in listed for name in COMMANDS)
+    assert len(cli.app.registered_commands) + len(cli.app.registered_groups) == len(COMMANDS)
+
+
+def test_the_exit_codes_are_documented(tocsin: Tocsin) -> None:
+    listed = " ".join(tocsin("--help").out.split())
+    assert all(f"{code.value} " in listed for code in Exit)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("nothing",), ("--nothing",), ("check-config",), ("token", "create"), ("rollback", "start", "delays")]
+)
+def test_a_wrong_command_line_is_told(tocsin: Tocsin, arguments: tuple[str, ...]) -> None:
+    ended = tocsin(*arguments)
+    assert ended.code == Exit.USAGE
+    assert ended.out == ""
+    assert "Usage: tocsin" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (SettingsError([Problem("a", "b")]), Exit.PROBLEMS),
+        (Corrupt("file", 0, "hint"), Exit.PROBLEMS),
+        (Transient("later"), Exit.PROBLEMS),
+        (Permanent("never"), Exit.PROBLEMS),
+        (Rejected("no"), Exit.REFUSED),
+        (Stop(Exit.UNREACHABLE, "gone"), Exit.UNREACHABLE),
+        (TocsinError("unknown"), Exit.INTERNAL),
+    ],
+)
+def test_every_error_has_its_exit_code(error: TocsinError, code: Exit) -> None:
+    assert exit_code(error) is code
+
+
+def test_a_bug_ends_with_its_traceback_and_its_own_code(tocsin: Tocsin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.settings.check", lambda _: 1 / 0)
+    ended = tocsin("check-config", "x")
+    assert ended.code == Exit.INTERNAL
+    assert "ZeroDivisionError" in ended.err
+    assert "bug" in ended.err
+    assert ended.out == ""
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = f"{sys.executable} -m monitor.cli --help | true; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert "Traceback" not in ended.stderr
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = "import sys, monitor.cli; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert not HEAVY & set(loaded)
+
+
+def test_help_is_there_at_once() -> None:
+    def once() -> float:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "monitor.cli", "--help"], capture_output=True, check=True)
+        return time.perf_counter() - start
+
+    assert min(once() for _ in range(3)) < 1.5  # .2 s on an idle core; the bound is for a busy machine
+
+
+def test_the_installed_command_and_the_module_are_the_same() -> None:
+    script = Path(sys.executable).with_name("tocsin")
+    ways = [[str(script), "--version"], [sys.executable, "-m", "monitor.cli", "--version"]]
+    said = [subprocess.run(way, capture_output=True, text=True, check=True).stdout for way in ways]
+    assert said[0] == said[1]

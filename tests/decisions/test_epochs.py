@@ -1,0 +1,126 @@
+"""The serving timeline says which bundle answered when, and admits when it does not know."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.decisions.epochs import identify, lose, prove
+from monitor.facts import TRANSITION, UNREGISTERED, Bundle, BundleId, BundleStatus, ModelName
+from monitor.panes.attribution import attribute
+
+MODEL = ModelName("m")
+
+
+def bundle(name, digest, status=BundleStatus.CANDIDATE, registered=0.0):
+    return Bundle(BundleId(name), MODEL, "c", digest, "r", f"ref-{name}", status, registered)
+
+
+V1 = bundle("v1", "d1", BundleStatus.KNOWN_GOOD, 1.0)
+V2 = bundle("v2", "d2", registered=2.0)
+
+
+def timeline(*proofs):
+    """Prove a sequence of (time, digest) against a release index of v1 (known-good) and v2."""
+    epochs = ()
+    for now, digest in proofs:
+        epochs = prove(epochs, MODEL, identify(digest, (V1, V2), epochs), now)
+    return epochs
+
+
+def bundles_at(epochs, *times):
+    starts = np.array([epoch.start for epoch in epochs])
+    return [epochs[i].bundle for i in attribute(starts, np.array(times, dtype=np.float64))]
+
+
+def test_rows_between_two_proofs_of_different_bundles_are_a_transition():
+    epochs = timeline((10, "d1"), (20, "d1"), (30, "d2"))
+    assert bundles_at(epochs, 10, 19.9, 20, 29.9, 30, 99) == ["v1", "v1", TRANSITION, TRANSITION, "v2", "v2"]
+
+
+def test_rows_before_the_first_proof_are_a_transition():
+    assert bundles_at(timeline((10, "d1")), 0, 9.9) == [TRANSITION] * 2
+
+
+def test_a_repeated_proof_opens_no_epoch():
+    epochs = timeline((10, "d1"), (20, "d1"), (30, "d1"))
+    assert [e.number for e in epochs] == [1, 2]
+    assert epochs[-1].proved == 30
+
+
+def test_the_same_bundle_after_another_is_a_new_epoch():
+    epochs = timeline((10, "d1"), (20, "d2"), (30, "d1"))
+    v1 = [e.number for e in epochs if e.bundle == "v1"]
+    assert len(v1) == 2
+
+
+def test_a_switch_proved_at_the_time_of_the_last_proof_needs_no_transition():
+    epochs = timeline((10, "d1"), (20, "d1"), (20, "d2"))
+    assert [e.bundle for e in epochs] == [TRANSITION, "v1", "v2"]
+    assert bundles_at(epochs, 19.9, 20) == ["v1", "v2"]
+
+
+def test_a_bundle_that_is_not_known_good_is_judged_by_the_last_known_good():
+    epochs = timeline((10, "d2"))
+    assert (epochs[-1].judge, epochs[-1].own, epochs[-1].known_good) == ("ref-v1", "ref-v2", False)
+
+
+def test_a_known_good_bundle_is_judged_by_its_own_reference():
+    assert timeline((10, "d1"))[-1].judge == "ref-v1"
+
+
+def test_an_unknown_digest_is_unregistered_and_judged_by_the_known_good():
+    last = timeline((10, "d1"), (20, "dx"))[-1]
+    assert (last.bundle, last.judge, last.own) == (UNREGISTERED, "ref-v1", "")
+
+
+def test_promotion_opens_a_new_epoch_without_a_transition():
+    epochs = timeline((10, "d2"))
+    promoted = bundle("v2", "d2", BundleStatus.KNOWN_GOOD, 2.0)
+    epochs = prove(epochs, MODEL, identify("d2", (V1, promoted), epochs), 20)
+    assert [e.bundle for e in epochs] == [TRANSITION, "v2", "v2"]
+    assert epochs[-1].judge == "ref-v2"
+
+
+def test_of_two_bundles_with_the_same_bytes_the_last_activated_is_meant():
+    twin = bundle("twin", "d1", BundleStatus.KNOWN_GOOD, 5.0)
+    epochs = timeline((10, "d1"))
+    assert identify("d1", (V1, V2, twin), epochs).bundle == "v1"
+    assert identify("d1", (V1, V2, twin), ()).bundle == "twin"
+
+
+def test_without_a_known_good_bundle_nothing_can_be_judged():
+    with pytest.raises(ValueError, match="no known-good"):
+        identify("d2", (V2,), ())
+
+
+def test_a_server_that_stops_proving_opens_a_transition_at_its_last_proof():
+    epochs = lose(timeline((10, "d1"), (20, "d1")), MODEL, "ref-v1")
+    assert bundles_at(epochs, 19.9, 20, 50) == ["v1", TRANSITION, TRANSITION]
+    assert lose(epochs, MODEL, "ref-v1") == epochs
+
+
+def test_a_server_that_never_proved_anything_leaves_a_transition_only():
+    epochs = lose((), MODEL, "ref-v1")
+    assert [(e.bundle, e.judge) for e in epochs] == [(TRANSITION, "ref-v1")]
+    assert bundles_at(prove(epochs, MODEL, identify("d1", (V1,), ()), 5), 4, 5) == [TRANSITION, "v1"]
+
+
+def test_the_same_digest_proved_after_a_loss_is_a_new_epoch():
+    epochs = lose(timeline((10, "d1")), MODEL, "ref-v1")
+    epochs = prove(epochs, MODEL, identify("d1", (V1, V2), epochs), 30)
+    assert bundles_at(epochs, 10, 29.9, 30) == [TRANSITION, TRANSITION, "v1"]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["d1", "d2", "dx"])), min_size=1, max_size=30))
+def test_any_history_of_proofs_numbers_epochs_in_order_and_covers_time(steps):
+    now, proofs = 0, []
+    for wait, digest in steps:
+        now += wait
+        proofs.append((now, digest))
+    epochs = timeline(*proofs)
+    assert [e.number for e in epochs] == list(range(1, len(epochs) + 1))
+    assert all(a.start <= b.start for a, b in itertools.pairwise(epochs))
+    assert epochs[-1].digest == proofs[-1][1]

@@ -1,0 +1,71 @@
+"""Views as detectors are given them: of a reference of 4,000 rows, of the same rows live, and of nothing."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from monitor.facts import Feature, FeatureKind, ModelName, Pane, Schema, Subject, View
+from monitor.panes.batch import CategoricalColumn, NumericColumn, Predictions
+from monitor.panes.build import HistoryBatch, build_reference
+from monitor.panes.count import bin_rows, count_pairs, count_rows
+from monitor.panes.layout import Layout
+from monitor.panes.outcomes import count_outcomes
+
+N = 4000
+SCHEMA = Schema(
+    ModelName("m"),
+    (Feature("x", FeatureKind.NUMERIC), Feature("flag", FeatureKind.NUMERIC), Feature("c", FeatureKind.CATEGORICAL)),
+    ("no", "yes"),
+    "yes",
+)
+
+
+class World:
+    """One stream of rows with scores, outputs, labels and a known-good's answers, and its reference."""
+
+    def __init__(self, seed: int = 11) -> None:
+        rng = np.random.default_rng(seed)
+        self.scores = rng.beta(1, 3, N).astype(np.float32).astype(float)
+        self.labels = (rng.random(N) < self.scores).astype(np.uint8)
+        self.outputs = (self.scores > 0.5).astype(np.uint8)
+        self.known_good = np.where(rng.random(N) < 0.97, self.outputs, 1 - self.outputs).astype(np.uint8)
+        self.x, self.flag, self.c = rng.normal(size=N), rng.random(N) < 0.02, rng.integers(0, 5, N)
+        batch = HistoryBatch(self.predictions(), self.labels)
+        self.layout = Layout.of(build_reference(lambda: iter([batch]), SCHEMA, lambda _: None))
+
+    def predictions(self) -> Predictions:
+        nothing = np.zeros(N, bool)
+        columns = {
+            "x": NumericColumn(self.x, nothing, nothing),
+            "flag": NumericColumn(self.flag.astype(float), nothing, nothing),
+            "c": CategoricalColumn(self.c.astype(np.int32), tuple("vwxyz")),
+        }
+        zeros, blank = np.zeros(N), [""] * N
+        return Predictions(N, blank, zeros, zeros, self.outputs, self.scores, blank, blank, [None] * N, columns)
+
+    def pane(self) -> Pane:
+        """The same rows as they would be counted live, an hour before their labels."""
+        rows, layout = self.predictions(), self.layout
+        outcomes = count_outcomes(
+            layout,
+            outputs=self.outputs,
+            scores=self.scores,
+            labels=self.labels,
+            lags_s=np.full(N, 3600.0),
+            known_good_outputs=self.known_good,
+            sign=np.ones(N, np.int8),
+        )
+        counted = count_rows(layout, bin_rows(layout, rows), self.outputs)
+        return counted + count_pairs(layout, self.outputs, self.known_good) + outcomes
+
+    def views(self, pane: Pane, subject: Subject) -> Iterator[View]:
+        if subject is Subject.FEATURES:
+            yield from self.layout.features(pane)
+        else:
+            yield self.layout.view(pane, subject)
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    return World()

@@ -1,0 +1,76 @@
+"""Rows and references to count, made from plain lists."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from monitor.facts import Feature, FeatureKind, ModelName, Schema
+from monitor.panes.batch import INVALID, MISSING, CategoricalColumn, Column, NumericColumn, Predictions
+from monitor.panes.layout import Layout
+from monitor.panes.reference import FORMAT, Bins, CategoryBins, NumericBins, Reference
+
+BAD = "<bad>"  # stands for a cell of the wrong type
+
+
+def numbers(cells: Sequence[float | str | None]) -> NumericColumn:
+    values = [float("nan") if cell is None or cell == BAD else float(cell) for cell in cells]
+    missing, invalid = [cell is None for cell in cells], [cell == BAD for cell in cells]
+    return NumericColumn(np.array(values, float), np.array(missing, bool), np.array(invalid, bool))
+
+
+def words(cells: Sequence[str | None]) -> CategoricalColumn:
+    values = tuple(dict.fromkeys(cell for cell in cells if cell not in (None, BAD)))
+    codes = [MISSING if cell is None else INVALID if cell == BAD else values.index(cell) for cell in cells]
+    return CategoricalColumn(np.array(codes, np.int32), values)
+
+
+def make_rows(columns: dict[str, Column], n: int, outputs=None, scores=None, times=None) -> Predictions:
+    return Predictions(
+        n=n,
+        ids=[str(i) for i in range(n)],
+        times=np.arange(n, dtype=float) if times is None else np.array(times, float),
+        arrivals=np.zeros(n),
+        outputs=np.zeros(n, np.uint8) if outputs is None else np.array(outputs, np.uint8),
+        scores=np.full(n, np.nan) if scores is None else np.array(scores, float),
+        sources=["s"] * n,
+        claimed=[""] * n,
+        segments=[None] * n,
+        columns=columns,
+    )
+
+
+def make_layout(columns: Sequence[Bins], classes: int = 2, name: str = "sha256:test") -> Layout:
+    kinds = [FeatureKind.NUMERIC if isinstance(c, NumericBins) else FeatureKind.CATEGORICAL for c in columns]
+    features = tuple(Feature(column.name, kind) for column, kind in zip(columns, kinds, strict=True))
+    names = tuple("abcdefgh"[:classes])
+    schema = Schema(ModelName("m"), features, names, "b" if classes == 2 else None)
+    return Layout.draft(Reference(FORMAT, schema, tuple(columns), 1, None, None, labelled=False, counts=()), name)
+
+
+@pytest.fixture(scope="session")
+def rows() -> Callable[..., Predictions]:
+    """Build rows from columns: rows({"x": [1, None, "<bad>"]}, outputs=[...])."""
+
+    def build(columns: dict[str, Sequence], **rest) -> Predictions:
+        n = len(next(iter(columns.values())))
+        made = {name: words(cells) if name.startswith("c") else numbers(cells) for name, cells in columns.items()}
+        return make_rows(made, n, **rest)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def layout_of() -> Callable[..., Layout]:
+    """Lay out a reference of these bins: layout_of(NumericBins(...), ..., classes=2)."""
+
+    def build(*columns: Bins, classes: int = 2, name: str = "sha256:test") -> Layout:
+        return make_layout(columns, classes, name)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def small() -> Layout:
+    """One numeric feature of two bins, one categorical of two categories and one more known, two classes."""
+    return make_layout((NumericBins("x", (0.0, 1.0, 2.0)), CategoryBins("c", ("red", "blue"), ("green",))))

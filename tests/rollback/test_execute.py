@@ -1,0 +1,225 @@
+"""One rollback against a real link and a real model server over HTTP, with everything that can go wrong on the way."""
+
+import asyncio
+import ssl
+
+import pytest
+from msgspec.structs import replace
+
+from monitor.clock import ManualClock
+from monitor.decisions.rollback import ATTEMPTS_MAX
+from monitor.facts import BundleId, BundleStatus, RollbackStep
+from monitor.rollback import release_index
+from monitor.rollback.execute import Executor
+from monitor.serving.open_inference import OpenInference
+
+Step = RollbackStep
+
+
+class Kept:
+    """A journal that remembers every step."""
+
+    def __init__(self):
+        self.steps = []
+
+    async def record(self, rollback):
+        self.steps.append(rollback)
+
+    def names(self):
+        return [rollback.step for rollback in self.steps]
+
+
+class World:
+    """An executor whose sleep moves the clock, so that minutes of waiting take none."""
+
+    def __init__(self, releases, server):
+        self.releases, self.server = releases, server
+        self.clock, self.journal, self.slept = ManualClock(), Kept(), 0.0
+
+    async def sleep(self, seconds):
+        self.slept += seconds
+        self.clock.step(self.clock.now() + seconds)
+
+    def run(self, rollback, source_digest=None, **options):
+        return asyncio.run(self._run(rollback, source_digest or self.releases.v2.checkpoint_digest, options))
+
+    async def _run(self, rollback, source_digest, options):
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and costs nothing
+        server = OpenInference(self.server.url, "delays", timeout_s=1.0, reload_timeout_s=0.5, tls=tls)
+        around = {"clock": self.clock, "sleep": self.sleep} | options
+        try:
+            executor = Executor(self.releases.index, self.releases.target, server, self.journal, **around)
+            return await executor.run(rollback, source_digest)
+        finally:
+            await server.aclose()
+
+    def link(self):
+        return str(self.releases.link.readlink())
+
+
+@pytest.fixture
+def world(releases, server):
+    return World(releases, server)
+
+
+def test_goes_back_to_the_known_good_step_by_step(world, plan):
+    ended = world.run(plan)
+    assert ended.step is Step.COMMITTED
+    names = world.journal.names()
+    assert names == sorted(names, key=list(Step).index)
+    assert names[-4:] == [Step.VERIFIED, Step.SWITCHED, Step.RELOADED, Step.COMMITTED]
+    assert (world.link(), world.server.loaded, world.server.loads) == ("v1.bin", b"checkpoint v1", 1)
+
+
+def test_what_is_returned_is_what_was_journaled_last(world, plan):
+    assert world.run(plan) == world.journal.steps[-1]
+
+
+def test_a_smooth_rollback_does_not_wait(world, plan):
+    world.run(plan)
+    assert world.slept == 0.0
+
+
+def _bad_targets():
+    def missing(r):
+        (r.folder / "v1.bin").unlink()
+
+    def tampered(r):
+        (r.folder / "v1.bin").write_bytes(b"poison")
+
+    def tampered_reference(r):
+        (r.folder / "v1.json").write_bytes(b"poison")
+
+    def linked(r):
+        (r.folder / "v1.bin").rename(r.folder / "real")
+        (r.folder / "v1.bin").symlink_to("real")
+
+    def revoked(r):
+        release_index.set_status(r.index, r.v1.id, BundleStatus.REVOKED)
+
+    def candidate(r):
+        release_index.set_status(r.index, r.v1.id, BundleStatus.CANDIDATE)
+
+    return [missing, tampered, tampered_reference, linked, revoked, candidate]
+
+
+@pytest.mark.parametrize("spoil", _bad_targets(), ids=lambda spoil: spoil.__name__)
+def test_a_bad_target_is_refused_and_nothing_changes(world, plan, releases, spoil):
+    spoil(releases)
+    ended = world.run(plan)
+    assert (ended.step, world.link(), world.server.loads) == (Step.REFUSED, "v2.bin", 0)
+    assert ended.reason
+
+
+def test_a_target_the_index_does_not_know_is_refused(world, plan):
+    ended = world.run(replace(plan, target=BundleId("sha256:" + "0" * 64)))
+    assert (ended.step, world.link(), world.server.loads) == (Step.REFUSED, "v2.bin", 0)
+
+
+def test_an_index_that_cannot_be_read_ends_refused(world, plan, releases):
+    releases.index.write_text("damaged")
+    assert world.run(plan).step is Step.REFUSED
+    assert world.link() == "v2.bin"
+
+
+def test_somebody_elses_deployment_is_not_touched(world, plan, releases):
+    (releases.folder / "v3.bin").write_bytes(b"checkpoint v3")
+    releases.link.unlink()
+    releases.link.symlink_to("v3.bin")
+    assert (world.run(plan).step, world.link(), world.server.loads) == (Step.REFUSED, "v3.bin", 0)
+
+
+def test_a_link_that_is_none_is_refused(world, plan, releases):
+    releases.link.unlink()
+    releases.link.write_bytes(b"checkpoint v2")
+    assert world.run(plan).step is Step.REFUSED
+    assert releases.link.read_bytes() == b"checkpoint v2"
+
+
+def test_a_server_that_lies_about_loading_fails_and_is_not_committed(world, plan, server):
+    server.manner = "lie"
+    ended = world.run(plan, prove_within_s=3.0)
+    assert (ended.step, server.loaded) == (Step.FAILED, b"checkpoint v2")
+    assert Step.COMMITTED not in world.journal.names()
+
+
+def test_a_server_that_loads_other_bytes_fails(world, plan, server):
+    server.manner = "corrupt"
+    assert world.run(plan).step is Step.FAILED
+
+
+def test_a_server_that_refuses_to_load_fails_after_bounded_attempts(world, plan, server):
+    server.manner = "refuse"
+    ended = world.run(plan)
+    assert ended.step is Step.FAILED
+    assert 2 <= server.loads <= ATTEMPTS_MAX
+    assert world.slept < 600.0
+
+
+def test_a_server_that_stays_down_fails_with_the_link_at_the_target(world, plan, server):
+    server.up = False
+    assert (world.run(plan, prove_within_s=3.0).step, world.link()) == (Step.FAILED, "v1.bin")
+
+
+@pytest.mark.parametrize("manner", ["hang", "ignore and hang"])
+def test_a_reload_that_times_out_is_asked_again(world, plan, server, manner):
+    server.manner = manner
+    assert (world.run(plan).step, server.loaded) == (Step.COMMITTED, b"checkpoint v1")
+
+
+def test_a_server_that_loads_slowly_is_waited_for(world, plan, server):
+    server.manner = "lie"
+
+    async def sleep(seconds):
+        world.clock.step(world.clock.now() + seconds)
+        if world.clock.now() > 20.0:
+            server.loaded = b"checkpoint v1"
+
+    assert world.run(plan, sleep=sleep).step is Step.COMMITTED
+    assert server.loads == 1
+
+
+@pytest.mark.parametrize(("answers", "asked"), [("ttt", 3), ("sttt", 4), ("ttsttt", 6), ("tsttsttt", 8)])
+def test_served_needs_three_answers_in_a_row(world, plan, server, answers, asked):
+    """Of several workers some still have the source: `t` answers with the target, `s` with the source."""
+    server.answers = iter("s" + answers)  # the first is asked by the look before the switch
+    assert world.run(plan).step is Step.COMMITTED
+    assert (next(server.answers, None), len(answers)) == (None, asked)
+
+
+def test_one_proof_is_enough_where_one_is_asked_for(world, plan, server):
+    server.answers = iter("st")
+    assert world.run(plan, proofs=1).step is Step.COMMITTED
+    assert next(server.answers, None) is None
+
+
+def test_a_target_that_is_served_already_is_only_proved(world, plan, releases, server):
+    releases.link.unlink()
+    releases.link.symlink_to("v1.bin")
+    server.loaded = b"checkpoint v1"
+    assert (world.run(plan).step, server.loads) == (Step.COMMITTED, 0)
+
+
+def test_a_link_that_is_right_while_the_wrong_model_serves_is_reloaded_only(world, plan, releases, server):
+    releases.link.unlink()
+    releases.link.symlink_to("v1.bin")
+    before = releases.link.lstat()
+    assert world.run(replace(plan, step=Step.SWITCHED)).step is Step.COMMITTED
+    assert (releases.link.lstat(), server.loads) == (before, 1)
+
+
+def test_a_redeployment_after_the_switch_fails_and_is_not_fought(world, plan):
+    assert world.run(replace(plan, step=Step.SWITCHED)).step is Step.FAILED
+    assert (world.link(), world.server.loads) == ("v2.bin", 0)
+
+
+@pytest.mark.parametrize("step", [Step.PROPOSED, Step.COMMITTED, Step.REFUSED, Step.FAILED, Step.EXPIRED])
+def test_what_waits_or_ended_is_returned_as_it_is(world, plan, step):
+    rollback = replace(plan, step=step)
+    assert world.run(rollback) == rollback
+    assert (world.journal.steps, world.link(), world.server.loads) == ([], "v2.bin", 0)
+
+
+def test_a_plan_that_was_left_standing_expires(world, plan):
+    world.clock.step(1e6)
+    assert (world.run(plan).step, world.link()) == (Step.EXPIRED, "v2.bin")

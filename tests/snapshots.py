@@ -1,0 +1,143 @@
+"""Snapshots for tests of the export and of what is built on it: one that shows every metric, and parts of it."""
+
+from dataclasses import replace
+
+from monitor.export.readings import SHOWN
+from monitor.export.snapshot import (
+    ClassRows,
+    ConfusionCell,
+    DaemonView,
+    ModelView,
+    ReadingView,
+    ReceiverView,
+    RuleView,
+    ServingStatus,
+    Snapshot,
+    Timing,
+    Totals,
+)
+from monitor.facts import (
+    Alert,
+    AlertState,
+    BundleId,
+    Family,
+    ModelName,
+    Reading,
+    RejectReason,
+    RollbackStep,
+    RowKind,
+    Severity,
+    Subject,
+    Verdict,
+)
+
+NOW = 1_364_774_400.0  # 2013-04-01
+MODEL = ModelName("delays")
+BAD = BundleId("sha256:" + "b" * 64)
+GOOD = BundleId("sha256:" + "a" * 64)
+FAMILIES = {
+    Subject.FEATURES: Family.FEATURES,
+    Subject.OUTPUT: Family.OUTPUT,
+    Subject.SCORE: Family.OUTPUT,
+    Subject.OUTCOMES: Family.LABELS,
+    Subject.PAIRS: Family.PAIRED,
+    Subject.ARRIVALS: Family.VOLUME,
+}
+
+
+def rule(detector="psi", subject=Subject.FEATURES, severity=Severity.WARNING):
+    name = f"{subject.value}-{detector}".replace("_", "-")
+    return RuleView(name, detector, subject, FAMILIES[subject], severity, window_s=86_400.0)
+
+
+def ok(value=0.1, n=1_000):
+    return Reading(Verdict.OK, n, value, limit=0.2, low=value - 0.01, high=value + 0.01)
+
+
+def breach(value=0.3, n=1_000):
+    return Reading(Verdict.BREACH, n, value, limit=0.2, low=value - 0.01, high=value + 0.01)
+
+
+UNKNOWN = Reading(Verdict.UNKNOWN, 3, why="fewer than 500 rows")
+BROKEN = Reading(Verdict.BROKEN, 1_000, why="failed")
+
+
+def view(reading, column="hour", **changes):
+    return replace(ReadingView(rule(), reading, NOW, column), **changes)
+
+
+def daemon(**changes):
+    return replace(DaemonView("0.1.0", started=NOW - 3_600, clock=NOW), **changes)
+
+
+def model(*readings, **changes):
+    return replace(ModelView(MODEL, ServingStatus.KNOWN_GOOD, 1, GOOD, "v1", readings=readings), **changes)
+
+
+def snapshot(*readings, **changes):
+    """One model with these readings and changes, in an idle daemon."""
+    return Snapshot(NOW, (model(*readings, **changes),), daemon())
+
+
+def wide(features, reading=ok):
+    """`features` readings of one rule, the later the worse."""
+    return [view(reading(0.1 + i / 100_000), f"f{i:05}") for i in range(features)]
+
+
+def every_reading():
+    known = [
+        ReadingView(rule(detector, subject), breach(), NOW, "hour" if subject is Subject.FEATURES else "")
+        for detector, subject in SHOWN
+    ]
+    return [*known, view(UNKNOWN, "wind"), view(BROKEN, "temp"), ReadingView(rule("foreign", Subject.SCORE), ok(), NOW)]
+
+
+def full():
+    """A snapshot in which every metric of the table has a sample."""
+    readings = every_reading()
+    busy = ModelView(
+        model=MODEL,
+        status=ServingStatus.CANDIDATE,
+        epoch=2,
+        bundle=BAD,
+        bundle_name="v2",
+        since=NOW - 600,
+        proved=NOW - 1,
+        known_good=GOOD,
+        known_good_name="v1",
+        rules=tuple({r.rule.name: r.rule for r in readings}.values()),
+        readings=tuple(readings),
+        alerts=(Alert(MODEL, "outcomes-error", "", AlertState.FIRING, since=NOW),),
+        incidents_open=1,
+        incidents_opened=3,
+        rollbacks={RollbackStep.COMMITTED: 2},
+        last_rollback=NOW - 86_400,
+        totals=Totals(9_000, 8_000, 50, 900, 7, 1),
+        outputs=(ClassRows("late", 10), ClassRows("on_time", 40)),
+        confusion=(ConfusionCell("late", "on_time", 3),),
+        last_prediction=NOW,
+        last_label=NOW - 7_200,
+    )
+    return Snapshot(
+        NOW,
+        (busy,),
+        daemon(
+            accepted={RowKind.PREDICTIONS: 9_000},
+            rejected={RejectReason.TIME_IN_FUTURE: 4},
+            fold=Timing(10, 1.5, 0.1),
+            look=Timing(3, 0.01, 0.002),
+            reloaded=NOW - 3_600,
+            receivers=(ReceiverView("on-call", 1, 0, 5, 2),),
+            commits=500,
+            commit_seconds=1.2,
+            journal_rows=12,
+            journal_oldest=NOW - 1,
+            free_bytes=1 << 34,
+            free_bytes_min=1 << 28,
+            db_bytes=1 << 20,
+            wal_bytes=1 << 22,
+            run_bytes=1 << 24,
+            run_files=4,
+            rss_bytes=100 << 20,
+        ),
+    )

@@ -1,0 +1,86 @@
+"""What the store refuses to open, and why."""
+
+import apsw
+import pytest
+from storeworld import add, open_store, send, submission
+
+from monitor.errors import Corrupt, Permanent
+from monitor.store.disk import free_bytes, reserve_bytes
+from monitor.store.tables import STEPS
+
+
+def test_a_second_process_is_refused_and_the_first_harmed_by_nothing(tmp_path):
+    store = open_store(tmp_path)
+    with pytest.raises(Permanent, match="in use"):
+        open_store(tmp_path)
+    assert send(store, submission("a")) == [None]
+    store.close()
+    open_store(tmp_path).close()
+
+
+def test_a_later_format_is_refused_by_name(tmp_path):
+    open_store(tmp_path).close()
+    db = apsw.Connection(str(tmp_path / "state.db"))
+    db.pragma("user_version", len(STEPS) + 1)
+    db.close()
+    with pytest.raises(Permanent, match=f"format {len(STEPS) + 1}.*upgrade"):
+        open_store(tmp_path)
+
+
+def test_a_database_of_somebody_else_is_refused_untouched(tmp_path):
+    db = apsw.Connection(str(tmp_path / "state.db"))
+    db.execute("CREATE TABLE theirs (a)")
+    db.close()
+    with pytest.raises(Permanent, match="not of tocsin"):
+        open_store(tmp_path)
+    db = apsw.Connection(str(tmp_path / "state.db"))
+    assert db.execute("SELECT name FROM sqlite_schema").fetchall() == [("theirs",)]
+    db.close()
+
+
+def test_a_file_that_is_no_database_is_corrupt(tmp_path):
+    (tmp_path / "state.db").write_bytes(b"something else entirely, and long enough to be read" * 100)
+    with pytest.raises(Corrupt) as damage:
+        open_store(tmp_path)
+    assert damage.value.path == str(tmp_path / "state.db")
+    assert damage.value.hint
+
+
+def test_a_refused_directory_can_be_opened_once_it_is_mended(tmp_path):
+    (tmp_path / "state.db").write_bytes(b"x" * 5_000)
+    with pytest.raises(Corrupt):
+        open_store(tmp_path)
+    (tmp_path / "state.db").unlink()
+    open_store(tmp_path).close()
+
+
+def test_damage_met_while_running_fails_the_store(tmp_path):
+    fatal = []
+    store = open_store(tmp_path, on_fatal=fatal.append)
+    store._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    data = bytearray((tmp_path / "state.db").read_bytes())
+    data[4_096:] = b"\xff" * (len(data) - 4_096)
+    (tmp_path / "state.db").write_bytes(data)
+    with pytest.raises((Corrupt, Permanent)):
+        store.read_journal(5, 5)
+    assert isinstance(fatal[0], Corrupt)
+    assert "damaged" in store.health().failed
+    store.close()
+
+
+@pytest.mark.parametrize("name", ["receipts", "lock/", "state.db/"])
+def test_something_in_the_way_is_told_of(tmp_path, name):
+    (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).touch()
+    with pytest.raises(Permanent):
+        open_store(tmp_path)
+    (tmp_path / name).rmdir() if name.endswith("/") else (tmp_path / name).unlink()
+    open_store(tmp_path).close()
+
+
+def test_the_reserve_is_256_mib_or_a_twentieth(tmp_path):
+    assert reserve_bytes(tmp_path) >= 256 << 20
+    assert free_bytes(tmp_path) > 0
+
+
+def test_bodies_add():
+    assert add([b"\1" + b"\0" * 7, b"\2" + b"\0" * 7]) == b"\3" + b"\0" * 7

@@ -1,0 +1,129 @@
+"""The file of receipts: what is written is found, what is damaged is said to be."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from storeworld import RECEIPT, hashes, receipts
+
+from monitor.errors import Corrupt
+from monitor.store.disk import Disk
+from monitor.store.runs import merged, merged_shape, open_run, shape_of, sorted_chunk, write_run
+
+values = st.lists(st.integers(0, 2**64 - 1), max_size=60)
+
+
+def written(path, of):
+    write_run(Disk(), path, shape_of(of.hashes, of.records), [sorted_chunk(of.hashes, of.records)])
+    return open_run(path)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs")
+
+
+def fresh(directory):
+    return directory / f"{len(list(directory.iterdir()))}.run"
+
+
+@given(here=values, other=values)
+def test_exactly_what_was_written_is_found(directory, here, other):
+    run = written(fresh(directory), receipts(*here))
+    wanted = np.sort(hashes(*here, *other))
+    found, at = run.find(wanted)
+    assert found.tolist() == [int(value) in here for value in wanted]
+    newest = {value: position for position, value in enumerate(here)}  # of equal hashes the last
+    assert run.records["epoch"][at[found]].tolist() == [newest[int(value)] for value in wanted[found]]
+
+
+def test_a_run_knows_its_times_and_dtype(tmp_path):
+    run = written(tmp_path / "r", receipts(3, 1, 2, time=[30.0, 10.0, 20.0]))
+    assert (run.shape.rows, run.shape.start, run.shape.end, run.shape.dtype) == (3, 10.0, 30.0, RECEIPT)
+    assert run.keys.tolist() == [1, 2, 3]
+    run.verify()
+
+
+def test_a_run_is_as_long_as_its_note_says(tmp_path):
+    run = written(tmp_path / "r", receipts(1, 2, 3))
+    data = run.path.read_bytes()
+    assert int.from_bytes(data[12:16], "little") % 64 == 0
+    assert len(data) == int.from_bytes(data[12:16], "little") + 3 * (8 + RECEIPT.itemsize)
+
+
+def test_a_run_cannot_be_overwritten(tmp_path):
+    (tmp_path / "r.partial").touch()
+    with pytest.raises(FileExistsError):
+        written(tmp_path / "r", receipts(1))
+
+
+def test_no_partial_file_is_left_when_writing_fails(tmp_path):
+    class Full(Disk):
+        def write(self, descriptor, data, offset):
+            raise OSError(28, "no space")
+
+    of = receipts(1)
+    with pytest.raises(OSError, match="no space"):
+        write_run(Full(), tmp_path / "r", shape_of(of.hashes, of.records), [(of.hashes, of.records)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_flipped_byte_is_seen(tmp_path):
+    run = written(tmp_path / "r", receipts(*range(5)))
+    data = run.path.read_bytes()
+    for at in range(len(data)):
+        run.path.write_bytes(data[:at] + bytes([data[at] ^ 0x40]) + data[at + 1 :])
+        with pytest.raises(Corrupt) as damage:
+            open_run(run.path).verify()
+        assert damage.value.path == str(run.path)
+        assert damage.value.hint
+
+
+@pytest.mark.parametrize("cut", [0, 4, 60, 200, -1])
+def test_every_truncation_is_seen_on_opening(tmp_path, cut):
+    run = written(tmp_path / "r", receipts(*range(9)))
+    run.path.write_bytes(run.path.read_bytes()[:cut])
+    with pytest.raises(Corrupt):
+        open_run(run.path)
+
+
+def test_a_run_that_is_gone_is_corrupt(tmp_path):
+    with pytest.raises(Corrupt, match=r"gone\.run"):
+        open_run(tmp_path / "gone.run")
+
+
+def test_a_later_format_asks_for_an_upgrade(tmp_path):
+    run = written(tmp_path / "r", receipts(1))
+    data = bytearray(run.path.read_bytes())
+    data[8] = 2
+    run.path.write_bytes(data)
+    with pytest.raises(Corrupt, match="upgrade"):
+        open_run(run.path)
+
+
+@given(parts=st.lists(st.lists(st.integers(0, 40), max_size=25), min_size=1, max_size=4), chunk=st.integers(1, 30))
+def test_a_merge_is_the_sorted_union_with_newer_last(directory, parts, chunk):
+    runs = []
+    for age, part in enumerate(parts):
+        of = receipts(*part, time=float(age))
+        of.records["epoch"] = age
+        runs.append(written(fresh(directory), of))
+    write_run(Disk(), path := fresh(directory), merged_shape(runs, 0.0), merged(runs, 0.0, chunk))
+    result = open_run(path)
+    result.verify()
+    pairs = list(zip(result.keys.tolist(), result.records["epoch"].tolist(), strict=True))
+    assert pairs == sorted((value, age) for age, part in enumerate(parts) for value in part)
+
+
+def test_a_merge_drops_what_is_before_the_horizon(tmp_path):
+    runs = [written(tmp_path / "a", receipts(1, 2, time=[5.0, 15.0])), written(tmp_path / "b", receipts(3, time=10.0))]
+    write_run(Disk(), tmp_path / "c", merged_shape(runs, 10.0), merged(runs, 10.0))
+    result = open_run(tmp_path / "c")
+    assert result.keys.tolist() == [2, 3]
+    assert (result.shape.start, result.shape.end) == (10.0, 15.0)
+
+
+def test_a_search_goes_on_while_its_file_is_deleted(tmp_path):
+    run = written(tmp_path / "r", receipts(*range(1_000)))
+    run.path.unlink()
+    assert run.find(hashes(500))[0].tolist() == [True]
