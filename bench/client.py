@@ -4,7 +4,7 @@
 
 Each connection sends a request, waits for its answer and sends the next (a closed loop), with ROWS rows in each: 1 is
 a JSON object, more are NDJSON. With ROWS_A_SECOND they wait for their turn instead. A request costs the client about
-15 us, so that the daemon has nearly all of the two cores. Prints JSON: requests, rows, errors, latencies, seconds.
+20 us, so that the daemon has nearly all of the two cores. Prints JSON: requests, rows, errors, latencies, seconds.
 """
 
 import asyncio

@@ -9,8 +9,7 @@ The event loop does intake and coordination; numeric work runs on threads, commi
 turns the wheel (its jobs come from the settings and live in memory: its SQL store pickles). In replay nothing turns
 but `POST /v1/clock`.
 
-`Supervisor` holds the one `except Exception`: a turn that fails for a reason nobody foresaw is logged and counted, and
-the next one is tried; what says that state on disk is wrong (`Corrupt`, a failed fsync) ends the process with 70.
+Everything repeated runs under `monitor.turns.supervisor`: a failure is not the end, wrong state on disk is (exit 70).
 """
 
 import asyncio
@@ -19,7 +18,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from monitor.alerts.retry import Delivery
 from monitor.alerts.transport import tls_context
 from monitor.clock import Clock, ReplayClock, WallClock
 from monitor.decisions.state import ModelState
-from monitor.errors import Corrupt, Permanent, Problem, SettingsError, Transient
+from monitor.errors import Permanent, Problem, SettingsError
 from monitor.export.collector import Collector
 from monitor.export.listener import Listener
 from monitor.export.page import Page
@@ -49,8 +48,8 @@ from monitor.rollback.execute import Executor
 from monitor.rollback.symlink import SymlinkTarget
 from monitor.serving.open_inference import OpenInference
 from monitor.settings import MonitoredModel, Settings, load, load_rules
-from monitor.store.sqlite import Limits as StoreLimits
-from monitor.store.sqlite import Parts as StoreParts
+from monitor.store.parts import Limits as StoreLimits
+from monitor.store.parts import Parts as StoreParts
 from monitor.store.sqlite import SqliteStore
 from monitor.turns import opinion, show
 from monitor.turns.control import Control
@@ -63,7 +62,8 @@ from monitor.turns.outbox import StoredOutbox
 from monitor.turns.proving import Proving
 from monitor.turns.reloading import fixed
 from monitor.turns.self_view import About, self_view
-from monitor.turns.watched import ReplayTime, Timeline, Totals, Watched
+from monitor.turns.supervisor import Supervisor
+from monitor.turns.watched import Reached, ReplayTime, Timeline, Totals, Watched
 from monitor.turns.wheel import Bounds, Parts, Wheel
 
 EXIT_OK, EXIT_INTERNAL = 0, 70
@@ -97,26 +97,6 @@ async def _serve(path: Path, settings: Settings) -> int:
         return await daemon.stopped
     finally:
         await daemon.stop()
-
-
-@dataclass(slots=True)
-class Supervisor:
-    """Runs what is repeated, so that one failure is not the end, and a fatal one is."""
-
-    fatal: Callable[[Exception], None]
-    failures: int = 0
-
-    async def run(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run `work` once."""
-        try:
-            await work()
-        except Transient as error:
-            log.warning("turn.postponed", what=what, why=str(error))
-        except (Corrupt, Permanent) as error:
-            self.fatal(error)
-        except Exception as error:  # the one place: see the design note
-            self.failures += 1
-            log.exception("turn.failed", what=what, kind=type(error).__name__)
 
 
 class Server(uvicorn.Server):
@@ -218,6 +198,7 @@ class Daemon:
             layouts=self._shelf.layouts,
             state=store.facts(ModelState).get(name, ModelState(name)),
             epochs=epochs,
+            reached=store.facts(Reached).get(name, Reached()),
             totals=store.facts(Totals).get(name, Totals()),
             incidents={key: one for key, one in store.facts(Incident).items() if one.model == name},
             rollbacks={key: one for key, one in store.facts(Rollback).items() if one.model == name},
@@ -255,6 +236,7 @@ class Daemon:
             outbox=self._outbox,
             execute=self._execute,
             clock=self._clock,
+            supervisor=self._supervisor,
         )
         return Wheel(parts, self._bounds(settings), self._couriers.ring)
 
@@ -359,8 +341,15 @@ class Daemon:
         self._scheduler.start()
 
     def _every(self, seconds: float, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        now = datetime.now(UTC)  # the first time at once, not after a period
         self._scheduler.add_job(
-            self._supervisor.run, "interval", seconds=seconds, args=(what, work), misfire_grace_time=None, id=what
+            self._supervisor.run,
+            "interval",
+            seconds=seconds,
+            args=(what, work),
+            misfire_grace_time=None,
+            id=what,
+            next_run_time=now,
         )
 
     async def _heartbeat(self) -> None:

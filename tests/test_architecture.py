@@ -21,7 +21,13 @@ FORBIDDEN_CALLS = {"pickle", "joblib", "shelve", "marshal", "dill", "cloudpickle
 FORBIDDEN_YAML = {"load", "load_all", "full_load", "unsafe_load", "unsafe_load_all", "full_load_all"}
 
 # Where an error that nobody foresaw ends: something stops and says so; a detector of a third party reads BROKEN.
-SUPERVISORS = {"monitor/cli/__init__.py", "monitor/daemon.py", "monitor/store/faults.py", "monitor/turns/look.py"}
+SUPERVISORS = {
+    "monitor/cli/__init__.py",
+    "monitor/daemon.py",
+    "monitor/store/faults.py",
+    "monitor/turns/look.py",
+    "monitor/turns/supervisor.py",
+}
 
 
 def named(path: Path) -> str:

@@ -45,7 +45,7 @@ def _latch(case: Case) -> Gate:
 
 
 def _idle(case: Case) -> Gate:
-    busy = [r.id for r in case.history if r.step in RUNNING and r.id != case.considered]
+    busy = [r.id for r in case.history if r.step in RUNNING]
     return Gate("idle", not busy, f"{busy[0]} is under way" if busy else "no rollback is under way")
 
 
@@ -80,7 +80,7 @@ def _cooldown(case: Case) -> Gate:
 
 def _budget(case: Case) -> Gate:
     moved = (*RUNNING, RollbackStep.COMMITTED, RollbackStep.FAILED)
-    starts = [r.planned for r in case.history if r.step in moved and r.id != case.considered]
+    starts = [r.planned for r in case.history if r.step in moved]
     day = sum(start > case.now - DAY_S for start in starts)
     week = sum(start > case.now - 7 * DAY_S for start in starts)
     words = f"{day} of {case.limits.per_day} in 24 h, {week} of {case.limits.per_week} in 7 days"

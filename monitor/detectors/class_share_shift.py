@@ -7,7 +7,7 @@ once with 95 %: `low` is the surest of the lower bounds of |q_k - p_k|, `high` t
 
 Why beside the distances: this one comes in shares of the traffic ("late is answered 9 points more often"), counts the
 reference's own sampling error, and says how sure it is.
-Source: Newcombe 1998, Stat. Med. 17:873, method 10. Cost: 5 us a class.
+Source: Newcombe 1998, Stat. Med. 17:873, method 10. Cost: 3 us a class.
 Failure mode: outputs that follow the time of day move with it; compare windows of whole days.
 """
 

@@ -11,7 +11,7 @@ The gzip variant is one member made of two deflate streams: the body's ends with
 empty stored block, byte-aligned), the tail's follows, and the check sum runs over both (RFC 1952). Two members would
 do for Prometheus, but not for every client.
 
-Cost: a render of 2,000 series 75 ms (229 kB, 12 kB compressed), of 330 series 11 ms; a scrape .05 ms (measured 2026-11).
+Cost: a render of 2,000 series 75 ms (229 kB, 12 kB as gzip), of 330 series 11 ms; a scrape .05 ms (measured 2026-11).
 """
 
 import struct

@@ -223,9 +223,9 @@ def _source(claim: Any, bound: str, tally: Tally) -> str:
             tally.dropped[Claim.SOURCE] += 1
         return bound
     prefix = bound[:-1]
-    if isinstance(claim, str) and claim.startswith(prefix) and len(prefix) < len(claim) <= TEXT_MAX:  # noqa: SIM102
-        if claim.isprintable():  # no control characters, no lone surrogates
-            return claim
+    below = isinstance(claim, str) and claim.startswith(prefix) and len(prefix) < len(claim) <= TEXT_MAX
+    if below and claim.isprintable():  # no control characters, no lone surrogates
+        return str(claim)
     raise Rejected(RejectReason.SOURCE_FORBIDDEN.value)
 
 

@@ -6,7 +6,7 @@ the sums to meet exactly everything here is an integer: a squared error becomes 
 the f4 score of the receipt, so that the same row always gives the same number. Resolution: 2**-32 a row; the mean over
 any number of rows is off by at most 2**-33, and by 3e-8 from the score's rounding to f4.
 
-Cost: 10,000 labels 0.5 ms (measured 2026-11).
+Cost: 10,000 labels 0.3 ms (measured 2026-11).
 """
 
 from typing import TypeAlias

@@ -46,6 +46,10 @@ class Keeper:
         self._kick.set()
         self._thread.join()
 
+    def verify(self) -> None:
+        """Read every run once; damage is reported to the runs themselves."""
+        self._runs.verify(self._stopping)
+
     def tidy(self) -> None:
         """Drop and merge until nothing is left to do. Errors are raised; the thread handles its own."""
         horizon = self._duties.horizon()
@@ -59,13 +63,14 @@ class Keeper:
 
     def _loop(self) -> None:
         """Verify once, then tidy whenever kicked."""
-        self._runs.verify(self._stopping)
+        duty: Callable[[], None] = self.verify
         while not self._stopping.is_set():
-            self._kick.wait()
-            self._kick.clear()
-            outcome = attempt(self.tidy)
+            outcome = attempt(duty)
             if isinstance(outcome, Failed) and self._handle(outcome.error):
                 return
+            duty = self.tidy
+            self._kick.wait()
+            self._kick.clear()
 
     def _handle(self, error: Exception) -> bool:
         """Whether to stop after this error; otherwise rest."""

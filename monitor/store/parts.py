@@ -30,7 +30,9 @@ class Parts:
     encode: Encode  # rows of one kind and model to the body of a journal record
     sum_bodies: SumBodies  # encoded panes of one reference to the encoding of their sum
     clock: Clock
-    on_fatal: Callable[[Exception], object] = lambda _: None  # called once, on a thread of the store
+    on_fatal: Callable[[Exception], object] = lambda _: (
+        None
+    )  # called once, on a thread of the store, which it must not close
     free_bytes: Callable[[], int] | None = None  # None: of the state directory's file system
     disk: Disk = field(default_factory=Disk)
     vfs: str | None = None

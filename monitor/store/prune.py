@@ -19,7 +19,7 @@ JOURNAL = "DELETE FROM journal WHERE seq IN (SELECT seq FROM journal WHERE seq <
 DELTAS = "DELETE FROM deltas WHERE rowid IN (SELECT rowid FROM deltas WHERE fold <= ? LIMIT ?)"
 PANES = (
     "DELETE FROM panes WHERE rowid IN (SELECT p.rowid FROM series s CROSS JOIN panes p ON p.series = s.id "
-    "AND p.span < 86400 AND p.start < ? LIMIT ?)"
+    "AND p.span IN (0, 3600) AND p.start < ? LIMIT ?)"
 )
 LABELS = (
     "DELETE FROM labels WHERE (model, hash, source) IN (SELECT model, hash, source FROM labels WHERE time < ? LIMIT ?)"

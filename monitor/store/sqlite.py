@@ -74,7 +74,7 @@ class SqliteStore:
 
     def _open(self, state_dir: Path) -> None:
         """Open all or nothing."""
-        state_dir.mkdir(parents=True, exist_ok=True)
+        state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._space = space(state_dir, self._parts, self._limits)
         with ExitStack() as undo:
             self._lock = lock(state_dir / "lock")

@@ -45,7 +45,7 @@ class Work(NamedTuple):
     write: Callable[[Sequence[Submission]], Sequence[Answer]]  # one group; an answer for each
     between: Callable[[bool], object]  # after each round; True when there is nothing else to do
     diagnose: Callable[[Exception], Fault]
-    fatal: Callable[[Exception], object]  # called once, before everybody is told
+    fatal: Callable[[Exception], object]  # called once, after everybody who waits was told
 
 
 class Waiting(NamedTuple):
@@ -158,11 +158,11 @@ class Writer:
             self._chores.clear()
             self.queue_bytes = 0
             self._wake.notify()
-        if first:
-            self._work.fatal(error)
         for job in jobs:
             job()
         _reply([(waiting.reply, self._closed()) for waiting in refused])
+        if first:
+            self._work.fatal(error)
 
     def stop(self) -> None:
         """Commit what is queued, then end the thread."""
@@ -186,7 +186,13 @@ class Writer:
         return Transient("the store is stopping", RETRY_S)
 
     def _loop(self) -> None:
-        """Rounds until stopped or failed."""
+        """Rounds until stopped or failed; a bug of ours fails the store rather than leave everybody waiting."""
+        outcome = attempt(self._rounds)
+        if isinstance(outcome, Failed):
+            self.fail(outcome.error)
+
+    def _rounds(self) -> None:
+        """One round after the other."""
         while not self._failure:
             self.tally.heartbeat = self._clock.monotonic()
             taken = self._take()

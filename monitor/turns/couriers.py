@@ -13,12 +13,16 @@ from monitor.alerts.transport import Line, tls_context
 from monitor.clock import Clock
 from monitor.settings import Receiver
 from monitor.turns.outbox import StoredOutbox
+from monitor.turns.supervisor import Supervisor
+
+RESTART_S = 5.0
 
 
 @dataclass(slots=True)
 class Couriers:
     """The tasks, and what they hold open."""
 
+    supervisor: Supervisor
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _lines: list[Line] = field(default_factory=list)
     _bells: list[Bell] = field(default_factory=list)
@@ -43,6 +47,12 @@ class Couriers:
             await line.aclose()
         self._tasks, self._lines, self._bells = [], [], []
 
+    async def _run(self, courier: Courier) -> None:
+        """Deliver until cancelled; a courier that fails is started again."""
+        while True:
+            await self.supervisor.run(f"courier {courier.receiver}", courier.run)
+            await asyncio.sleep(RESTART_S)
+
     def _start(
         self,
         receiver: Receiver,
@@ -65,4 +75,4 @@ class Couriers:
         )
         self._lines.append(line)
         self._bells.append(bell)
-        self._tasks.append(asyncio.create_task(courier.run(), name=f"courier {receiver.name}"))
+        self._tasks.append(asyncio.create_task(self._run(courier), name=f"courier {receiver.name}"))

@@ -4,7 +4,6 @@ Nothing is computed here that a detector or a decision has not said. Feature val
 classes and rules do, counts, shares and distances do.
 """
 
-from collections import Counter
 from typing import Any
 
 import msgspec
@@ -134,7 +133,8 @@ def model_view(watched: Watched) -> ModelView | None:
         alerts=state.alerts,
         incidents_open=int(state.incident is not None),
         incidents_opened=state.incidents,
-        rollbacks=Counter(each.step for each in watched.rollbacks.values()),
+        rollbacks={step: watched.reached.steps.get(step.value, 0) for step in RollbackStep},
+        rollbacks_waiting=sum(each.step is RollbackStep.PROPOSED for each in watched.rollbacks.values()),
         last_rollback=max((each.stepped for each in ended), default=None),
         totals=Totals(
             predictions=totals.predictions,

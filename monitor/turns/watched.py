@@ -11,7 +11,7 @@ import msgspec
 from monitor.decisions.epochs import last_known_good
 from monitor.decisions.rules import RulePack
 from monitor.decisions.state import ModelState
-from monitor.facts import Bundle, BundleId, Epoch, Incident, ModelName, Reading, Rollback, Schema, Slot
+from monitor.facts import Bundle, BundleId, Epoch, Incident, ModelName, Reading, Rollback, RollbackStep, Schema, Slot
 from monitor.panes.layout import Layout
 from monitor.settings import MonitoredModel
 from monitor.turns.loading import Releases
@@ -41,6 +41,16 @@ class Totals(msgspec.Struct, frozen=True):
     def at(self, prediction: float, label: float) -> "Totals":
         """The totals with these times of the newest prediction and label."""
         return msgspec.structs.replace(self, last_prediction=prediction, last_label=label)
+
+
+class Reached(msgspec.Struct, frozen=True):
+    """How many rollbacks of a model ever reached each step, by the step's value: a counter that never falls."""
+
+    steps: dict[str, int] = {}
+
+    def plus(self, step: RollbackStep) -> "Reached":
+        """One more."""
+        return Reached(self.steps | {step.value: self.steps.get(step.value, 0) + 1})
 
 
 class ReplayTime(msgspec.Struct, frozen=True):
@@ -86,6 +96,7 @@ class Watched:
     confusion: tuple[tuple[int, ...], ...] = ()  # of the newest window with enough labels to read
     slots: Mapping[tuple[str, str], tuple[Slot, ...]] = field(default_factory=dict)  # of the last look
     incidents: dict[str, Incident] = field(default_factory=dict)  # by id, oldest first
+    reached: Reached = field(default_factory=Reached)
     rollbacks: dict[str, Rollback] = field(default_factory=dict)  # by id, oldest first
     asked: BundleId | None = None  # the bundle that answers as known-good, as proved
     unproved_since: float | None = None  # monotonic; None while the server proves what it serves

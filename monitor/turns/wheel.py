@@ -34,7 +34,8 @@ from monitor.turns.fold import Fold
 from monitor.turns.look import Look, Looked
 from monitor.turns.outbox import StoredOutbox
 from monitor.turns.proving import Proving
-from monitor.turns.watched import ReplayTime, Timeline, Watched
+from monitor.turns.supervisor import Supervisor
+from monitor.turns.watched import Reached, ReplayTime, Timeline, Watched
 
 PROOF_PAUSE_S = 0.1  # in replay, between two questions to a server that does not answer
 
@@ -69,6 +70,7 @@ class Parts:
     outbox: StoredOutbox
     execute: Execute
     clock: Clock
+    supervisor: Supervisor
 
 
 @dataclass(slots=True)
@@ -117,7 +119,7 @@ class Wheel:
             await self._fold(await asyncio.to_thread(self.parts.store.last_seq), now)
             await self._look(now)
         self.drive()
-        while self._driven:
+        while self._driven:  # a rollback that ends may let another begin
             await asyncio.gather(*self._driven.values())
 
     async def _fold(self, upto: int, now: float) -> None:
@@ -203,6 +205,7 @@ class Wheel:
             documents.append((name, judgement.state))
             documents += [(incident.id, incident) for incident in judgement.incidents]
             documents += [(rollback.id, rollback) for rollback in judgement.rollbacks]
+            documents.append((name, reached(self.parts.models[name], judgement)))
             for notice in judgement.notices:
                 deliveries += address(notice, bounds.receivers, bounds.external_url, wall)
         documents += [(delivery.id, delivery) for delivery in deliveries]
@@ -216,6 +219,7 @@ class Wheel:
             self.ring()
 
     def _adopt(self, watched: Watched, judgement: Judgement) -> None:
+        watched.reached = reached(watched, judgement)
         watched.state = judgement.state
         watched.incidents |= {incident.id: incident for incident in judgement.incidents}
         watched.rollbacks |= {rollback.id: rollback for rollback in judgement.rollbacks}
@@ -244,9 +248,12 @@ class Wheel:
             await self.decide(watched, lambda agreed: rollback_stepped(watched.state, agreed, stepped, now))
             log.info("rollback.stepped", id=stepped.id, step=stepped.step.value, attempts=stepped.attempts)
 
-        try:
+        async def drive() -> None:
             await self.parts.execute(watched, rollback, record)
             await self._prove_one(watched)
+
+        try:
+            await self.parts.supervisor.run(f"rollback {rollback.id}", drive)
         finally:
             del self._driven[watched.name]
 
@@ -267,6 +274,16 @@ def terms(watched: Watched) -> Terms:
         bundles=watched.bundles,
         asked=watched.asked,
     )
+
+
+def reached(watched: Watched, judgement: Judgement) -> Reached:
+    """The counts of steps after a judgement."""
+    counts = watched.reached
+    for rollback in judgement.rollbacks:
+        before = watched.rollbacks.get(rollback.id)
+        if before is None or before.step is not rollback.step:
+            counts = counts.plus(rollback.step)
+    return counts
 
 
 def consumed(looked: Iterable[Looked]) -> int | None:

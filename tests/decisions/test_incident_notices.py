@@ -87,6 +87,16 @@ def test_as_loud_as_what_is_over_is_told():
     assert loud(lines) == ["paired_error"]
 
 
+def test_of_two_that_fire_together_one_is_told():
+    _, lines = join(opened("drift")[0], [firing("error"), firing("paired_error")], [firing("drift")], PACK)
+    assert loud(lines) == ["paired_error"]
+
+
+def test_a_root_that_is_further_than_the_cause_is_no_news():
+    _, lines = join(opened("unregistered")[0], [firing("broken_schema")], [firing("unregistered")], PACK)
+    assert loud(lines) == []
+
+
 def test_built_in_pages_are_always_told():
     _, lines = join(opened("unregistered")[0], [firing("redelivered")], [firing("unregistered")], PACK)
     assert loud(lines) == ["redelivered"]

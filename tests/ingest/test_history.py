@@ -72,6 +72,7 @@ def cells(column) -> list:
     if isinstance(column, CategoricalColumn):
         table = [*column.values, "invalid", None]  # codes -2 and -1 count from the end
         return [table[code] for code in column.codes.tolist()]
+    assert not (column.missing & column.invalid).any()
     flags = zip(column.values.tolist(), column.missing.tolist(), column.invalid.tolist(), strict=True)
     return [None if missing else "invalid" if invalid else value for value, missing, invalid in flags]
 

@@ -99,11 +99,11 @@ def test_a_column_without_reference_values_is_all_outside(layout_of, rows):
 
 
 def test_categories_go_to_their_own_other_or_unseen(small, rows):
-    cells = ["red", "blue", "blue", "green", "pink", None, BAD]
-    some = rows({"x": [0.0] * 7, "c": cells})
+    cells = ["red", "blue", "blue", "green", "pink", None, None, BAD]
+    some = rows({"x": [0.0] * 8, "c": cells})
     histogram = small.features(count_rows(small, bin_rows(small, some), some.outputs))[1]
     assert (histogram.bins, histogram.outside) == ((1, 2, 1, 1), 1)
-    assert (histogram.missing, histogram.invalid) == (1, 1)
+    assert (histogram.missing, histogram.invalid) == (2, 1)
 
 
 def test_a_thousand_new_categories_are_all_unseen(small, rows):

@@ -43,6 +43,11 @@ def test_ranks_are_off_by_less_than_the_bound(name, values):
     assert rank_error(values, fed(values).at(SHARES)) < bound
 
 
+@pytest.mark.parametrize(("name", "values"), list(streams()))
+def test_alternation_keeps_ranks_far_inside_the_bound(name, values):
+    assert rank_error(values, fed(values).at(SHARES)) < 0.001
+
+
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50))
 def test_few_values_are_answered_exactly(values):
     expected = [sorted(values)[min(int(share * len(values)), len(values) - 1)] for share in (0.0, 0.5, 1.0)]

@@ -145,6 +145,12 @@ def test_rules_are_read_for_each_model(home: Path) -> None:
     assert [rule.name for rule in packs["delays"].rules] == ["output_moved"]
 
 
+@pytest.mark.parametrize(("pack", "length"), [("default.yaml", "1m"), ("demo.yaml", "1h")])
+def test_the_shipped_rules_fit_the_panes_they_are_meant_for(problems_of: Problems, pack: str, length: str) -> None:
+    rules = str(EXAMPLE.parents[1] / "rules" / pack)
+    assert problems_of(("rules: ./rules.yaml", f"rules: {rules}"), ("length: 1m", f"length: {length}")) == []
+
+
 def test_a_rule_pack_is_read_with_the_same_guards(home: Path, problems_of: Problems) -> None:
     (home / "rules.yaml").write_text("version: 1\nversion: 1\nrules:\n - {name: 2013-03-01}\n")
     listed = [str(problem) for problem in problems_of()]

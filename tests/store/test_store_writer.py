@@ -287,3 +287,10 @@ def test_the_log_is_copied_when_it_is_long(tmp_path):
     assert store.health().wal_bytes < 60 * 4_096
     assert store.panes(MODEL, 1, "", "ref", 0, 60)
     store.close()
+
+
+def test_a_bug_of_the_thread_itself_leaves_nobody_waiting(recorded):
+    one = recorded(Pace(gather_s=0.0))
+    one.writer._take_group = lambda: 1 // 0
+    assert [type(answer) for answer in send(one.writer, submission("a"))] == [Permanent]
+    assert len(one.fatal) == 1

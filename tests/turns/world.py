@@ -24,8 +24,7 @@ from monitor.panes.count import bin_rows, count_rows
 from monitor.panes.layout import Layout
 from monitor.panes.reference import CategoryBins, NumericBins, Reference
 from monitor.panes.window import sum_bodies
-from monitor.store import SqliteStore
-from monitor.store.sqlite import Parts
+from monitor.store import Parts, SqliteStore
 
 MODEL = ModelName("m")
 SCHEMA = Schema(MODEL, (Feature("x", FeatureKind.NUMERIC), Feature("c", FeatureKind.CATEGORICAL)), ("no", "yes"), "yes")
