@@ -10,7 +10,7 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench soak clean venv real-parts
+.PHONY: help demo test lint check bench soak clean venv real-parts
 
 help:
 	@echo 'make demo    the whole loop on real data, under 3 minutes; ARGS=--keep leaves it running'
@@ -36,12 +36,13 @@ real-parts:
 test: $(STAMP) real-parts
 	$(PYTEST) -q -n $(WORKERS)
 
-check: $(STAMP) real-parts
+lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST) -q -n $(WORKERS)
+
+check: lint test
 	@bash .ci/promtool
 
 bench: $(STAMP)

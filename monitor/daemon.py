@@ -14,6 +14,7 @@ Everything repeated runs under `monitor.turns.supervisor`: a failure is not the 
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 import time
@@ -52,6 +53,7 @@ from monitor.store.parts import Limits as StoreLimits
 from monitor.store.parts import Parts as StoreParts
 from monitor.store.sqlite import SqliteStore
 from monitor.turns import opinion, show
+from monitor.turns.claim import claim
 from monitor.turns.control import Control
 from monitor.turns.counting import FoldSettings
 from monitor.turns.couriers import Couriers
@@ -67,6 +69,7 @@ from monitor.turns.watched import Reached, ReplayTime, Timeline, Totals, Watched
 from monitor.turns.wheel import Bounds, Parts, Wheel
 
 EXIT_OK, EXIT_INTERNAL = 0, 70
+KILL_SWITCH = "kill_switch"  # a file of this name in the state directory keeps automation from acting
 HEARTBEAT_S = 1.0
 STOP_WITHIN_S = 10.0
 log = structlog.get_logger()
@@ -147,6 +150,7 @@ class Daemon:
         self._clock: Clock = WallClock()
         self._store = SqliteStore(settings.state_dir, self._store_parts(), self._store_limits())
         self._stack.callback(self._store.close)
+        claim(self._store, settings.state_dir, replay=settings.replay)
         if settings.replay:
             saved = self._store.facts(ReplayTime).get("clock", ReplayTime())
             self._clock = ReplayClock(saved.now)
@@ -166,6 +170,7 @@ class Daemon:
         self._schedule()
         self._handle_signals()
         self._wheel.drive()
+        calm_collector()
         self._ready = True
         log.info("daemon.ready", version=monitor.__version__, port=settings.http.port, replay=settings.replay)
 
@@ -202,6 +207,7 @@ class Daemon:
             totals=store.facts(Totals).get(name, Totals()),
             incidents={key: one for key, one in store.facts(Incident).items() if one.model == name},
             rollbacks={key: one for key, one in store.facts(Rollback).items() if one.model == name},
+            killed=(self.settings.state_dir / KILL_SWITCH).exists,
         )
 
     def _build_wheel(self) -> Wheel:
@@ -292,7 +298,7 @@ class Daemon:
             tokens=self._tokens,
             schemas=lambda: {name: watched.schema for name, watched in self._models.items()},
             counters=self._counters,
-            limits=self._limits(settings),
+            limits=limits_of(settings),
             replay=settings.replay,
         )
         config = uvicorn.Config(
@@ -314,14 +320,6 @@ class Daemon:
                 await self._serving
                 raise Permanent(f"cannot listen on {settings.http.host}:{settings.http.port}; is it taken?")
             await asyncio.sleep(0.01)
-
-    def _limits(self, settings: Settings) -> Limits:
-        return Limits(
-            body_bytes_max=settings.http.body_bytes_max,
-            in_flight_bytes_max=settings.http.in_flight_bytes_max,
-            ahead_max_s=settings.time.ahead_max,
-            behind_max_s=settings.time.behind_max,
-        )
 
     def _start_couriers(self) -> None:
         self._couriers.start(self.settings.receivers, self._outbox, self._clock, self._escalate)
@@ -448,3 +446,29 @@ class Daemon:
             receivers=[each.name for each in self.settings.receivers],
             about=About(monitor.__version__, self._started, *self._reloaded),
         )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What a request may cost, as the settings say."""
+    http = settings.http
+    return Limits(
+        body_bytes_max=http.body_bytes_max,
+        in_flight_bytes_max=http.in_flight_bytes_max,
+        requests_max=http.requests_max,
+        body_timeout_s=http.body_timeout,
+        rows_max=http.rows_max,
+        rejections_max=http.rejections_max,
+        ahead_max_s=settings.time.ahead_max,
+        behind_max_s=settings.time.behind_max,
+    )
+
+
+def calm_collector() -> None:
+    """Let the cyclic collector leave alone what stays for good, and come less often.
+
+    Rows are many short-lived containers without cycles, which reference counting frees; each young collection walks
+    the ones in flight for nothing. Measured 2026-11: encoding 2.0 us a row before, 1.3 us after.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

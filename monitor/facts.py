@@ -432,11 +432,10 @@ class Mode(Enum):
 
 
 class Ruling(Enum):
-    """What the rollback policy says."""
+    """What the evidence says, whatever the mode; what is done about ACT is the mode's business."""
 
     ACT = "act"
-    PROPOSE = "propose"
-    INCONCLUSIVE = "inconclusive"
+    INCONCLUSIVE = "inconclusive"  # a gate cannot be told
     DENY = "deny"
 
 
@@ -489,7 +488,7 @@ class RollbackStep(Enum):
     COMMITTED = "committed"  # the server proved that it loaded the target
     REFUSED = "refused"  # ended before anything changed
     FAILED = "failed"  # ended after the switch may have happened: latched to manual
-    EXPIRED = "expired"  # nobody agreed in time
+    EXPIRED = "expired"  # nobody agreed in time, or the plan was left standing until its evidence was old
 
 
 class Rollback(msgspec.Struct, frozen=True):
@@ -504,7 +503,7 @@ class Rollback(msgspec.Struct, frozen=True):
     step: RollbackStep
     planned: float  # event time
     stepped: float  # event time of the last step
-    attempts: int = 0  # of the present step
+    attempts: int = 0  # setbacks over the whole rollback, crashes included
     reason: str = ""  # for the endings that are not COMMITTED
     decision: Decision | None = None
     approved_by: str = ""  # token name, or "policy" in mode auto

@@ -6,6 +6,9 @@ address that carries an IPv4 one (mapped, 6to4, NAT64, Teredo, ISATAP) must pass
 take it to the inner one.
 
 The tables are ours because `ipaddress.is_global` has changed its mind between Python patch releases (CVE-2024-4032).
+Without TLS anybody on the way could read a notice and answer for the receiver, so a *plain* connection goes only where
+`allow_networks` lists it, public or not.
+
 Sources: IANA IPv4 and IPv6 Special-Purpose Address Registries; RFC 4291, 6052, 7526; the clouds' metadata documents.
 """
 
@@ -95,24 +98,28 @@ def faces(address: Address) -> tuple[Address, ...]:
     return (IPv6Address(number), *inner)
 
 
-def refusal(text: str, allowed: Sequence[Network] = ()) -> str:
-    """Return why this address literal may not be connected to, or "" if it may.
+def refusal(text: str, allowed: Sequence[Network] = (), *, plain: bool = False) -> str:
+    """Return why this address literal may not be connected to, or "" if it may. `plain`: without TLS.
 
     >>> refusal("93.184.215.14"), refusal("::ffff:169.254.169.254", networks(["0.0.0.0/0"]))
     ('', '169.254.169.254 is link-local, metadata, multicast or unspecified')
+    >>> refusal("93.184.215.14", plain=True)
+    '93.184.215.14 is not in allow_networks, and plain http goes nowhere else'
     """
     try:
         address = ip_address(text)
     except ValueError:
         return "not an address"
-    return next(filter(None, (_refusal(face, allowed) for face in faces(address))), "")
+    return next(filter(None, (_refusal(face, allowed, plain=plain) for face in faces(address))), "")
 
 
-def _refusal(face: Address, allowed: Sequence[Network]) -> str:
+def _refusal(face: Address, allowed: Sequence[Network], *, plain: bool) -> str:
     if any(face in network for network in NEVER):
         return f"{face} is link-local, metadata, multicast or unspecified"
     if any(face in network for network in allowed):
         return ""
+    if plain:
+        return f"{face} is not in allow_networks, and plain http goes nowhere else"
     public = not any(face in network for network in PRIVATE)
     if isinstance(face, IPv6Address):
         public = public and any(face in network for network in PUBLIC_6)

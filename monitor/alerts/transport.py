@@ -3,7 +3,8 @@
 A check of the URL before the request would be undone by the next resolution (DNS rebinding). So the check stands where
 the socket is opened: the name is resolved once, every address of the answer must pass `addresses.refusal`, and the
 connection goes to that very address; TLS still names, and verifies, the host. One bad address condemns the whole
-answer: a public name that also answers 127.0.0.1 is an attack or a mistake.
+answer: a public name that also answers 127.0.0.1 is an attack or a mistake. Over plain http every address must lie in
+the networks that the receiver lists: where a name leads is known here and not when the settings are read.
 
 httpcore stands here without httpx on top: no redirect, proxy variable, cookie or decompression can then exist. The
 status alone decides. The body is read, and thrown away, only so far that a well-behaved receiver sees the end of its
@@ -66,10 +67,11 @@ def _getaddrinfo(host: str, port: int) -> list[str]:
 class CheckedBackend(httpcore.AsyncNetworkBackend):
     """Opens connections for httpcore, to checked addresses only."""
 
-    def __init__(self, resolve: Resolve, allowed: Sequence[Network]) -> None:
-        """`allowed` are the private networks this receiver may be in."""
+    def __init__(self, resolve: Resolve, allowed: Sequence[Network], *, plain: bool) -> None:
+        """`allowed` are the private networks this receiver may be in; `plain`: there will be no TLS."""
         self._resolve = resolve
         self._allowed = tuple(allowed)
+        self._plain = plain
         self._inner = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -97,7 +99,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         except (OSError, UnicodeError) as error:
             raise Unresolved("the name cannot be resolved") from error
         for address in addresses:
-            if problem := refusal(address, self._allowed):
+            if problem := refusal(address, self._allowed, plain=self._plain):
                 raise Refused(problem)
         return addresses
 
@@ -124,7 +126,7 @@ class Line:
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=tls or tls_context(),
             max_keepalive_connections=0,
-            network_backend=CheckedBackend(resolve or self._resolver, allowed),
+            network_backend=CheckedBackend(resolve or self._resolver, allowed, plain=parts.scheme != "https"),
         )
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> Outcome:

@@ -89,7 +89,9 @@ def _refusal(status: int, problem: dict[str, Any], *, known: bool) -> Stop:
     if status == HTTPStatus.FORBIDDEN:
         return Stop(Exit.REFUSED, said, "the token lacks the scope: tocsin token list shows what each may do")
     if status == HTTPStatus.NOT_FOUND:
-        return Stop(Exit.PROBLEMS, said, "the command without an id lists what there is")
+        return Stop(
+            Exit.PROBLEMS, said, "tocsin status lists the models, tocsin incidents list and rollback list the ids"
+        )
     if status in {HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY}:
         return Stop(Exit.REFUSED, said, "tocsin rollback list and tocsin status show the state it is in")
     if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:

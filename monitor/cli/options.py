@@ -6,10 +6,13 @@ from typing import Annotated, Final, TypeAlias
 import typer
 
 DEFAULT_URL: Final = "http://127.0.0.1:8470"  # http.host and http.port of settings that leave them out
+URL_VARIABLE: Final = "TOCSIN_URL"  # so that the commands in a notice can be typed as they stand
 TOKEN_FILE_VARIABLE: Final = "TOCSIN_TOKEN_FILE"  # noqa: S105 - the name of a variable that names a file
 
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Url: TypeAlias = Annotated[str, typer.Option("--url", metavar="URL", help="Where the daemon listens.")]
+Url: TypeAlias = Annotated[
+    str, typer.Option("--url", envvar=URL_VARIABLE, metavar="URL", help="Where the daemon listens.")
+]
 TokenFile: TypeAlias = Annotated[
     Path | None,
     typer.Option("--token-file", envvar=TOKEN_FILE_VARIABLE, metavar="FILE", help="A file that holds a token."),

@@ -8,7 +8,7 @@ from monitor.cli.options import DEFAULT_URL, AsJson, TokenFile, Url
 from monitor.cli.output import say, show_facts, show_json, show_table
 from monitor.cli.watch import rows_of
 
-app = typer.Typer(help="List rollbacks, start one by hand, agree to one or decline it.", no_args_is_help=True)
+app = typer.Typer(help="List rollbacks, start one by hand, agree to one or decline it, unlatch.", no_args_is_help=True)
 
 Ident = Annotated[str, typer.Argument(metavar="ID", help="As tocsin rollback list and the notice tell.")]
 
@@ -51,7 +51,34 @@ def decline(ident: Ident, *, url: Url = DEFAULT_URL, token_file: TokenFile = Non
     _post(url, token_file, f"/v1/rollbacks/{_quoted(ident)}/decline", None, as_json=as_json)
 
 
-def _post(url: str, token_file: TokenFile, path: str, body: dict[str, Any] | None, *, as_json: bool) -> None:
+@app.command()
+def unlatch(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model whose automation is latched.")],
+    *,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let automation act again after a failed rollback or a spent budget has latched it."""
+    _post(
+        url,
+        token_file,
+        "/v1/rollbacks/unlatch",
+        {"model": model},
+        as_json=as_json,
+        then="Rollbacks may start by themselves again, as far as rollback.mode permits.",
+    )
+
+
+def _post(
+    url: str,
+    token_file: TokenFile,
+    path: str,
+    body: dict[str, Any] | None,
+    *,
+    as_json: bool,
+    then: str = "tocsin rollback list shows how far it came.",
+) -> None:
     from monitor.cli.api import Api
 
     found = Api(url, token_file).post(path, body)
@@ -59,7 +86,7 @@ def _post(url: str, token_file: TokenFile, path: str, body: dict[str, Any] | Non
         show_json(found)
     else:
         show_facts(found)
-        say("tocsin rollback list shows how far it came.")
+        say(then)
 
 
 def _quoted(ident: str) -> str:

@@ -1,12 +1,13 @@
 """Incidents: one thing that went wrong, told once.
 
 A model has at most one open incident. An alert that fires joins it; what names it is its *cause*, the alert closest to
-the root. People are told when it opens, when a louder alert joins than any that fires already, when a closer root is
-found (`ROOT`: what explains everything else, such as a broken schema), of every step of a rollback, and when it closes;
-everything else joins in silence and stands in the time line. What one turn has to say is one notice.
+the root. People are told when it opens, when a louder alert joins than any that fires already about the same epoch,
+when a closer root is found (`ROOT`: what explains everything else, such as a broken schema), of every step of a
+rollback that matters, and when it closes; everything else joins in silence and stands in the time line. What one turn
+has to say is one notice.
 
-At most `NOTICES_MAX` notices per incident, so that a flapping rule cannot page all night; the next one that is sent,
-at the latest the closing one, says how many were held back.
+At most `NOTICES_MAX` notices per incident, so that a flapping rule cannot page all night; the closing one is always
+sent and says how many were held back.
 
 An incident is over when nothing fires, nothing of its own is pending and no rollback is under way.
 

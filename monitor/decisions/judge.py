@@ -75,7 +75,10 @@ def build_case(state: ModelState, terms: Terms, slots: Slots, now: float) -> Cas
 
 
 def attach(state: ModelState, pack: RulePack, fired: Sequence[Alert], now: float) -> tuple[ModelState, Lines]:
-    """Let alerts that fired just now join the open incident, or open one."""
+    """Let alerts that fired just now join the open incident, or open one.
+
+    What still fires about an earlier epoch makes nothing less of a piece of news: the target may be bad, too.
+    """
     if not fired or state.epoch is None:
         return state, ()
     if state.incident is None:
@@ -83,15 +86,16 @@ def attach(state: ModelState, pack: RulePack, fired: Sequence[Alert], now: float
         incident, lines = open_incident(state.epoch, number, fired, pack, now)
         return replace(state, incident=incident, incidents=number, decision=None, held_back=0), lines
     new = {label(alert) for alert in fired}
-    firing = [a for a in state.alerts if a.state is AlertState.FIRING and label(a) not in new]
+    present = [a for a in state.alerts if a.state is AlertState.FIRING and a.epoch == state.epoch.number]
+    firing = [a for a in present if label(a) not in new]
     incident, lines = join(state.incident, fired, firing, pack)
     return replace(state, incident=incident), lines
 
 
 def start_command(state: ModelState) -> str:
-    """What a person types to roll back now."""
+    """What a person types to roll back now; a test holds it to what the command line takes."""
     reason = state.incident.id if state.incident else "by hand"
-    return f"tocsin rollback start --model {shlex.quote(state.model)} --reason {shlex.quote(reason)}"
+    return f"tocsin rollback start {shlex.quote(state.model)} --reason {shlex.quote(reason)}"
 
 
 def next_rollback(

@@ -226,7 +226,7 @@ def settings_document(server_url: str, receiver_url: str, http_port: int, metric
                 "rules": str(RULES),
                 "serving": {"url": server_url, "model": MODEL},
                 "known_good": {"url": server_url, "model": KNOWN_GOOD, "share": 1.0},
-                "target": {"link": "./checkpoints/current", "proofs": 3},
+                "target": {"link": "./checkpoints/current", "proofs": 3, "demo": True},
                 "labels": {"trusted_sources": ["ops"]},
                 "rollback": {"mode": "auto"},
             }

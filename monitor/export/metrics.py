@@ -122,7 +122,7 @@ MODEL = (
     _gauge("tocsin_incidents_open", "Incidents not closed yet.", "model"),
     _counter("tocsin_incidents_total", "Incidents opened.", "model"),
     _info("tocsin_rollback_mode_info", "How far a rollback may go without a person.", "model", "mode"),
-    _gauge("tocsin_rollback_latched", "1 when automation is off until a person resets it.", "model"),
+    _gauge("tocsin_rollback_latched", "1 when automation is off until a person unlatches it.", "model"),
     _counter("tocsin_rollbacks_total", "Rollbacks that reached this step.", "model", "step"),
     _gauge("tocsin_rollbacks_waiting", "Rollbacks that wait for a person's approval.", "model"),
     _gauge("tocsin_last_rollback_timestamp_seconds", "Event time of the last committed rollback.", "model"),

@@ -14,7 +14,7 @@ from monitor.ingest.endpoint import Call
 from monitor.ingest.limits import Limits
 from monitor.ingest.problems import Answer, Refused, retry_after
 from monitor.ingest.times import parse_time
-from monitor.ingest.wire import ClockStep, Health, ManualRollback
+from monitor.ingest.wire import ClockStep, Health, ManualRollback, Unlatch
 
 T = TypeVar("T")
 
@@ -52,6 +52,10 @@ class Control(Protocol):
 
     def decline(self, ident: str, actor: str, /) -> Any:
         """Refuse a proposed rollback."""
+        ...
+
+    def unlatch(self, model: str, actor: str, /) -> Any:
+        """Let the automation of a model act again; LookupError if there is no such model."""
         ...
 
     async def advance(self, to: float, /) -> Any:
@@ -107,6 +111,11 @@ class Controls:
     async def decline(self, call: Call) -> Answer:
         """POST /v1/rollbacks/{id}/decline."""
         return await _ask(self.control.decline, call.id, call.actor)
+
+    async def unlatch(self, call: Call) -> Answer:
+        """POST /v1/rollbacks/unlatch."""
+        wanted = await self._body(call, Unlatch)
+        return await _ask(self.control.unlatch, wanted.model, call.actor)
 
     async def clock(self, call: Call) -> Answer:
         """POST /v1/clock."""

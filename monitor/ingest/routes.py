@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from monitor.ingest.tokens import Scope
-from monitor.ingest.wire import Accepted, ClockStep, Health, LabelIn, ManualRollback, PredictionIn
+from monitor.ingest.wire import Accepted, ClockStep, Health, LabelIn, ManualRollback, PredictionIn, Unlatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,14 @@ ROUTES: Final[tuple[RouteSpec, ...]] = (
     RouteSpec("GET", "/v1/rollbacks", "rollbacks", Scope.READ, "The rollbacks and how far each came"),
     RouteSpec(
         "POST", "/v1/rollbacks", "start_rollback", Scope.APPROVE, "Roll a model back by hand", takes=ManualRollback
+    ),
+    RouteSpec(
+        "POST",
+        "/v1/rollbacks/unlatch",
+        "unlatch",
+        Scope.APPROVE,
+        "Let the automation of a model act again after it was latched",
+        takes=Unlatch,
     ),
     RouteSpec("POST", "/v1/rollbacks/{id}/approve", "approve", Scope.APPROVE, "Agree to a proposed rollback"),
     RouteSpec("POST", "/v1/rollbacks/{id}/decline", "decline", Scope.APPROVE, "Refuse a proposed rollback"),

@@ -68,6 +68,12 @@ class ManualRollback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(min_length=1, max_length=500)]
 
 
+class Unlatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A person lets the automation of a model act again."""
+
+    model: Text
+
+
 class ClockStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Replay: move event time forward to `now`."""
 

@@ -244,6 +244,8 @@ def _judged(
 
 
 def _words(texts: Sequence[Cell]) -> pa.Array:
+    if len(texts) > 1 and texts.count(texts[0]) == len(texts):  # source, bundle, segment: usually one for all
+        return pa.repeat(pa.scalar(texts[0], pa.string()), len(texts)).dictionary_encode()
     return pa.array(texts, pa.string()).dictionary_encode()
 
 

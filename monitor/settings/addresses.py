@@ -42,8 +42,8 @@ def webhook_problem(url: str, allowed: Sequence[Network]) -> str:
     if problem or not url.lower().startswith("http:"):
         return problem
     host = httpx.URL(url).host
-    if host == "localhost" or _is_address(host):  # an address that is not listed is either refused above, or public
-        listed = any(ip_address(host if _is_address(host) else "127.0.0.1") in network for network in allowed)
+    if host == "localhost" or _is_address(host):
+        listed = not refusal(host if _is_address(host) else "127.0.0.1", allowed, plain=True)
     else:
         listed = bool(allowed)  # which address it has is seen, and held to the list, when a connection is made
     return "" if listed else "plain http goes only to networks that allow_networks lists: use https"

@@ -25,6 +25,7 @@ def crosschecks(draft: Draft, settings: Settings, packs: Mapping[ModelName, Rule
     for name, model in settings.models.items():
         yield from _rollback(draft, f"models.{name}", model)
         yield from _known_good(f"models.{name}", model)
+        yield from _replayed(draft, settings, f"models.{name}.target", model)
         if name in packs:
             yield from _windows(draft, settings, model, packs[name])
 
@@ -75,6 +76,13 @@ def _rollback(draft: Draft, path: str, model: MonitoredModel) -> Iterator[Proble
         asked = name != "known_good" or mode is Mode.AUTO
         if asked and getattr(model, name) is None and draft.kept(f"{path}.{name}"):
             yield Problem(f"{path}.{name}", f"is required by rollback.mode {mode.value}", f"{why}; or observe")
+
+
+def _replayed(draft: Draft, settings: Settings, path: str, model: MonitoredModel) -> Iterator[Problem]:
+    """A replay decides by invented times: it must not be able to switch what serves somebody."""
+    if settings.replay and model.target and not model.target.demo and draft.kept("replay", f"{path}.demo"):
+        hint = "demo: true, if the link serves nobody but a demonstration; otherwise leave target out, or replay: false"
+        yield Problem(f"{path}.demo", "is not true: a replay touches no target but that of a demonstration", hint)
 
 
 def _known_good(path: str, model: MonitoredModel) -> Iterator[Problem]:

@@ -103,6 +103,10 @@ class Http(Section):
     port: Port = 8470
     body_bytes_max: Annotated[Size, between("1KiB", "1GiB")] = _size("16MiB")
     in_flight_bytes_max: Annotated[Size, between("1KiB", "16GiB")] = _size("64MiB")
+    requests_max: Annotated[int, Field(ge=1, le=10_000)] = 256
+    body_timeout: Annotated[Duration, between("100ms", "10m")] = _duration("10s")
+    rows_max: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
+    rejections_max: Annotated[int, Field(ge=0, le=10_000)] = 100
 
 
 class Metrics(Section):
@@ -161,6 +165,7 @@ class Target(Section):
     link: FilePath
     proofs: Annotated[int, Field(ge=1, le=100)] = 3
     prove_within: Annotated[Duration, between("1s", "1h")] = _duration("30s")
+    demo: bool = False
 
 
 class LabelFeed(Section):

@@ -16,7 +16,7 @@ crash would bring it back; the next commit overwrites it.
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -297,9 +297,10 @@ class SqliteStore:
         self._closed = True
         self._keeper.stop()
         self._writer.stop()
-        with suppress(apsw.Error):  # what is not copied now is recovered from the log at the next start
-            if self._writer.failure is None:
-                self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        if self._writer.failure is None:
+            outcome = attempt(lambda: self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE))
+            if isinstance(outcome, Failed):  # what is not copied now stays in the log for the next start
+                self._explained(outcome)
         self._readers.close()
         self._db.close()
         os.close(self._lock)

@@ -45,7 +45,7 @@ class Work(NamedTuple):
     write: Callable[[Sequence[Submission]], Sequence[Answer]]  # one group; an answer for each
     between: Callable[[bool], object]  # after each round; True when there is nothing else to do
     diagnose: Callable[[Exception], Fault]
-    fatal: Callable[[Exception], object]  # called once, after everybody who waits was told
+    fatal: Callable[[Exception], object]  # called once, before everybody who waits is told
 
 
 class Waiting(NamedTuple):
@@ -158,11 +158,11 @@ class Writer:
             self._chores.clear()
             self.queue_bytes = 0
             self._wake.notify()
+        if first:
+            attempt(lambda: self._work.fatal(error))  # an error there must leave nobody waiting
         for job in jobs:
             job()
         _reply([(waiting.reply, self._closed()) for waiting in refused])
-        if first:
-            self._work.fatal(error)
 
     def stop(self) -> None:
         """Commit what is queued, then end the thread."""

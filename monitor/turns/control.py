@@ -10,7 +10,7 @@ import msgspec
 from monitor.clock import Clock, ReplayClock
 from monitor.decisions import outcomes
 from monitor.decisions.state import Judgement, Terms
-from monitor.errors import Problem, Transient
+from monitor.errors import Problem, Rejected, Transient
 from monitor.facts import ModelName
 from monitor.turns import show
 from monitor.turns.watched import Watched
@@ -67,6 +67,8 @@ class Control:
     def start_rollback(self, model: str, reason: str, actor: str, /) -> Any:
         """Begin a rollback by hand; Rejected if the gates that bind people do not hold."""
         watched = self.models[ModelName(model)]
+        if watched.settings.target is None or watched.settings.serving is None:
+            raise Rejected("not_possible", "the settings name no target and server to roll back")
 
         def decision(terms: Terms) -> Judgement:
             return outcomes.start(watched.state, terms, reason=reason, actor=actor, now=self.clock.now())

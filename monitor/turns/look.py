@@ -20,7 +20,7 @@ from typing import Any, TypeAlias, cast
 
 import msgspec
 
-from monitor.decisions.rules import Rule
+from monitor.decisions.rules import Rule, RulePack
 from monitor.detectors.protocol import Detector, Sequential, applies
 from monitor.facts import Epoch, ModelName, Outcomes, Pane, Reading, Slot, Subject, Verdict, View
 from monitor.panes.layout import Layout
@@ -57,6 +57,7 @@ class Seen:
 
     epoch: int = 0
     fold: int = 0  # folds up to this one are in `slots`
+    pack: RulePack | None = None  # the rules that `slots` were read by
     panes: dict[tuple[str, float, float], Pane] = field(default_factory=dict)  # by (reference, start, end)
     slots: dict[tuple[str, float], Slot] = field(default_factory=dict)  # by (rule, start)
 
@@ -95,6 +96,7 @@ class Look:
                 self._show(watched, rule, tick.slots[-1:], {})
             else:
                 slots[rule.name, ""] = self._read(watched, rule, seen, now)
+        forget(seen, [slot for rule in watched.pack.rules if not rule.sequential for slot in slots[rule.name, ""]])
         return Looked(slots, tuple(ticks), fold)
 
     def committed(self, looked: Looked) -> None:
@@ -104,11 +106,12 @@ class Look:
     # ------------------------------------------------------------ windows
 
     def _refreshed(self, watched: Watched, fold: int) -> Seen:
-        """Forget what another epoch left, and the windows that were touched since the last look."""
+        """Forget what another epoch or other rules left, and the windows that were touched since the last look."""
         seen = self._seen.setdefault(watched.name, Seen())
-        if seen.epoch != watched.epoch.number:
-            seen.__init__(watched.epoch.number, fold)  # type: ignore[misc]  # a fresh start in place
+        if seen.epoch != watched.epoch.number or seen.pack is not watched.pack:
+            seen.__init__(watched.epoch.number, fold, watched.pack)  # type: ignore[misc]  # a fresh start in place
             watched.shown.clear()
+            watched.outputs, watched.confusion = (), ()
             return seen
         touched = [
             key for key, _ in self._store.touched(seen.fold) if key.model == watched.name and key.epoch == seen.epoch
@@ -125,14 +128,17 @@ class Look:
 
     def _read(self, watched: Watched, rule: Rule, seen: Seen, now: float) -> tuple[Slot, ...]:
         """Slots of the newest closed windows of the open epoch, oldest first."""
-        slots = []
+        slots, revised = [], False
         for start, end in due(watched.epoch, rule, now - self._grace_s):
             if (rule.name, start) not in seen.slots:
                 pane = self._pane(watched, watched.epoch.judge, seen, start, end)
                 readings = read_all(rule, watched.layouts[watched.epoch.judge], pane)
                 seen.slots[rule.name, start] = slot_of(rule, watched.epoch, start, end, readings)
                 self._show_window(watched, rule, seen, seen.slots[rule.name, start], readings)
+                revised = True
             slots.append(seen.slots[rule.name, start])
+        if revised and rule.labels_late:
+            self._show_late(watched, rule, seen, slots)
         return tuple(slots)
 
     def _pane(self, watched: Watched, reference: str, seen: Seen, start: float, end: float) -> Pane:
@@ -163,15 +169,23 @@ class Look:
     def _show_window(
         self, watched: Watched, rule: Rule, seen: Seen, slot: Slot, readings: Mapping[str, Reading]
     ) -> None:
-        """Keep the newest reading of each column; of late labels, the newest that could be read."""
+        """Keep the newest reading of each column, by the judge and by the bundle's own reference."""
         epoch = watched.epoch
+        if rule.labels_late:
+            return
         self._show(watched, rule, (slot,), readings)
         self._count(watched, rule, slot, seen.panes[epoch.judge, slot.start, slot.end])
         if epoch.own in ("", epoch.judge):
             return
         pane = self._pane(watched, epoch.own, seen, slot.start, slot.end)
-        own = read_all(rule, watched.layouts[epoch.own], pane) if not rule.labels_late else {}
-        self._show(watched, rule, (slot,), own, own=True)
+        self._show(watched, rule, (slot,), read_all(rule, watched.layouts[epoch.own], pane), own=True)
+
+    def _show_late(self, watched: Watched, rule: Rule, seen: Seen, slots: Sequence[Slot]) -> None:
+        """Keep the newest reading that could be told; a revision may take away what was known, so from all of them."""
+        watched.shown.pop((rule.name, "", False), None)
+        for slot in slots:
+            self._show(watched, rule, (slot,), {})
+            self._count(watched, rule, slot, self._pane(watched, watched.epoch.judge, seen, slot.start, slot.end))
 
     def _count(self, watched: Watched, rule: Rule, slot: Slot, pane: Pane) -> None:
         """Keep the class counts and the confusion of the newest window in which they could be read."""
@@ -199,6 +213,14 @@ class Look:
                 shown = Shown(rule.name, column, "", slot.start, slot.end, reading, own)
                 if newer(watched.shown.get(key), shown, late=rule.labels_late):
                     watched.shown[key] = shown
+
+
+def forget(seen: Seen, slots: Sequence[Slot]) -> None:
+    """Keep only the windows that are still looked at."""
+    if len(slots) < len(seen.slots):
+        seen.slots = {(slot.rule, slot.start): slot for slot in slots}
+        windows = {(slot.start, slot.end) for slot in slots}
+        seen.panes = {key: pane for key, pane in seen.panes.items() if key[1:] in windows}
 
 
 def due(epoch: Epoch, rule: Rule, closed: float) -> Iterator[tuple[float, float]]:

@@ -39,7 +39,7 @@ def status(watched: Watched) -> dict[str, Any]:
     incident = watched.state.incident
     return {
         "served": served(watched),
-        "readings": [reading(each) for each in watched.shown.values()],
+        "readings": [reading(each) for each in list(watched.shown.values())],  # a look may be adding to it
         "alerts": msgspec.to_builtins(watched.state.alerts),
         "incident": msgspec.to_builtins(incident) if incident else None,
         "rollbacks": [msgspec.to_builtins(rollback) for rollback in rollbacks(watched)],
@@ -129,7 +129,9 @@ def model_view(watched: Watched) -> ModelView | None:
         mode=watched.settings.rollback.mode,
         latched=bool(state.latch),
         rules=tuple(views.values()),
-        readings=tuple(reading_view(each, views[each.rule]) for each in watched.shown.values() if each.rule in views),
+        readings=tuple(
+            reading_view(each, views[each.rule]) for each in list(watched.shown.values()) if each.rule in views
+        ),
         alerts=state.alerts,
         incidents_open=int(state.incident is not None),
         incidents_opened=state.incidents,

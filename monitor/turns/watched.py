@@ -3,7 +3,7 @@
 It is a cache of what the store keeps: after a crash it is read back, and no turn relies on it having survived.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -99,6 +99,7 @@ class Watched:
     reached: Reached = field(default_factory=Reached)
     rollbacks: dict[str, Rollback] = field(default_factory=dict)  # by id, oldest first
     asked: BundleId | None = None  # the bundle that answers as known-good, as proved
+    killed: Callable[[], bool] = lambda: False  # whether the operator's kill switch is set
     unproved_since: float | None = None  # monotonic; None while the server proves what it serves
 
     @property

@@ -28,7 +28,7 @@ from monitor.decisions.judge import judge
 from monitor.decisions.outcomes import rollback_stepped, served_changed
 from monitor.decisions.rollback import RUNNING
 from monitor.decisions.state import Judgement, Terms
-from monitor.facts import Epoch, ModelName, Rollback
+from monitor.facts import Epoch, Incident, ModelName, Rollback
 from monitor.store.protocol import Change, Store
 from monitor.turns.fold import Fold
 from monitor.turns.look import Look, Looked
@@ -37,6 +37,7 @@ from monitor.turns.proving import Proving
 from monitor.turns.supervisor import Supervisor
 from monitor.turns.watched import Reached, ReplayTime, Timeline, Watched
 
+INCIDENTS_MAX = 1_000  # remembered per model: at three a day, most of a year
 PROOF_PAUSE_S = 0.1  # in replay, between two questions to a server that does not answer
 
 log = structlog.get_logger()
@@ -210,7 +211,8 @@ class Wheel:
                 deliveries += address(notice, bounds.receivers, bounds.external_url, wall)
         documents += [(delivery.id, delivery) for delivery in deliveries]
         horizon = None if now is None else max(now - bounds.horizon_s, self.parts.store.position().horizon)
-        change = Change(puts=documents, consumed=consumed, horizon=horizon, now=now)
+        forgotten = [key for name in judged for key in too_old(self.parts.models[name], judged[name])]
+        change = Change(puts=documents, deletes=forgotten, consumed=consumed, horizon=horizon, now=now)
         await asyncio.to_thread(self.parts.store.commit, change)
         for name, judgement in judged.items():
             self._adopt(self.parts.models[name], judgement)
@@ -219,6 +221,8 @@ class Wheel:
             self.ring()
 
     def _adopt(self, watched: Watched, judgement: Judgement) -> None:
+        for kind, key in too_old(watched, judgement):
+            (watched.incidents if kind is Incident else watched.rollbacks).pop(key)
         watched.reached = reached(watched, judgement)
         watched.state = judgement.state
         watched.incidents |= {incident.id: incident for incident in judgement.incidents}
@@ -273,7 +277,18 @@ def terms(watched: Watched) -> Terms:
         ),
         bundles=watched.bundles,
         asked=watched.asked,
+        kill_switch=watched.killed(),
     )
+
+
+def too_old(watched: Watched, judgement: Judgement) -> list[tuple[type[msgspec.Struct], str]]:
+    """Closed incidents over the bound that new ones push out, oldest first, with their rollbacks."""
+    new = sum(incident.id not in watched.incidents for incident in judgement.incidents)
+    over = len(watched.incidents) + new - INCIDENTS_MAX
+    closed = sorted((each.opened, each.id) for each in watched.incidents.values() if each.closed is not None)
+    gone = {ident for _, ident in closed[: max(over, 0)]}
+    rollbacks = [key for key, each in watched.rollbacks.items() if each.incident in gone]
+    return [*((Incident, ident) for ident in sorted(gone)), *((Rollback, key) for key in rollbacks)]
 
 
 def reached(watched: Watched, judgement: Judgement) -> Reached:

@@ -91,6 +91,25 @@ def test_listing_a_carrier_does_not_list_what_it_carries():
     assert "127.0.0.1" in refusal("2002:7f00:1::1", networks(["2002::/16"]))
 
 
+@pytest.mark.parametrize("address", ["93.184.215.14", "2606:4700::1", "64:ff9b::5db8:d70e", "10.2.2.3", "127.0.0.1"])
+def test_without_tls_what_is_not_listed_is_refused_public_or_not(address):
+    assert "allow_networks" in refusal(address, networks(["10.1.0.0/16"]), plain=True)
+    assert "allow_networks" in refusal(address, plain=True)
+
+
+def test_without_tls_what_is_listed_is_reached_public_or_not():
+    allowed = networks(["93.184.215.0/24", "10.1.0.0/16"])
+    assert [refusal(text, allowed, plain=True) for text in ("93.184.215.14", "10.1.2.3", "::ffff:10.1.2.3")] == [""] * 3
+    assert "link-local" in refusal("169.254.169.254", EVERYWHERE, plain=True)
+
+
+@settings(derandomize=True)
+@given(st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)))
+def test_without_tls_nothing_is_reached_that_tls_would_not_reach(address):
+    for allowed in ((), networks(["10.1.0.0/16", "64:ff9b::/96"]), EVERYWHERE):
+        assert refusal(str(address), allowed, plain=True) or not refusal(str(address), allowed)
+
+
 @pytest.mark.parametrize("text", ["", "localhost", "127.1", "0x7f000001", "2130706433", "1.2.3.4.5"])
 def test_what_is_no_address_is_refused(text):
     assert refusal(text, EVERYWHERE) == "not an address"

@@ -8,7 +8,7 @@ import pytest
 
 from monitor.alerts.addresses import networks
 from monitor.alerts.retry import Failure
-from monitor.alerts.transport import Line
+from monitor.alerts.transport import CheckedBackend, Line, Refused
 from monitor.clock import ManualClock
 
 LOOPBACK = networks(["127.0.0.0/8", "::1"])
@@ -132,6 +132,30 @@ def test_no_name_that_resolves_to_a_forbidden_address_opens_a_connection(answer,
     outcome, accepted = asyncio.run(_attempt(listening, "hooks.example.test", _resolver(answer)))
     assert (outcome.status, accepted) == (None, 0)
     assert outcome.failure is (Failure.REFUSED if answer else Failure.DNS)
+
+
+@pytest.mark.parametrize("answer", [["93.184.215.14"], ["127.0.0.1", "93.184.215.14"], ["2606:4700::1"]], ids=str)
+def test_plain_http_to_a_name_outside_the_listed_networks_opens_no_connection(answer, listening):
+    """The settings take `http://name/` as soon as networks are listed; where the name leads is seen here."""
+    outcome, accepted = asyncio.run(_attempt(listening, "hooks.example.test", _resolver(answer), LOOPBACK))
+    assert (outcome.status, outcome.failure, accepted) == (None, Failure.REFUSED, 0)
+
+
+@pytest.mark.parametrize(("plain", "passes"), [(False, True), (True, False)])
+def test_a_public_address_that_is_not_listed_needs_tls(plain, passes):
+    backend = CheckedBackend(_resolver(["93.184.215.14"]), LOOPBACK, plain=plain)
+    if passes:
+        assert asyncio.run(backend._checked("hooks.example.test", 443)) == ["93.184.215.14"]
+    else:
+        with pytest.raises(Refused, match="plain http"):
+            asyncio.run(backend._checked("hooks.example.test", 80))
+
+
+@pytest.mark.parametrize(("scheme", "plain"), [("http", True), ("HTTP", True), ("https", False), ("HTTPS", False)])
+def test_the_scheme_of_the_url_says_whether_there_will_be_tls(scheme, plain):
+    line = Line(f"{scheme}://hooks.example.test/", ManualClock(), tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    assert line._pool._network_backend._plain is plain
+    asyncio.run(line.aclose())
 
 
 def test_there_are_at_least_sixty_forms():

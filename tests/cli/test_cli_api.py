@@ -67,6 +67,7 @@ def test_rollbacks_are_listed(ask: Tocsin, api: Any) -> None:
         (("start", "delays", "--reason", "it errs"), ("start_rollback", "delays", "it errs", "t2")),
         (("approve", "r1"), ("approve", "r1", "t2")),
         (("decline", "r1"), ("decline", "r1", "t2")),
+        (("unlatch", "delays"), ("unlatch", "delays", "t2")),
     ],
 )
 def test_a_decision_reaches_the_daemon_with_its_actor(
@@ -83,7 +84,7 @@ def test_a_decision_reaches_the_daemon_with_its_actor(
     [
         (Rejected("cooldown", "the last rollback was an hour ago"), Exit.REFUSED, "an hour ago"),
         (Transient("busy"), Exit.PROBLEMS, "try again"),
-        (LookupError(), Exit.PROBLEMS, "lists what there is"),
+        (LookupError(), Exit.PROBLEMS, "tocsin status lists the models"),
         (ZeroDivisionError(), Exit.PROBLEMS, "its log tells more"),
     ],
 )

@@ -11,6 +11,7 @@ from judged import (
     V1,
     V2,
     V3,
+    make_bundle,
     make_decision,
     make_epoch,
     make_incident,
@@ -23,7 +24,7 @@ from judged import (
 )
 from msgspec.structs import replace
 
-from monitor.decisions.judge import ModelState, judge
+from monitor.decisions.judge import ModelState, build_case, judge
 from monitor.decisions.outcomes import (
     Refusal,
     approved,
@@ -33,7 +34,10 @@ from monitor.decisions.outcomes import (
     start,
     unlatched,
 )
+from monitor.decisions.policy import decide, refusals
+from monitor.decisions.rules import parse_pack
 from monitor.decisions.state import HISTORY_MAX, end_rollback
+from monitor.detectors import DETECTORS
 from monitor.errors import Rejected
 from monitor.facts import TRANSITION, AlertState, Mode, RollbackStep, Ruling, Verdict
 
@@ -90,7 +94,7 @@ def test_modes_that_do_not_act_start_nothing(mode):
 def test_propose_tells_the_exact_command():
     result = judged(Mode.PROPOSE)
     incident = result.incidents[0].id
-    assert f"tocsin rollback start --model delays --reason {incident}" in result.notices[0].summary
+    assert f"tocsin rollback start delays --reason {incident}" in result.notices[0].summary
 
 
 def test_approve_tells_what_to_approve():
@@ -119,9 +123,34 @@ def test_a_segment_pages_and_does_not_act():
     assert result.rollbacks == ()
 
 
-def test_readings_make_no_alerts():
-    slots = {("unheard_of", ""): make_slots("unheard_of", 2, "bbb")}
-    assert judge(make_state(), make_terms(), slots, NOW).state.alerts == ()
+@pytest.mark.parametrize("name", ["unheard_of", "psi"])
+def test_readings_and_what_no_rule_reads_make_no_alerts(name):
+    reading = {"name": "psi", "subject": "features", "detector": "psi", "window": "1d"}
+    pack = parse_pack({"version": 1, "readings": [reading]}, DETECTORS)
+    slots = {(name, ""): make_slots(name, 2, "bbb")}
+    assert judge(make_state(), make_terms(rules=pack), slots, NOW).state.alerts == ()
+
+
+def test_a_rule_that_may_not_support_a_rollback_is_no_second_signal():
+    slots = {(rule, ""): make_slots(rule, 2, "bbo") for rule in ("paired_error", "missing")}
+    assert judge(make_state(), make_terms(), slots, NOW).rollbacks == ()
+
+
+def test_what_fires_about_an_earlier_epoch_asks_for_nothing():
+    state = judged(Mode.OBSERVE).state
+    later = replace(state, epoch=make_epoch(3, V3), decision=None)
+    assert judge(later, make_terms(), {}, NOW + 60).state == later
+
+
+def test_a_rollback_under_way_stands_in_the_way_of_another():
+    decision = decide(build_case(judged().state, make_terms(), BAD, NOW))
+    assert {gate.name for gate in refusals(decision)} == {"idle"}
+
+
+def test_what_resolves_together_is_written_in_a_fixed_order():
+    calm = {key: make_slots(key[0], 2, "oooo") for key in BAD}
+    state, terms = judged(Mode.OBSERVE).state, make_terms(mode=Mode.OBSERVE)
+    assert judge(state, terms, calm, NOW) == judge(state, terms, dict(reversed(calm.items())), NOW)
 
 
 def test_an_alert_of_a_rule_that_is_gone_ends_with_it():
@@ -216,16 +245,17 @@ def test_a_rollback_that_is_not_under_way_is_refused():
 
 
 def test_a_later_proof_of_the_same_epoch_only_replaces_it():
-    proved = replace(make_epoch(2, V2), proved=9.0)
-    result = served_changed(make_state(), make_terms(), proved, 9.0)
-    assert result == replace(result, state=make_state(epoch=proved), notices=(), incidents=())
+    proved, state = replace(make_epoch(2, V2), proved=9.0), judged().state
+    result = served_changed(state, make_terms(), proved, 9.0)
+    assert result == replace(result, state=replace(state, epoch=proved), notices=(), incidents=())
 
 
 def test_a_transition_leaves_pages_as_they_are():
     paged = served_changed(make_state(), make_terms(), make_epoch(3, "unregistered"), 1.0).state
     between = served_changed(paged, make_terms(), make_epoch(4, TRANSITION), 2.0)
     assert between.state.alerts[0].state is AlertState.FIRING
-    assert between.notices == ()
+    again = served_changed(between.state, make_terms(), make_epoch(5, "unregistered"), 3.0)
+    assert between.notices == again.notices == ()
 
 
 def test_a_second_delivery_is_told_even_while_its_incident_is_open():
@@ -275,6 +305,14 @@ def test_evidence_is_checked_again_at_the_approval(change):
     result = approved(state, terms, BAD, rollback_id=state.rollback.id, actor="ann", now=NOW + 60)
     assert result.rollbacks[0].step is RollbackStep.REFUSED
     assert result.state.rollback is None
+
+
+def test_an_approval_is_for_the_target_that_was_proposed():
+    state = judged(Mode.APPROVE).state
+    newer = (INDEX[0], INDEX[1], make_bundle(V3))
+    terms = make_terms(mode=Mode.APPROVE, bundles=newer, asked=V3)
+    result = approved(state, terms, BAD, rollback_id=state.rollback.id, actor="ann", now=NOW + 60)
+    assert (result.rollbacks[0].step, "another target is due" in words(result)) == (RollbackStep.REFUSED, True)
 
 
 def test_a_person_is_bound_by_the_target_and_not_by_latch_budget_or_evidence():

@@ -14,6 +14,7 @@ BODIES = {
     "predictions": b'{"id": "a", "prediction": "late"}',
     "labels": b'{"id": "a", "label": "late"}',
     "start_rollback": b'{"model": "delays", "reason": "wrong since noon"}',
+    "unlatch": b'{"model": "delays"}',
     "clock": b'{"now": 2000000000}',
 }
 OPEN = ("healthy", "ready", "openapi")
@@ -115,10 +116,12 @@ def test_the_name_of_the_token_is_the_actor(service):
     go(service, next(spec for spec in ROUTES if spec.name == "start_rollback"), "approve")
     service.call("POST", "/v1/rollbacks/r-1/approve", "approve")
     service.call("POST", "/v1/rollbacks/r-2/decline", "approve")
+    service.call("POST", "/v1/rollbacks/unlatch", "approve", content=b'{"model": "delays"}')
     assert service.control.asked == [
         ("start_rollback", "delays", "wrong since noon", "approve"),
         ("approve", "r-1", "approve"),
         ("decline", "r-2", "approve"),
+        ("unlatch", "delays", "approve"),
     ]
 
 
@@ -155,6 +158,18 @@ def test_a_refusal_of_the_daemon_has_its_status(service, said, status, reason):
 def test_a_rollback_by_hand_needs_a_model_and_a_reason(service, body):
     answer = service.call("POST", "/v1/rollbacks", "approve", content=body)
     assert (answer.status_code, problem(answer), service.control.asked) == (422, "body_invalid", [])
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"model": ""}', b'{"model": null}', b'{"model": "m", "mode": "auto"}'])
+def test_unlatching_names_a_model_and_nothing_else(service, body):
+    answer = service.call("POST", "/v1/rollbacks/unlatch", "approve", content=body)
+    assert (answer.status_code, problem(answer), service.control.asked) == (422, "body_invalid", [])
+
+
+def test_unlatching_a_model_that_is_not_there_is_a_404(service):
+    service.control.results["unlatch"] = KeyError("m")
+    answer = service.call("POST", "/v1/rollbacks/unlatch", "approve", content=b'{"model": "m"}')
+    assert (answer.status_code, problem(answer)) == (404, "not_found")
 
 
 def test_a_body_of_other_routes_is_small(service):

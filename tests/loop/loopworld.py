@@ -5,11 +5,9 @@ that everything above 0.2 is "yes". A step of ten minutes holds `ROWS` rows, who
 """
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -33,20 +31,7 @@ SCHEMA = Schema(MODEL, (Feature("x", FeatureKind.NUMERIC),), ("no", "yes"), "yes
 STEP_S = 600
 START = 1_700_000_400 // STEP_S * STEP_S
 ROWS = 240
-RULES = {
-    "version": 1,
-    "readings": [
-        {"name": "score_distance", "subject": "score", "detector": "jensen_shannon", "limit": 0.3, "rows_min": 50, "window": "10m"},
-        {"name": "error", "subject": "outcomes", "detector": "error", "limit_over_reference": 0.1, "window": "10m"},
-        {"name": "feature_psi", "subject": "features", "detector": "psi", "limit": 0.5, "rows_min": 50, "window": "10m"},
-    ],
-    "rules": [
-        {"name": "paired_error", "subject": "pairs", "detector": "paired_error", "limit": 0.05, "rows_min": 50,
-         "coverage_min": 0.9, "window": "10m", "hold": {"breaches": 2, "of": 3}, "calm": 2, "severity": "critical", "rollback": True},
-        {"name": "output_moved", "subject": "output", "detector": "psi", "limit": 0.1, "rows_min": 50, "window": "10m",
-         "hold": {"breaches": 2, "of": 3}, "calm": 2, "severity": "warning", "rollback": True},
-    ],
-}  # fmt: skip
+RULES = Path(__file__).with_name("rules.yaml").read_text()
 
 
 def scorecard(threshold):
@@ -71,7 +56,9 @@ def reference(threshold):
             for i, (v, o, s) in enumerate(zip(x, outputs, score, strict=True))]  # fmt: skip
     said = [Label(str(i), START - 9e5, int(one), "h", START) for i, one in enumerate(labels)]
     batch = decode_predictions(encode_predictions(rows, SCHEMA)), decode_labels(encode_labels(said))
-    return encode_reference(build_reference(lambda: iter([HistoryBatch(batch[0], batch[1].labels)]), SCHEMA, lambda _: None))
+    return encode_reference(
+        build_reference(lambda: iter([HistoryBatch(batch[0], batch[1].labels)]), SCHEMA, lambda _: None)
+    )
 
 
 @dataclass
@@ -113,11 +100,11 @@ class Loop:
             "person": (everything, "person"),
         }
         tokens = d / "tokens.json"
-        self.tokens = {name: create_token(tokens, name, scopes, source, 0.0)[1] for name, (scopes, source) in grants.items()}
+        self.tokens = {name: create_token(tokens, name, *grant, 0.0)[1] for name, grant in grants.items()}
         self.secret = new_secret()
         (d / "webhook.secret").write_text(self.secret)
         (d / "webhook.secret").chmod(0o600)
-        (d / "rules.yaml").write_text(yaml.safe_dump(RULES))
+        (d / "rules.yaml").write_text(RULES)
 
     def register(self, name, status=BundleStatus.CANDIDATE):
         wall = {"v1": 1.0, "v2": 2.0}[name]
@@ -126,10 +113,10 @@ class Loop:
         )
 
     def _model_server(self):
-        arguments = ["--current", str(self.directory / "current"), "--known-good", str(self.directory / "v1.json"), "--model", MODEL]
-        self.server = subprocess.Popen(
-            [sys.executable, str(ROOT / "examples/model_server/serve.py"), *arguments], stdout=subprocess.PIPE, text=True
-        )
+        d = self.directory
+        arguments = ["--current", str(d / "current"), "--known-good", str(d / "v1.json"), "--model", MODEL]
+        command = [sys.executable, str(ROOT / "examples/model_server/serve.py"), *arguments]
+        self.server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.server_url = self.server.stdout.readline().split()[-1]
 
     def start_receiver(self):
@@ -150,16 +137,21 @@ class Loop:
                     "rules": "./rules.yaml",
                     "serving": {"url": self.server_url, "model": MODEL},
                     "known_good": {"url": self.server_url, "model": f"{MODEL}-known-good", "share": 1.0},
-                    "target": {"link": "./current", "prove_within": "5s"},
+                    "target": {"link": "./current", "prove_within": "5s", "demo": self.replay},
                     "labels": {"trusted_sources": ["ops"]},
                     "rollback": {"mode": self.mode, "rows_min": 100},
                 }
             },
             "receivers": [
-                {"name": "on-call", "url": f"http://127.0.0.1:{self.receiver_port}/hook", "secret_file": "./webhook.secret",
-                 "allow_networks": ["127.0.0.0/8"]}
+                {
+                    "name": "on-call",
+                    "url": f"http://127.0.0.1:{self.receiver_port}/hook",
+                    "secret_file": "./webhook.secret",
+                    "allow_networks": ["127.0.0.0/8"],
+                }
             ],
-        } | self.extra | changes  # fmt: skip
+        }
+        document |= self.extra | changes
         self.port, self.metrics_port = document["http"]["port"], document["metrics"]["port"]
         (self.directory / "tocsin.yaml").write_text(yaml.safe_dump(document))
 
@@ -278,5 +270,3 @@ class Loop:
 
     def metrics(self):
         return self.http.get(f"http://127.0.0.1:{self.metrics_port}/metrics").text
-
-

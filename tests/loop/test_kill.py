@@ -12,7 +12,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import httpx
-import numpy as np
 import pytest
 from loopworld import MODEL, SCHEMA, Loop
 from servers import wait_for
@@ -59,9 +58,9 @@ class Sender(threading.Thread):
     def _batch(self, client, serial):
         base = time.time()
         rows = [
-            {"id": f"{self.number}-{serial + i}", "time": base, "prediction": self.rng.choice(SCHEMA.classes), "features": {"x": 0.5}}
+            {"id": f"{self.number}-{serial + i}", "time": base, "prediction": self.rng.choice(SCHEMA.classes)}
             for i in range(BATCH)
-        ]  # fmt: skip
+        ]
         labels = [{"id": row["id"], "label": self.rng.choice(SCHEMA.classes)} for row in rows]
         headers = {"idempotency-key": f"{self.number}-{serial}"} if self.number % 2 else {}
         self._until_answered(client, "/v1/predictions", "gateway", rows, headers)

@@ -186,8 +186,8 @@ def test_nobody_but_the_clocks_token_moves_the_clock(loop):
 @pytest.mark.real
 def test_a_real_prometheus_sees_the_loop(loop, tmp_path):
     target = f"127.0.0.1:{loop.metrics_port}"
-    config = {"scrape_configs": [{"job_name": "tocsin", "scrape_interval": "1s", "static_configs": [{"targets": [target]}]}]}
-    with prometheus(config) as url:
+    job = {"job_name": "tocsin", "scrape_interval": "1s", "static_configs": [{"targets": [target]}]}
+    with prometheus({"scrape_configs": [job]}) as url:
         poisoned(loop)
         loop.until(committed)
 
@@ -211,3 +211,13 @@ def test_rejected_rows_move_no_reading_only_their_counters(loop):
     assert loop.status["totals"]["rows"] == ROWS
     rejected = [line for line in loop.metrics().splitlines() if line.startswith("tocsin_rows_rejected_total")]
     assert sum(float(line.split()[-1]) for line in rejected) == len(bad)
+
+
+def test_the_kill_switch_keeps_automation_from_acting(loop):
+    (loop.directory / "state" / "kill_switch").touch()
+    poisoned(loop)
+    loop.live(5)
+    assert (loop.status["served"]["name"], loop.status["rollbacks"]) == ("v2", [])
+    assert "kill_switch" in str(loop.get(f"/v1/incidents/{loop.status['incident']['id']}")["decision"])
+    (loop.directory / "state" / "kill_switch").unlink()
+    loop.until(committed, 2)

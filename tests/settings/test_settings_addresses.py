@@ -81,6 +81,11 @@ def test_plain_http_goes_to_no_address_that_is_not_listed(url: str) -> None:
     assert webhook_problem(url, LISTED)
 
 
+@pytest.mark.parametrize("url", ["http://10.1.2.3/", "http://[::ffff:10.1.2.3]/", "http://hooks.example.org/"])
+def test_plain_http_goes_to_what_is_listed_and_to_names_that_are_judged_again_later(url: str) -> None:
+    assert not webhook_problem(url, LISTED)
+
+
 @pytest.mark.parametrize("url", ["http://hooks.example.org/", "http://localhost/", "HTTP://hooks.example.org/"])
 def test_plain_http_goes_nowhere_without_a_list(url: str) -> None:
     assert "use https" in webhook_problem(url, ())

@@ -90,6 +90,7 @@ def test_a_pod_may_mount_the_file_as_a_link(home: Path) -> None:
         ([AUTO, (section("known_good"), "")], "models.delays.known_good"),
         ([("mode: observe", "mode: approve"), (section("target"), "")], "models.delays.target"),
         ([("model: delays-known-good", "model: delays")], "models.delays.known_good.model"),
+        ([("replay: false", "replay: true")], "models.delays.target.demo"),
     ],
 )
 def test_a_contradiction_is_told_where_it_is(changes: list[tuple[str, str]], path: str, problems_of: Problems) -> None:
@@ -106,6 +107,9 @@ def test_a_contradiction_is_told_where_it_is(changes: list[tuple[str, str]], pat
         [("host: 127.0.0.1             # 0", "host: 0.0.0.0 # 0")],
         [("length: 1m", "length: 1h")],
         [("allow_networks: []", "allow_networks: [10.1.0.0/16]"), ("https://alerts.example.org", "http://10.1.2.3")],
+        [("replay: false", "replay: true"), ("demo: false", "demo: true")],
+        [("replay: false", "replay: true"), (section("target"), "")],
+        [("demo: false", "demo: true")],
     ],
 )
 def test_what_is_no_contradiction_is_taken(changes: list[tuple[str, str]], problems_of: Problems) -> None:
@@ -115,6 +119,17 @@ def test_what_is_no_contradiction_is_taken(changes: list[tuple[str, str]], probl
 def test_a_check_is_silent_about_a_default_that_nobody_asked_for(problems_of: Problems) -> None:
     listed = problems_of(("length: 1m", "length: 7m"), ("mode: observe", "mode: atuo"), (section("target"), ""))
     assert {problem.path for problem in listed} == {"panes.length", "models.delays.rollback.mode"}
+
+
+def test_a_replay_that_could_switch_a_real_target_is_told_what_to_do(problems_of: Problems) -> None:
+    [problem] = problems_of(("replay: false", "replay: true"))
+    assert "a replay touches no target but that of a demonstration" in problem.message
+    assert "demo: true" in problem.hint
+
+
+def test_a_mark_that_is_no_yes_or_no_is_told_once(problems_of: Problems) -> None:
+    listed = problems_of(("replay: false", "replay: true"), ("demo: false", "demo: 'true'"))
+    assert [str(problem.message) for problem in listed] == ["must be true or false"]
 
 
 def test_two_receivers_of_one_name_are_told(problems_of: Problems) -> None:

@@ -72,6 +72,16 @@ def send(store, *submissions):
     return asyncio.run(gathered())
 
 
+def settle(store):
+    """Wait until the writer has no deletions left; each question lets one step go by."""
+    while store._writer.run(lambda: bool(store._writer._chores)):
+        pass
+
+
+def rows_of(store, table):
+    return store._writer.run(lambda: store._db.execute(f"SELECT count(*) FROM {table}").get)
+
+
 def key(start=0, *, epoch=1, segment="", reference="ref", replica="0", model=MODEL):
     return PaneKey(model, epoch, segment, reference, start, replica)
 

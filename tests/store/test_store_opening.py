@@ -57,7 +57,7 @@ def test_a_refused_directory_can_be_opened_once_it_is_mended(tmp_path):
 def test_damage_met_while_running_fails_the_store(tmp_path):
     fatal = []
     store = open_store(tmp_path, on_fatal=fatal.append)
-    store._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    store._writer.run(lambda: store._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE))
     data = bytearray((tmp_path / "state.db").read_bytes())
     data[4_096:] = b"\xff" * (len(data) - 4_096)
     (tmp_path / "state.db").write_bytes(data)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from storeworld import MODEL, body, key, open_store, total
+from storeworld import MODEL, body, key, open_store, rows_of, settle, total
 
 from monitor.store import Change
 from monitor.store.panes import DAY, HOUR, cover, detail_start
@@ -108,10 +108,6 @@ PanesAreADict.TestCase.settings = settings(max_examples=15, stateful_step_count=
 TestPanesAreADict = PanesAreADict.TestCase
 
 
-def rows_of(store, table):
-    return store._db.execute(f"SELECT count(*) FROM {table}").get
-
-
 @pytest.fixture
 def store(tmp_path):
     opened = open_store(tmp_path)
@@ -122,9 +118,7 @@ def store(tmp_path):
 def test_forgotten_detail_and_consumed_deltas_free_their_space(store):
     store.commit(Change(fold=1, deltas=[(key(minute * 60), body(1)) for minute in range(2 * 24 * 60)]))
     store.commit(Change(horizon=1.0 * DAY, consumed=1))
-    chores = store._writer
-    while chores._chores:  # each pass of the writer does a step; asking it for a job lets one go by
-        chores.run(lambda: None)
+    settle(store)
     assert rows_of(store, "deltas") == 0
     assert rows_of(store, "panes") == 24 * 60 + 24 + 2
 

@@ -5,7 +5,7 @@ import threading
 
 import apsw
 import pytest
-from storeworld import MODEL, body, claim, key, open_store, send, submission
+from storeworld import MODEL, body, claim, key, open_store, rows_of, send, settle, submission
 
 from monitor.clock import ManualClock
 from monitor.errors import Corrupt, Permanent, Rejected, Transient
@@ -249,9 +249,8 @@ def test_folded_records_leave_the_database(tmp_path):
     for number in range(150):  # three chunks
         send(store, submission(str(number)))
     store.commit(Change(fold=1, cursor=store.last_seq() - 1))
-    while store._writer._chores:
-        store._writer.run(lambda: None)
-    assert store._db.execute("SELECT count(*) FROM journal").get == 1
+    settle(store)
+    assert rows_of(store, "journal") == 1
     store.close()
 
 
@@ -262,9 +261,8 @@ def test_deletion_goes_on_after_a_restart(tmp_path):
     store.commit(Change(fold=1, cursor=1))
     store.close()
     store = open_store(tmp_path)
-    while store._writer._chores:
-        store._writer.run(lambda: None)
-    assert store._db.execute("SELECT count(*) FROM journal").get == 0
+    settle(store)
+    assert rows_of(store, "journal") == 0
     store.close()
 
 
@@ -275,7 +273,11 @@ def test_keys_too_old_or_too_many_are_deleted_and_only_the_latter_counted(tmp_pa
         clock.step(DAY + 1.0 if number > 1 else 0.0)
         send(store, submission(claim=claim(f"k{number}")))
     store._writer.run(store._journal.prune_keys)
-    assert [row[0] for row in store._db.execute("SELECT key FROM keys")] == ["k3", "k4", "k5"]
+    assert store._writer.run(lambda: [row[0] for row in store._db.execute("SELECT key FROM keys")]) == [
+        "k3",
+        "k4",
+        "k5",
+    ]
     assert store.health().keys_dropped == 1
     store.close()
 

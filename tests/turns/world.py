@@ -1,40 +1,71 @@
 """A small world for the turns: a schema of two features, a reference, a store on disk, and rows made of numbers."""
 
+import asyncio
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from monitor.clock import ManualClock
 from monitor.decisions.epochs import identify, prove
+from monitor.decisions.rules import Rule, RulePack
+from monitor.decisions.state import ModelState
+from monitor.errors import Transient
 from monitor.facts import (
     Bundle,
     BundleId,
     BundleStatus,
+    Family,
     Feature,
     FeatureKind,
+    Incident,
     Label,
+    Mode,
     ModelName,
+    Outcomes,
+    Pairs,
     Prediction,
+    Reading,
+    Rollback,
+    RollbackStep,
     RowKind,
     Schema,
+    Severity,
+    Subject,
     Submission,
+    Verdict,
 )
 from monitor.panes.batch import decode_predictions, encode_labels, encode_predictions
 from monitor.panes.count import bin_rows, count_rows
 from monitor.panes.layout import Layout
 from monitor.panes.reference import CategoryBins, NumericBins, Reference
 from monitor.panes.window import sum_bodies
-from monitor.store import Parts, SqliteStore
+from monitor.settings import LabelFeed, MonitoredModel
+from monitor.settings.sections import RollbackLimits
+from monitor.store import Parts as StoreParts
+from monitor.store import SqliteStore
+from monitor.store.protocol import Change
+from monitor.turns.counting import FoldSettings
+from monitor.turns.fold import Fold
+from monitor.turns.loading import Releases, Shelf
+from monitor.turns.look import Look, Ticks
+from monitor.turns.outbox import StoredOutbox
+from monitor.turns.proving import Proving
+from monitor.turns.supervisor import Supervisor
+from monitor.turns.watched import Reached, Timeline, Totals, Watched
+from monitor.turns.wheel import Bounds, Parts, Wheel, consumed
 
 MODEL = ModelName("m")
 SCHEMA = Schema(MODEL, (Feature("x", FeatureKind.NUMERIC), Feature("c", FeatureKind.CATEGORICAL)), ("no", "yes"), "yes")
+FOLD = FoldSettings(rows_max=100_000, pane_s=60, grace_s=0.0, horizon_s=86_400.0, replica="0")
 DIGESTS = {"v1": "sha256:" + "1" * 64, "v2": "sha256:" + "2" * 64}
 
 
 def reference(edges=(0.0, 0.25, 0.5, 0.75, 1.0), rows=400, seed=7):
     """A reference profile of x uniform on the edges' range and c in {a, b}, counted from rows."""
-    import msgspec
-
     rng = np.random.default_rng(seed)
     columns = (NumericBins("x", tuple(edges)), CategoryBins("c", ("a", "b")))
     draft = Reference(1, SCHEMA, columns, rows, 0.0, 3600.0, False, ())
@@ -66,7 +97,9 @@ def encode(kind, model, rows):
 
 
 def open_store(directory: Path, clock=None):
-    return SqliteStore(directory, Parts(encode, sum_bodies, clock or ManualClock(1000.0), free_bytes=lambda: 1 << 40))
+    return SqliteStore(
+        directory, StoreParts(encode, sum_bodies, clock or ManualClock(1000.0), free_bytes=lambda: 1 << 40)
+    )
 
 
 def submission(rows):
@@ -84,12 +117,6 @@ def timeline(bundles, *proofs):
 
 def watched(bundles, layouts, epochs, state=None):
     """A model in memory, as the daemon would build it."""
-    from monitor.decisions.rules import RulePack
-    from monitor.decisions.state import ModelState
-    from monitor.settings import LabelFeed, MonitoredModel
-    from monitor.turns.loading import Releases, Shelf
-    from monitor.turns.watched import Watched
-
     settings = MonitoredModel.model_construct(
         release_index=Path("releases.json"),
         rules=Path("rules.yaml"),
@@ -109,3 +136,246 @@ def watched(bundles, layouts, epochs, state=None):
         state=state or ModelState(MODEL),
         epochs=epochs,
     )
+
+
+# ---------------------------------------------------------------- detectors that tell what they were shown
+
+
+def rows_of(view):
+    """How many rows a view speaks of."""
+    if isinstance(view, Outcomes):
+        return view.labelled
+    return view.asked if isinstance(view, Pairs) else view.rows
+
+
+@dataclass(frozen=True)
+class Spy:
+    """Gives `verdict` on every window, the rows it was shown as the value, and remembers them."""
+
+    subjects: ClassVar[frozenset[Subject]] = frozenset(Subject)
+    kinds: ClassVar[frozenset[FeatureKind]] = frozenset(FeatureKind)
+    verdict: Verdict = Verdict.OK
+    rows_min: int = 0  # below it: unknown
+    shown: list[int] = field(default_factory=list, compare=False)
+
+    def read(self, reference, current):
+        rows = rows_of(current)
+        self.shown.append(rows)
+        if rows < self.rows_min:
+            return Reading(Verdict.UNKNOWN, rows, why="too few")
+        return Reading(self.verdict, max(rows, 500), float(rows), 0.05, 0.1, 0.9)
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """A third party's detector on a bad day. What it raises holds a value that nobody may see."""
+
+    subjects: ClassVar[frozenset[Subject]] = frozenset(Subject)
+    kinds: ClassVar[frozenset[FeatureKind]] = frozenset(FeatureKind)
+    says: str = "a value"
+
+    def read(self, reference, current):
+        raise ZeroDivisionError(self.says)
+
+
+class Consumed(msgspec.Struct, frozen=True):
+    """Rows and ticks a `Consumer` has taken in."""
+
+    rows: int = 0
+    ticks: int = 0
+    elapsed_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """A sequential detector that adds up what it is given; raises when a delta has `faulty_at` rows."""
+
+    subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.ARRIVALS})
+    kinds: ClassVar[frozenset[FeatureKind]] = frozenset()
+    State: ClassVar[type[msgspec.Struct]] = Consumed
+    faulty_at: int = -1
+
+    def step(self, reference, delta, dt_s, state):
+        if delta.rows == self.faulty_at:
+            raise ZeroDivisionError
+        before = state or Consumed()
+        after = Consumed(before.rows + delta.rows, before.ticks + 1, before.elapsed_s + dt_s)
+        return Reading(Verdict.OK, after.rows, float(after.rows), 1.0), after
+
+
+FAMILY = {
+    Subject.FEATURES: Family.FEATURES,
+    Subject.OUTPUT: Family.OUTPUT,
+    Subject.SCORE: Family.OUTPUT,
+    Subject.OUTCOMES: Family.LABELS,
+    Subject.PAIRS: Family.PAIRED,
+    Subject.ARRIVALS: Family.VOLUME,
+}
+
+
+def rule(name, subject=Subject.OUTPUT, detector=None, window_s=60.0, **changes):
+    return Rule(name, FAMILY[subject], subject, detector or Spy(), window_s, **changes)
+
+
+def evidence(verdict=Verdict.BREACH):
+    """Two rules that agree at once: all that a rollback needs."""
+    spy = Spy(verdict)
+    loud = {"severity": Severity.CRITICAL, "rollback": True}
+    return rule("pairs", Subject.PAIRS, spy, better=True, **loud), rule("error", Subject.OUTCOMES, spy, **loud)
+
+
+# ---------------------------------------------------------------- turns over a store
+
+
+class Killed(BaseException):
+    """A stand-in for kill -9 between two steps."""
+
+
+@dataclass
+class Server:
+    """Says which bundle it has loaded; None: it does not answer."""
+
+    name: str | None
+
+    async def served(self):
+        if self.name is None:
+            raise Transient("no answer")
+        return DIGESTS.get(self.name, "sha256:" + "9" * 64)
+
+
+class Turns:
+    """One model, its store and everything that turns over it. `restart` leaves nothing but the store."""
+
+    def __init__(self, directory, *rules, served="v1", mode=Mode.OBSERVE, grace_s=0.0, **wheel):
+        self.directory, self.rules, self.mode, self.grace_s, self.wheel_of = directory, rules, mode, grace_s, wheel
+        self.v1, self.v2 = Layout.of(reference()), Layout.of(reference(edges=(0.0, 0.5, 2.0), seed=8))
+        self.bundles = (bundle("v1", self.v1), bundle("v2", self.v2, BundleStatus.CANDIDATE, 2.0))
+        self.server, self.known_good = Server(served), Server("v1")
+        self.clock = ManualClock(0.0)
+        self.commits, self.switches, self.rung, self.fatal = [], [], 0, []
+        self.die = None  # called around every commit of a turn: (moment, change)
+        self.open()
+
+    def open(self):
+        """As the daemon does at its start."""
+        self.runner = asyncio.Runner()
+        self.store = open_store(self.directory)
+        self._commit, self.store.commit = self.store.commit, self._watch_commit
+        self.watched = watched(self.bundles, (self.v1, self.v2), self._stored(Timeline(), MODEL).epochs)
+        allowed = RollbackLimits(mode=self.mode)
+        self.watched.settings = self.watched.settings.model_copy(update={"rollback": allowed})
+        self.watched.pack = RulePack(1, self.rules)
+        self.watched.state = self._stored(ModelState(MODEL), MODEL)
+        self.watched.totals = self._stored(Totals(), MODEL)
+        self.watched.reached = self._stored(Reached(), MODEL)
+        self.watched.incidents = self.store.facts(Incident)
+        self.watched.rollbacks = self.store.facts(Rollback)
+        self.fold = Fold(self.store, {MODEL: self.watched}, self.wheel_of.get("ask"), FOLD)
+        self.look = Look(self.store, grace_s=self.grace_s, ticks=self.store.facts(Ticks))
+        self.wheel = self._wheel()
+
+    def _stored(self, default, key):
+        return self.store.facts(type(default)).get(key, default)
+
+    def _wheel(self):
+        self.outbox = StoredOutbox(self.store, {"on-call": "https://hooks.example.test/1"})
+        self.supervisor = Supervisor(self.fatal.append)
+        wait_s = self.wheel_of.get("proof_wait_s", 0.0)
+        parts = Parts(
+            store=self.store,
+            models={MODEL: self.watched},
+            proving=Proving({MODEL: self.server}, {MODEL: self.known_good}, self.clock, wait_s),
+            fold=self.fold,
+            look=self.look,
+            outbox=self.outbox,
+            execute=self.wheel_of.get("execute", self.execute),
+            clock=self.clock,
+            supervisor=self.supervisor,
+        )
+        bounds = Bounds(("on-call",), "http://tocsin.example.test", self.wheel_of.get("look_every_s", 60.0), 86_400.0)
+        return Wheel(parts, bounds, self.ring)
+
+    def close(self):
+        self.runner.close()
+        self.store.close()
+
+    def restart(self):
+        """Stop, or die: the next life begins with the store alone."""
+        self.close()
+        self.die = None
+        self.open()
+
+    # ------------------------------------------------------------ what the parts are given
+
+    def ring(self):
+        self.rung += 1
+
+    def _watch_commit(self, change):
+        if self.die:
+            self.die("before", change)
+        self._commit(change)
+        self.commits.append(change)
+        if self.die:
+            self.die("after", change)
+
+    async def execute(self, watched, rollback, record):
+        """A rollback in which all goes well, taken up where it was left."""
+        steps = (RollbackStep.VERIFIED, RollbackStep.SWITCHED, RollbackStep.RELOADED, RollbackStep.COMMITTED)
+        for step in steps[steps.index(rollback.step) + 1 if rollback.step in steps else 0 :]:
+            if step is RollbackStep.SWITCHED and self.server.name != "v1":
+                self.switches.append(rollback.id)
+                self.server.name = "v1"
+            rollback = replace(rollback, step=step, stepped=self.clock.now())
+            await record(rollback)
+        return rollback
+
+    # ------------------------------------------------------------ use
+
+    def do(self, work):
+        return self.runner.run(work)
+
+    def send(self, *batches):
+        async def run():
+            for rows in batches:
+                await self.store.append(submission(list(rows)))
+
+        self.do(run())
+
+    def count(self, *batches, now=0.0):
+        """Send and fold."""
+        self.send(*batches)
+
+        async def drain():
+            while await self.fold.run(self.store.last_seq(), now):
+                pass
+
+        self.do(drain())
+
+    def serve(self, *proofs):
+        """Let these bundles be served at these times, without asking anybody."""
+        self.watched.epochs = timeline(self.bundles, *proofs)
+
+    def looked(self, now, commit=True):
+        """One look, committed as the wheel does."""
+        found = self.look.run(self.watched, now)
+        if commit:
+            puts = [(tick.key, tick) for tick in found.ticks]
+            self.store.commit(Change(puts=puts, consumed=consumed([found])))
+            self.look.committed(found)
+        return found
+
+    def slots(self, name, now):
+        return self.looked(now).slots[name, ""]
+
+    def turn(self, now):
+        self.clock.step(now)
+        self.do(self.wheel.turn())
+
+    def settle(self, now):
+        self.clock.step(now)
+        self.do(self.wheel.settle(now))
+
+
+def many(n, start=0.0, prefix="p", **features):
+    """`n` rows a second apart, each other one "yes"."""
+    return [prediction(f"{prefix}{i}", start + i, i % 2, 0.25, **({"x": i / n, "c": "a"} | features)) for i in range(n)]

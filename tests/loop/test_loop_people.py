@@ -1,0 +1,86 @@
+"""What people do beside the loop: type what a notice prints, unlatch, start a daemon on a state that is not its own."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import httpx
+import pytest
+from loopworld import MODEL, ROOT, Loop
+from servers import wait_for
+
+
+@pytest.fixture
+def started(tmp_path):
+    made = []
+
+    def start(**kind):
+        made.append(Loop(tmp_path, **kind))
+        return made[-1].start()
+
+    yield start
+    for loop in made:
+        loop.close()
+
+
+def typed(loop, command):
+    """Run a command as printed, in a shell's environment that says where the daemon and the token are."""
+    token = loop.directory / "person.token"
+    token.touch(mode=0o600)
+    token.write_text(loop.tokens["person"])
+    environ = os.environ | {"TOCSIN_URL": loop.url, "TOCSIN_TOKEN_FILE": str(token)}
+    name, *arguments = shlex.split(command)
+    assert name == "tocsin"
+    command = [sys.executable, "-m", "monitor.cli", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+
+
+def poisoned(loop):
+    loop.advance()
+    loop.live(2)
+    loop.register("v2")
+    loop.deploy("v2")
+
+
+def committed(status):
+    return [each for each in status["rollbacks"] if each["step"] == "committed"]
+
+
+@pytest.mark.parametrize(("mode", "command"), [("propose", "rollback start"), ("approve", "rollback approve")])
+def test_the_command_that_the_notice_prints_rolls_back_when_it_is_pasted(started, mode, command):
+    loop = started(mode=mode)
+    poisoned(loop)
+    loop.until(lambda _: f"tocsin {command}" in str(loop.get("/v1/incidents")))
+    lines = [words for _, words in loop.get("/v1/incidents")[0]["timeline"]]
+    printed = next(found[0] for line in lines if (found := re.search(f"tocsin {command}.*", line)))
+    ended = typed(loop, printed)
+    assert ended.returncode == 0, ended.stderr
+    wait_for(lambda: committed(loop.status), "the rollback is committed")
+    assert loop.status["served"]["name"] == "v1"
+
+
+def test_unlatching_is_for_models_there_are_and_people_who_may(started):
+    loop = started()
+    body = {"model": MODEL}
+    assert loop.call("POST", "/v1/rollbacks/unlatch", "ops", json=body).status_code == httpx.codes.FORBIDDEN
+    assert loop.call("POST", "/v1/rollbacks/unlatch", json={"model": "x"}).status_code == httpx.codes.NOT_FOUND
+    ended = typed(loop, f"tocsin rollback unlatch {MODEL} --json")
+    assert (ended.returncode, '"latch": ""' in ended.stdout) == (0, True), ended.stderr
+
+
+@pytest.mark.parametrize("first", ["replay", "live"])
+def test_a_state_that_the_other_kind_has_used_is_refused(started, first):
+    loop = started(replay=first == "replay")
+    assert loop.stop() == 0
+    loop.replay = not loop.replay
+    loop.write_settings()
+    command = [sys.executable, "-m", "monitor.cli", "run", "--config", str(loop.directory / "tocsin.yaml")]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "state_dir: holds the state of" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    loop.replay = not loop.replay
+    loop.write_settings()
+    assert loop.start().status["mode"] == "auto"

@@ -1,0 +1,69 @@
+"""Every bound of intake that the settings know reaches it, and the defaults of both are one."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from monitor.daemon import limits_of
+from monitor.ingest.limits import Limits
+from monitor.settings.document import parse_document
+from monitor.settings.sections import Http, Settings, TimeBounds
+from monitor.settings.structure import draft
+
+SMALLEST = "models: {delays: {release_index: r.json, rules: r.yaml}}\n"
+CHANGED = {  # a value of each that is nobody's default
+    "http.body_bytes_max": ("1MiB", 1 << 20),
+    "http.in_flight_bytes_max": ("2MiB", 2 << 20),
+    "http.requests_max": ("7", 7),
+    "http.body_timeout": ("3s", 3.0),
+    "http.rows_max": ("11", 11),
+    "http.rejections_max": ("0", 0),
+    "time.ahead_max": ("13s", 13.0),
+    "time.behind_max": ("17h", 17 * 3600.0),
+}
+LISTENER = {"http.host", "http.port"}
+
+
+def settings_with(path: str = "", value: str = "") -> Settings:
+    section, _, name = path.partition(".")
+    text = SMALLEST + (f"{section}: {{{name}: {value}}}\n" if path else "")
+    found = draft(parse_document(text.encode(), "tocsin.yaml"), Path())
+    assert not found.problems
+    assert found.settings is not None
+    return found.settings
+
+
+def test_every_setting_of_intake_is_tried_here() -> None:
+    paths = {f"http.{name}" for name in Http.model_fields} | {f"time.{name}" for name in TimeBounds.model_fields}
+    assert paths == CHANGED.keys() | LISTENER
+
+
+def test_the_defaults_of_the_settings_are_those_of_intake() -> None:
+    assert limits_of(settings_with()) == Limits()
+
+
+@pytest.mark.parametrize("path", CHANGED)
+def test_a_bound_that_is_set_reaches_intake_and_moves_no_other(path: str) -> None:
+    text, value = CHANGED[path]
+    before, after = asdict(Limits()), asdict(limits_of(settings_with(path, text)))
+    changed = {name: after[name] for name in after if after[name] != before[name]}
+    name = path.partition(".")[2]
+    assert changed == {next(field for field in before if field in (name, f"{name}_s")): value}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("http.requests_max", "0"),
+        ("http.requests_max", "1.5"),
+        ("http.body_timeout", "10"),
+        ("http.body_timeout", "1h"),
+        ("http.rows_max", "0"),
+        ("http.rejections_max", "-1"),
+    ],
+)
+def test_a_bound_that_bounds_nothing_is_refused(path: str, value: str) -> None:
+    section, name = path.split(".")
+    text = f"{SMALLEST}{section}: {{{name}: {value}}}\n"
+    assert [problem.path for problem in draft(parse_document(text.encode(), "t"), Path()).problems] == [path]

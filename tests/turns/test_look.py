@@ -1,0 +1,310 @@
+"""A look reads each window of the open epoch once, again when it was touched, and answers the same after a restart."""
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from world import Faulty, Spy, Turns, label, many, prediction, rule
+
+from monitor.decisions.rules import RulePack
+from monitor.facts import BundleId, Epoch, ModelName, Reading, Subject, Verdict
+from monitor.turns.look import WORST_MAX, Look, due
+
+
+@pytest.fixture
+def turns(tmp_path):
+    """A world with one rule on the output, a spy."""
+    made = Turns(tmp_path / "state", rule("output"))
+    made.serve((0.0, "v1"))
+    yield made
+    made.close()
+
+
+def shown(turns, place=0):
+    """What the spy of a rule was shown since the last call."""
+    spy = turns.watched.pack.rules[place].detector
+    found, spy.shown[:] = list(spy.shown), []
+    return found
+
+
+def bounds(slots):
+    return [(slot.start, slot.end) for slot in slots]
+
+
+# ---------------------------------------------------------------- which windows
+
+
+def test_a_window_is_read_when_it_is_over_not_before(turns):
+    assert bounds(turns.slots("output", 59.9)) == []
+    assert bounds(turns.slots("output", 60.0)) == [(0.0, 60.0)]
+    assert bounds(turns.slots("output", 179.0)) == [(0.0, 60.0), (60.0, 120.0)]
+
+
+def test_the_grace_puts_a_window_off(tmp_path):
+    turns = Turns(tmp_path / "state", rule("output"), grace_s=30.0)
+    turns.serve((0.0, "v1"))
+    assert bounds(turns.slots("output", 89.9)) == []
+    assert bounds(turns.slots("output", 90.0)) == [(0.0, 60.0)]
+    turns.close()
+
+
+def test_the_first_window_of_an_epoch_holds_only_its_own_rows(turns):
+    turns.serve((0.0, "v1"), (90.0, "v1"), (90.0, "v2"))
+    turns.count(many(180))
+    [cut, whole] = turns.slots("output", 180.0)
+    assert [(cut.start, cut.end), (whole.start, whole.end)] == [(60.0, 120.0), (120.0, 180.0)]
+    assert [cut.reading.value, whole.reading.value] == [30.0, 60.0]
+
+
+def test_no_row_is_in_two_windows_and_none_is_left_out(turns):
+    turns.count(many(180, start=0.5))
+    assert [slot.reading.value for slot in turns.slots("output", 180.0)] == [60.0, 60.0, 60.0]
+
+
+def test_no_more_windows_are_read_than_decide(turns):
+    found = turns.slots("output", 60.0 * 500)
+    assert len(found) == turns.watched.pack.rules[0].reach
+    assert found[-1].end == 60.0 * 500
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e6), st.sampled_from([1.0, 60.0, 600.0, 86_400.0]), st.integers(1, 5))
+def test_due_windows_follow_each_other_end_in_time_and_touch_the_epoch(start, closed, width, of):
+    a_rule = rule("r", window_s=width, of=of)
+    found = list(due(Epoch(2, ModelName("m"), BundleId("v1"), "d", start, start), a_rule, closed))
+    assert all(end - begin == width and begin % width == 0 for begin, end in found)
+    assert all(end == begin for (_, end), (begin, _) in itertools.pairwise(found))
+    assert all(end <= closed and end > start for _, end in found)
+    assert len(found) <= a_rule.reach
+    assert not found or found[-1][1] + width > closed
+
+
+def test_between_two_proofs_nothing_is_read(turns):
+    turns.serve((0.0, "v1"))
+    turns.count(many(60))
+    turns.watched.epochs = turns.watched.epochs[:1]  # only the transition is known
+    assert turns.looked(120.0).slots == {}
+    assert shown(turns) == []
+
+
+# ---------------------------------------------------------------- what is read again
+
+
+def test_a_window_that_nothing_touched_is_read_once(turns):
+    turns.count(many(120))
+    turns.looked(120.0)
+    assert shown(turns) == [60, 60]
+    turns.looked(125.0)
+    turns.looked(170.0)
+    assert shown(turns) == []
+
+
+def test_a_late_row_revises_its_window_and_no_other(turns):
+    turns.count(many(180))
+    turns.looked(180.0)
+    shown(turns)
+    turns.count([prediction("late", 70.0)])
+    assert [slot.reading.value for slot in turns.slots("output", 181.0)] == [60.0, 61.0, 60.0]
+    assert shown(turns) == [61]
+
+
+def test_a_late_label_revises_the_window_of_its_prediction_and_no_other(tmp_path):
+    turns = Turns(tmp_path / "state", rule("error", Subject.OUTCOMES))
+    turns.serve((0.0, "v1"))
+    turns.count(many(180))
+    turns.looked(180.0)
+    shown(turns)
+    turns.count([label("p70", 1, time=175.0)])
+    assert [slot.reading.value for slot in turns.slots("error", 181.0)] == [0.0, 1.0, 0.0]
+    assert shown(turns) == [1]
+    turns.close()
+
+
+def test_rows_of_an_earlier_epoch_touch_nothing_of_this_one(turns):
+    turns.serve((0.0, "v1"), (60.0, "v1"), (60.0, "v2"))
+    turns.count(many(180))
+    turns.looked(180.0)
+    shown(turns)
+    turns.count([prediction("late", 10.0)])
+    turns.looked(181.0)
+    assert shown(turns) == []
+
+
+def test_changed_rules_read_every_window_again(turns):
+    turns.count(many(60))
+    turns.looked(60.0)
+    turns.watched.pack = RulePack(1, (rule("output", detector=Spy(Verdict.BREACH)),))
+    assert [slot.reading.verdict for slot in turns.slots("output", 61.0)] == [Verdict.BREACH]
+
+
+def test_a_rule_that_is_gone_shows_nothing_any_more(turns):
+    turns.count(many(60))
+    turns.looked(60.0)
+    turns.watched.pack = RulePack(1, (rule("other"),))
+    turns.looked(61.0)
+    assert {name for name, _, _ in turns.watched.shown} == {"other"}
+
+
+def test_a_new_epoch_starts_empty(turns):
+    turns.count(many(60))
+    turns.looked(60.0)
+    assert turns.watched.outputs
+    turns.serve((0.0, "v1"), (60.0, "v1"), (60.0, "v2"))
+    assert turns.slots("output", 61.0) == ()
+    assert (turns.watched.shown, turns.watched.outputs, turns.watched.confusion) == ({}, (), ())
+
+
+def test_what_is_remembered_of_windows_is_bounded(turns):
+    for now in range(60, 60 * 200, 60):
+        turns.look.run(turns.watched, float(now))
+    seen = turns.look._seen[turns.watched.name]
+    reach = turns.watched.pack.rules[0].reach
+    assert (len(seen.slots), len(seen.panes)) == (reach, reach)
+
+
+# ---------------------------------------------------------------- after a restart
+
+
+class Covered(Spy):
+    """Unknown where less than a tenth of the rows is labelled, so that late rows take away what was known."""
+
+    def read(self, reference, current):
+        reading = super().read(reference, current)
+        return reading if current.labelled * 10 >= max(current.rows, 1) else Reading(Verdict.UNKNOWN, 0, why="few")
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("rows"), st.integers(30, 180)),
+        st.tuples(st.just("label"), st.integers(0, 20)),
+        st.tuples(st.just("look"), st.integers(0, 120)),
+    ),
+    min_size=6,
+    max_size=20,
+)
+RULES = (
+    rule("output", window_s=60.0),
+    rule("error", Subject.OUTCOMES, Covered(), window_s=60.0),
+    rule("columns", Subject.FEATURES, window_s=60.0),
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(STEPS)
+def test_a_look_after_a_restart_finds_the_slots_of_the_one_before_it(tmp_path_factory, steps):
+    turns = Turns(tmp_path_factory.mktemp("again") / "state", *RULES)
+    turns.serve((0.0, "v1"), (30.0, "v1"), (45.0, "v2"))
+    now = 0.0
+    for place, (what, number) in enumerate(steps):
+        if what == "look":
+            now += number
+            turns.looked(now)
+        else:
+            target = f"{number % max(place, 1)}-{number % 3}"
+            turns.count(many(5, float(number), f"{place}-") if what == "rows" else [label(target, number % 2)])
+    found, before = turns.looked(now).slots, dict(turns.watched.shown)
+    turns.watched.shown.clear()
+    assert Look(turns.store, grace_s=0.0, ticks={}).run(turns.watched, now).slots == found
+    assert turns.watched.shown == before
+    turns.close()
+
+
+# ---------------------------------------------------------------- detectors that fail, columns that compete
+
+
+def test_a_detector_that_raises_is_broken_and_its_neighbours_are_read(tmp_path):
+    turns = Turns(tmp_path / "state", rule("before"), rule("faulty", detector=Faulty("canary")), rule("after"))
+    turns.serve((0.0, "v1"))
+    turns.count(many(60))
+    found = turns.looked(60.0).slots
+    said = {name: slots[0].reading.verdict for (name, _), slots in found.items()}
+    assert said == {"before": Verdict.OK, "faulty": Verdict.BROKEN, "after": Verdict.OK}
+    assert found["faulty", ""][0].reading.why == "the detector failed: ZeroDivisionError"
+    turns.close()
+
+
+class ByColumn(Spy):
+    """Breaches where the values say so: the column's missing cells are the value."""
+
+    def read(self, reference, current):
+        reading = super().read(reference, current)
+        verdict = Verdict.BREACH if current.missing > 5 else Verdict.OK
+        return reading.__class__(verdict, reading.n, float(current.missing), 5.0)
+
+
+def test_of_features_the_worst_column_stands_in_the_slot(tmp_path):
+    turns = Turns(tmp_path / "state", rule("columns", Subject.FEATURES, ByColumn()))
+    turns.serve((0.0, "v1"))
+    turns.count(many(10, x=None), many(8, 20.0, "q", c=None))
+    [slot] = turns.slots("columns", 60.0)
+    assert (slot.reading.value, slot.worst) == (10.0, ("x", "c"))
+    assert {column: each.reading.value for (_, column, _), each in turns.watched.shown.items()} == {"x": 10, "c": 8}
+    assert len(slot.worst) <= WORST_MAX
+    turns.close()
+
+
+def test_a_broken_column_is_worse_than_a_good_one_and_better_than_a_breach(tmp_path):
+    class Half(ByColumn):
+        def read(self, reference, current):
+            if current.column == "c":
+                raise ValueError
+            return super().read(reference, current)
+
+    turns = Turns(tmp_path / "state", rule("columns", Subject.FEATURES, Half()))
+    turns.serve((0.0, "v1"))
+    turns.count(many(10), many(10, 60.0, "q", x=None))
+    verdicts = [(slot.reading.verdict, slot.worst) for slot in turns.slots("columns", 120.0)]
+    assert verdicts == [(Verdict.BROKEN, ()), (Verdict.BREACH, ("x",))]
+    turns.close()
+
+
+# ---------------------------------------------------------------- what is shown beside the slots
+
+
+def test_readings_against_the_bundles_own_reference_are_shown_and_never_in_a_slot(turns):
+    turns.serve((0.0, "v2"))
+    turns.count(many(60))
+    [slot] = turns.slots("output", 60.0)
+    assert shown(turns) == [60, 60]
+    assert set(turns.watched.shown) == {("output", "", False), ("output", "", True)}
+    turns.watched.pack.rules[0].detector.shown.clear()
+    assert turns.slots("output", 61.0) == (slot,)
+
+
+def test_what_stays_of_late_labels_is_the_newest_reading_that_could_be_told(tmp_path):
+    turns = Turns(tmp_path / "state", rule("error", Subject.OUTCOMES, Spy(rows_min=2)))
+    turns.serve((0.0, "v1"))
+    turns.count(many(180))
+    newest = lambda: turns.watched.shown["error", "", False]  # noqa: E731  # read after each step
+    turns.looked(60.0)
+    assert newest().reading.verdict is Verdict.UNKNOWN
+    turns.count([label("p5", 1), label("p6", 1)])
+    turns.looked(180.0)
+    assert (newest().end, newest().reading.value) == (60.0, 2.0)
+    assert sum(map(sum, turns.watched.confusion)) == 2
+    turns.count([label(f"p{i}", 1) for i in (70, 71, 72)])
+    turns.looked(180.0)
+    assert (newest().end, newest().reading.value) == (120.0, 3.0)
+    turns.close()
+
+
+def test_late_rows_may_take_away_what_was_known_of_a_window(tmp_path):
+    turns = Turns(tmp_path / "state", rule("error", Subject.OUTCOMES, Covered()))
+    turns.serve((0.0, "v1"))
+    turns.count(many(9), many(9, 60.0, "q"), [label("p1", 1), label("q1", 0), label("q2", 0)])
+    turns.looked(120.0)
+    assert turns.watched.shown["error", "", False].end == 120.0
+    turns.count(many(30, 70.0, "late"))
+    turns.looked(120.0)
+    assert turns.watched.shown["error", "", False].end == 60.0
+    assert turns.watched.confusion[1][1] == 1
+    turns.close()
+
+
+def test_a_reading_that_needs_no_labels_gives_way_to_a_newer_unknown_one(tmp_path):
+    turns = Turns(tmp_path / "state", rule("output", detector=Spy(rows_min=1)))
+    turns.serve((0.0, "v1"))
+    turns.count(many(60))
+    turns.looked(120.0)
+    assert turns.watched.shown["output", "", False].reading.verdict is Verdict.UNKNOWN
+    turns.close()
