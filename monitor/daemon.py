@@ -300,6 +300,7 @@ class Daemon:
             counters=self._counters,
             limits=limits_of(settings),
             replay=settings.replay,
+            encode=self._encode,
         )
         config = uvicorn.Config(
             app,

@@ -120,14 +120,28 @@ class RowKind(Enum):
     LABELS = "labels"
 
 
+class Encoded(msgspec.Struct, frozen=True):
+    """Rows that are a record already: made where they were decoded, while they were warm in its processor's cache."""
+
+    body: bytes  # monitor.panes.batch
+    rows: int
+    arrival: float  # of the first
+
+
 class Submission(msgspec.Struct, frozen=True, gc=False):
     """Accepted rows of one request for one model, on their way into the journal."""
 
     kind: RowKind
     model: ModelName
-    rows: list[Prediction] | list[Label]
+    rows: list[Prediction] | list[Label]  # empty where they are `encoded`
     size_bytes: int
     idempotency: Idempotency | None = None
+    encoded: Encoded | None = None
+
+    @property
+    def count(self) -> int:
+        """How many rows it holds."""
+        return self.encoded.rows if self.encoded else len(self.rows)
 
 
 class JournalRecord(msgspec.Struct, frozen=True):

@@ -10,17 +10,15 @@ from typing import Annotated
 import typer
 
 from monitor.cli import bundle, daemon, reference, rollback, token, watch
-from monitor.cli.exits import Exit, exit_code, explain
+from monitor.cli.exits import MEANS, Exit, exit_code, explain
 from monitor.cli.output import say
 from monitor.errors import TocsinError
-
-_CODES = "0 ok, 1 problems found or not ready, 2 usage, 3 the daemon cannot be reached, 4 refused, 70 a bug"
 
 # Markup and pretty tracebacks would import rich for every --help; completion scripts add options to each.
 app = typer.Typer(
     name="tocsin",
     help="Monitor a model in production: drift, accuracy, poisoning, alerts, and rollback to a known-good.",
-    epilog=f"Exit codes: {_CODES}.",
+    epilog="Exit codes: " + "; ".join(f"{code:d} {words.partition(';')[0]}" for code, words in MEANS.items()) + ".",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

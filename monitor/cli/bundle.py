@@ -1,6 +1,7 @@
 """Commands for the release index: which bundles exist, and which of them may be rolled back to."""
 
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -44,7 +45,14 @@ def register(
     made = release_index.register(index, ModelName(model), *files, wall=time.time(), status=status, name=name)
     _show(made, as_json=as_json)
     if made.status is BundleStatus.CANDIDATE:
-        say(f"It is a candidate: tocsin bundle approve {made.name or made.id} makes it a target of rollbacks.")
+        command = [
+            "tocsin",
+            "bundle",
+            "approve",
+            made.name or made.id,
+            *(["--index", str(index)] if index != _INDEX else []),
+        ]
+        say(f"It is a candidate: {shlex.join(command)} makes it a target of rollbacks.")
 
 
 @app.command()

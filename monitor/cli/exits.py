@@ -1,6 +1,9 @@
 """How a command ends: the exit codes, and the one error that commands raise to end with one of them."""
 
+from collections.abc import Mapping
 from enum import IntEnum
+from types import MappingProxyType
+from typing import Final
 
 from monitor.errors import Corrupt, Permanent, Rejected, SettingsError, TocsinError, Transient
 
@@ -9,11 +12,23 @@ class Exit(IntEnum):
     """Exit codes, the same for every command; scripts may rely on them."""
 
     OK = 0
-    PROBLEMS = 1  # what was asked about is wrong, absent or not ready
-    USAGE = 2  # the command line is wrong
-    UNREACHABLE = 3  # the daemon cannot be reached
-    REFUSED = 4  # by scope or by policy: asking again will not help
-    INTERNAL = 70  # a bug of ours (EX_SOFTWARE of sysexits.h)
+    PROBLEMS = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    REFUSED = 4
+    INTERNAL = 70  # EX_SOFTWARE of sysexits.h
+
+
+MEANS: Final[Mapping[Exit, str]] = MappingProxyType(  # as the README and --help say it
+    {
+        Exit.OK: "done; `tocsin run`: stopped because it was asked to",
+        Exit.PROBLEMS: "what was asked about is wrong, absent or not ready",
+        Exit.USAGE: "the command line is wrong",
+        Exit.UNREACHABLE: "the daemon cannot be reached",
+        Exit.REFUSED: "refused, by scope or by policy: asking again will not help",
+        Exit.INTERNAL: "a bug of ours; `tocsin run`: its state on disk cannot be trusted any more",
+    }
+)
 
 
 class Stop(TocsinError):

@@ -9,7 +9,7 @@ import typer
 
 from monitor.cli.exits import Exit, Stop
 from monitor.cli.options import AsJson
-from monitor.cli.output import say, show_json, show_table
+from monitor.cli.output import say, show_facts, show_json, show_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,8 +66,7 @@ def show(file: Annotated[Path, typer.Argument(metavar="FILE")], *, as_json: AsJs
     if as_json:
         show_json(summary)
         return
-    for name in ("digest", "model", "classes", "positive", "rows", "labelled", "start", "end"):
-        show_table([{"name": name, name: summary[name]}], (name,), "")
+    show_facts({name: value for name, value in summary.items() if name != "features"})
     show_table(summary["features"], ("name", "kind", "bins", "missing", "invalid", "non_finite", "range"), "")
 
 

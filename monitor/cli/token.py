@@ -20,7 +20,7 @@ def create(
     scope: Annotated[
         list[str], typer.Option("--scope", metavar="SCOPE", help="What it may do; may be given several times.")
     ],
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Who it is for: a-z 0-9 . _ -; else the source.")] = "",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who it is for: a-z 0-9 . _ -; else the source.")] = "",
     source: Annotated[
         str,
         typer.Option("--source", metavar="SOURCE", help="Whom its rows count for, `crowd/*` for any below; else NAME."),

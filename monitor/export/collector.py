@@ -1,7 +1,7 @@
 """Turns a snapshot into metric families for prometheus_client's encoders.
 
 The collector only renders: it holds no counter but the one of what it left out, and asks nobody. `describe` is the
-table of everything that can be exported; the README's is made from it.
+table of everything that can be exported; `docs/metrics.md` is made from it.
 """
 
 from collections.abc import Iterable, Iterator

@@ -13,13 +13,13 @@ from monitor.export.readings import EVERY
 _HEAD = """\
 # Metrics
 
-Everything that `/metrics` can show, made by `python -m monitor.export.describe`. What is not listed here is not exported.
+Everything that `/metrics` can show. Made by `python -m monitor.export.describe`; what is not here is not exported.
 
-Names end in the base unit; counters end in `_total`, shares in `_ratio` (0 to 1), times in `_timestamp_seconds` (Unix), and
-what only has labels to tell in `_info` (its value is 1). A summary comes as `_count` and `_sum`. A value that is not
-known has no sample, never a zero: a reading that is `unknown` shows in `tocsin_reading_verdict` and nowhere else. Empty
-labels are left out. Labels hold names from the settings, names from the schema and words of closed lists, nothing that
-a client could choose; above `metrics.series_max` series, features with the worst readings keep theirs.
+Names end in the base unit; counters end in `_total`, shares in `_ratio` (0 to 1), times in `_timestamp_seconds` (Unix),
+and what has only labels to tell in `_info` (its value is 1). A summary comes as `_count` and `_sum`. A value that is
+not known has no sample, never a zero: a reading that is `unknown` or `broken` has its verdict and its rows, no value.
+Labels hold names from the settings, names from the schema and words of closed lists, nothing that a client could
+choose; empty ones are left out. Above `metrics.series_max` series the features with the worst readings keep theirs.
 """
 
 _SECTIONS: Mapping[str, tuple[str, tuple[Metric, ...]]] = {

@@ -22,7 +22,7 @@ from monitor.ingest.admission import Admission
 from monitor.ingest.control import Control, Controls
 from monitor.ingest.counters import Counters
 from monitor.ingest.endpoint import Call, Endpoint, Handler
-from monitor.ingest.intake import Intake, Journal, Schemas
+from monitor.ingest.intake import Encode, Intake, Journal, Schemas
 from monitor.ingest.limits import Limits
 from monitor.ingest.problems import PROBLEM, Answer, Refused
 from monitor.ingest.routes import ROUTES, RouteSpec
@@ -39,12 +39,16 @@ def build_app(
     counters: Counters,
     limits: Limits | None = None,
     replay: bool = False,
+    encode: Encode | None = None,
 ) -> Starlette:
-    """Build the ASGI application. `schemas` is asked at every request, so a reload shows at once."""
+    """Build the ASGI application. `schemas` is asked at every request, so a reload shows at once.
+
+    `encode` makes the body of a journal record where a request holds many rows; it runs on the parser's thread.
+    """
     limits = limits or Limits()
     admission = Admission(limits, counters)
     parser = ThreadPoolExecutor(1, thread_name_prefix="parser")
-    intake = Intake(journal, clock, schemas, limits, counters, admission, parser)
+    intake = Intake(journal, clock, schemas, limits, counters, admission, parser, encode)
     specs = [spec for spec in ROUTES if replay or not spec.replay]
     handlers = _handlers(intake, Controls(control, admission, limits), specs)
     routes = [

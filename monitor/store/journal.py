@@ -186,7 +186,12 @@ class Journal:
         for index in settled.fresh:
             if group[index].rows:
                 parts.setdefault((group[index].kind, group[index].model), []).append(index)
-        drafts: list[Draft] = []
+        ready = (group[index] for index in settled.fresh)
+        drafts = [
+            Draft(each.kind, each.model, each.encoded.rows, each.encoded.arrival, each.encoded.body)
+            for each in ready
+            if each.encoded
+        ]
         for indexes in parts.values():
             draft = self._encoded([group[index] for index in indexes])
             if isinstance(draft, Draft):

@@ -154,8 +154,9 @@ class Look:
         """Step a sequential rule once, if a tick is due; the state after it."""
         epoch, judge = watched.epoch, watched.layouts[watched.epoch.judge]
         before = self._ticks.get(f"{watched.name}/{rule.name}")
-        if before is None or before.epoch != epoch.number:
-            before = Ticks(watched.name, rule.name, epoch.number, self._store.position().consumed, epoch.start)
+        consumed = self._store.position().consumed
+        if before is None or before.epoch != epoch.number or before.fold < consumed:  # the rule was away for a while
+            before = Ticks(watched.name, rule.name, epoch.number, consumed, epoch.start)
         if now - before.at < rule.window_s:
             return before
         bodies = self._store.delta(watched.name, epoch.number, "", judge.digest, before.fold, fold)

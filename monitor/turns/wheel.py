@@ -3,9 +3,9 @@
     turn      prove which bundle serves -> fold what arrived before the proof -> look, where it is time -> judge
     act       a rollback that was planned is driven to its end; each of its steps is judged and committed, too
 
-Two locks. `_turning`: one turn at a time. `_deciding`: a decision is computed and committed as one step, whoever asks
-for it (a look, a rollback's step, a person), so no decision is made on a state that is just being replaced. The state
-in memory changes only after the store has it.
+Three locks. `_turning`: one turn at a time. `_proving`: one proof at a time. `_deciding`: a decision is computed and
+committed as one step, whoever asks for it (a look, a rollback's step, a person), so no decision is made on a state that
+is just being replaced. The state in memory changes only after the store has it.
 
 On live traffic the schedule calls `turn`. In replay `advance` does: it steps the clock and returns when the folds, the
 look, the queued notices and any rollback of that time are done, so the same stream gives the same decisions at any
@@ -95,6 +95,7 @@ class Wheel:
     looking: Timed = field(default_factory=Timed)
     _looked: float = float("-inf")  # event time of the last look
     _turning: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _proving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
     _driven: dict[ModelName, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -107,7 +108,7 @@ class Wheel:
             upto = await asyncio.to_thread(self.parts.store.last_seq)
             if await self._prove():
                 await self._fold(upto, now)
-            if now - self._looked >= self.bounds.look_every_s:
+            if abs(now - self._looked) >= self.bounds.look_every_s:  # a clock set back must not stop the looks
                 await self._look(now)
                 self._looked = now
         self.drive()
@@ -137,14 +138,16 @@ class Wheel:
         return all(proved)
 
     async def _prove_one(self, watched: Watched) -> bool:
-        epochs = await self.parts.proving.run(watched)
-        if epochs is None:
-            return False
-        opened = [epoch for epoch in epochs if not watched.epochs or epoch.number > watched.epochs[-1].number]
-        if not opened and watched.state.epoch is not None:
-            watched.epochs = epochs
-            return True
-        await self._opened(watched, epochs, opened or list(epochs[-1:]))
+        async with self._proving:  # a turn and a rollback that ends may prove the same switch
+            epochs = await self.parts.proving.run(watched)
+            if epochs is None:
+                return False
+            noted = watched.state.epoch.number if watched.state.epoch else 0  # after a crash perhaps not the last one
+            opened = [epoch for epoch in epochs if epoch.number > noted]
+            if opened:
+                await self._opened(watched, epochs, opened)
+            else:
+                watched.epochs = epochs
         return True
 
     async def _opened(self, watched: Watched, epochs: tuple[Epoch, ...], opened: Sequence[Epoch]) -> None:
@@ -162,7 +165,7 @@ class Wheel:
     async def _look(self, now: float) -> None:
         """Look at every model, judge, and commit all of it as one."""
         began = time.monotonic()
-        models = self.parts.models
+        models = {name: each for name, each in self.parts.models.items() if each.epochs}  # else nobody ever answered
         looked = {name: await asyncio.to_thread(self.parts.look.run, each, now) for name, each in models.items()}
         async with self._deciding:
             judged = {}

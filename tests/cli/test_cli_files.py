@@ -1,6 +1,7 @@
 """Commands that work on files: settings, tokens, reference profiles, the release index."""
 
 import json
+import shlex
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -131,9 +132,10 @@ def test_a_reference_is_shown(tocsin: Tocsin, home: Path) -> None:
         ("hour", "numeric"),
         ("carrier", "categorical"),
     ]
-    text = tocsin("reference", "show", "reference.json").out
-    assert "hour" in text
-    assert shown["digest"] in text
+    lines = tocsin("reference", "show", "reference.json").out.splitlines()
+    assert f"digest: {shown['digest']}" in lines
+    assert "start: 2013-01-01T00:00:00Z" in lines
+    assert [line.split()[0] for line in lines[-3:]] == ["name", "hour", "carrier"]
 
 
 @pytest.mark.parametrize(
@@ -186,6 +188,12 @@ def test_a_bundle_is_a_candidate_until_it_is_approved(tocsin: Tocsin, v2: Path) 
     assert [row["status"] for row in tocsin("bundle", "list", "--json").json] == ["known_good", "candidate"]
     tocsin("bundle", "approve", "v2")
     assert [row["status"] for row in tocsin("bundle", "list", "--json").json] == ["known_good", "known_good"]
+
+
+def test_what_to_type_next_names_the_same_index(tocsin: Tocsin, v2: Path) -> None:
+    ended = register(tocsin, "--name", "v2", "--index", "my releases.json")
+    command = ended.err.partition("candidate: ")[2].partition(" makes")[0]
+    assert tocsin(*shlex.split(command)[1:], "--json").json["status"] == "known_good"
 
 
 def test_a_new_index_is_made_by_the_first_bundle(tocsin: Tocsin, v2: Path) -> None:

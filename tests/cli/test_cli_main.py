@@ -21,7 +21,7 @@ COMMANDS = {
     "check-config": (),
     "status": (),
     "incidents": ("list", "show"),
-    "rollback": ("list", "start", "approve", "decline"),
+    "rollback": ("list", "start", "approve", "decline", "unlatch"),
     "reference": ("build", "show"),
     "bundle": ("register", "approve", "revoke", "list"),
     "token": ("create", "list", "revoke"),

@@ -103,7 +103,9 @@ def made_tokens():
 class Service:
     """The whole HTTP application with an address book of tokens, spoken to through ASGI."""
 
-    def __init__(self, directory: Path, schemas=(DELAYS,), limits: Limits | None = None, replay: bool = True) -> None:
+    def __init__(
+        self, directory: Path, schemas=(DELAYS,), limits: Limits | None = None, *, replay: bool = True, encode=None
+    ) -> None:
         self.clock = ManualClock(NOW)
         self.journal = ListJournal()
         self.control = TableControl()
@@ -121,6 +123,7 @@ class Service:
             counters=self.counters,
             limits=limits,
             replay=replay,
+            encode=encode,
         )
 
     def call(self, method, path, token=None, peer="127.0.0.1", headers=None, **more):

@@ -6,7 +6,9 @@ from ingest_service import DELAYS, NOW
 from monitor.errors import Transient
 from monitor.facts import ModelName, RejectReason, RowKind
 from monitor.ingest.counters import Claim
+from monitor.ingest.intake import ENCODED_ROWS_MIN
 from monitor.ingest.limits import Limits
+from monitor.panes.batch import decode_predictions, encode_labels, encode_predictions
 
 ROW = {"id": "f-1", "prediction": "late", "features": {"hour": 5, "carrier": "UA"}}
 MODEL = ModelName("delays")
@@ -268,3 +270,33 @@ def test_replay_judges_times_by_its_own_clock(service):
     assert service.predictions(row("a", time=NOW)).json()["rejected"][0]["reason"] == "time_in_future"
     assert service.predictions(row("a")).json()["accepted"] == 1
     assert service.journal.rows[0].arrival == 0.0
+
+
+def encode(kind, _model, rows):
+    return encode_predictions(rows, DELAYS) if kind is RowKind.PREDICTIONS else encode_labels(rows)
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(inline_bytes_max=1)], ids=["inline", "parser thread"])
+def test_many_rows_reach_the_journal_as_the_record_they_will_be(open_service, limits):
+    service = open_service(limits=limits, encode=encode)
+    answer = service.predictions([row(str(i)) for i in range(ENCODED_ROWS_MIN)])
+    (submission,) = service.journal.submissions
+    assert answer.json()["accepted"] == submission.count == submission.encoded.rows == ENCODED_ROWS_MIN
+    assert decode_predictions(submission.encoded.body).ids == [str(i) for i in range(ENCODED_ROWS_MIN)]
+    assert (submission.rows, submission.encoded.arrival) == ([], NOW)
+    assert service.counters.accepted[RowKind.PREDICTIONS, MODEL] == ENCODED_ROWS_MIN
+
+
+def test_few_rows_are_left_to_the_journal_which_puts_requests_together(open_service):
+    service = open_service(encode=encode)
+    service.predictions([row(str(i)) for i in range(ENCODED_ROWS_MIN - 1)])
+    (submission,) = service.journal.submissions
+    assert (submission.encoded, len(submission.rows)) == (None, ENCODED_ROWS_MIN - 1)
+
+
+def test_a_record_made_early_keeps_the_promise_of_its_key(open_service):
+    service = open_service(encode=encode)
+    rows = [row(str(i)) for i in range(ENCODED_ROWS_MIN)]
+    first, again = (service.predictions(rows, idempotency_key="k").json() for _ in range(2))
+    assert first == again
+    assert len(service.journal.submissions) == 1

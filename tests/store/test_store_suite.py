@@ -11,6 +11,7 @@ from storeworld import (
     add,
     body,
     claim,
+    encode,
     hashes,
     ids_in,
     key,
@@ -23,7 +24,7 @@ from storeworld import (
 
 from monitor.clock import ManualClock
 from monitor.errors import Corrupt, Rejected
-from monitor.facts import Alert, AlertState, Epoch, RowKind
+from monitor.facts import Alert, AlertState, Encoded, Epoch, RowKind, Submission
 from monitor.store import Change, Position, Store, StoredLabel, WaitingLabel
 from monitor.store.parts import Limits
 
@@ -93,6 +94,16 @@ def test_rows_of_one_commit_are_one_record_per_kind_and_model(store):
         (RowKind.LABELS, "m"): (1, ["l"]),
         (RowKind.PREDICTIONS, "n"): (1, ["c"]),
     }
+
+
+def test_rows_that_are_encoded_already_are_a_record_of_their_own(store):
+    body = encode(RowKind.PREDICTIONS, MODEL, submission("a", "b").rows)
+    early = Submission(RowKind.PREDICTIONS, MODEL, [], 100, encoded=Encoded(body, 2, 5.0))
+    send(store, submission("c"), early, submission("d"))
+    records = store.read_journal(store.last_seq(), 100)
+    assert sorted(ids_in(records)) == ["a", "b", "c", "d"]
+    assert sorted(record.rows for record in records) == [2, 2]
+    assert store.health().journal_rows == 4
 
 
 def test_read_journal_stops_before_rows_max_and_at_upto_but_gives_one_record(store):

@@ -189,7 +189,7 @@ RULES = (
 )
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(STEPS)
 def test_a_look_after_a_restart_finds_the_slots_of_the_one_before_it(tmp_path_factory, steps):
     turns = Turns(tmp_path_factory.mktemp("again") / "state", *RULES)

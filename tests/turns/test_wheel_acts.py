@@ -1,0 +1,363 @@
+"""What was decided is done once: a rollback is driven to its end, whoever asks for it and wherever it was left."""
+
+import asyncio
+
+import pytest
+from msgspec.structs import replace
+from world import DIGESTS, Killed, Turns, evidence
+
+from monitor.clock import ReplayClock
+from monitor.decisions.outcomes import approved
+from monitor.errors import Permanent, Rejected, Transient
+from monitor.facts import TRANSITION, Mode, Rollback, RollbackStep
+from monitor.turns.control import Control
+
+ENDED = RollbackStep.COMMITTED
+
+
+def world(directory, mode=Mode.AUTO, **changes):
+    return Turns(directory / "state", *evidence(), served="v2", mode=mode, **changes)
+
+
+@pytest.fixture
+def turns(tmp_path):
+    made = world(tmp_path)
+    yield made
+    made.close()
+
+
+def only(turns):
+    [rollback] = turns.watched.rollbacks.values()
+    return rollback
+
+
+def approval(turns, actor):
+    """A person who agrees to whatever is proposed."""
+    watched, ident = turns.watched, only(turns).id
+
+    def decision(terms):
+        return approved(watched.state, terms, watched.slots, rollback_id=ident, actor=actor, now=turns.clock.now())
+
+    return turns.wheel.decide(watched, decision)
+
+
+async def driven(turns):
+    """What the daemon does at its start, until nothing is left to be done."""
+    turns.wheel.drive()
+    await asyncio.gather(*turns.wheel._driven.values())
+
+
+# ---------------------------------------------------------------- a rollback under way
+
+
+def test_in_mode_auto_the_step_of_the_clock_returns_when_the_rollback_is_done(turns):
+    turns.settle(0.0)
+    turns.settle(60.0)
+    assert (only(turns).step, turns.switches) == (ENDED, [only(turns).id])
+    assert [epoch.bundle for epoch in turns.watched.epochs] == [TRANSITION, "v2", "v1"]
+    assert turns.watched.reached.steps == dict.fromkeys(("planned", "verified", "switched", "reloaded", "committed"), 1)
+
+
+def test_every_step_of_a_rollback_is_a_commit_of_its_own(turns):
+    turns.settle(0.0)
+    turns.settle(60.0)
+    steps = [put.step.value for change in turns.commits for _, put in change.puts if isinstance(put, Rollback)]
+    assert steps == ["planned", "verified", "switched", "reloaded", "committed"]
+
+
+def test_a_live_turn_does_not_wait_for_the_rollback_it_starts(turns):
+    turns.turn(0.0)
+    turns.turn(60.0)
+    assert only(turns).step is RollbackStep.PLANNED
+    turns.settle(61.0)
+    assert only(turns).step is ENDED
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("step", ["planned", "verified", "switched", "reloaded", "committed"])
+def test_a_rollback_that_a_crash_left_is_driven_at_the_start_and_switches_once(tmp_path, step, moment):
+    turns = world(tmp_path)
+    turns.settle(0.0)
+
+    def die(when, change):
+        if when == moment and any(isinstance(p, Rollback) and p.step.value == step for _, p in change.puts):
+            raise Killed
+
+    turns.die = die
+    with pytest.raises(Killed):
+        turns.settle(60.0)
+    turns.restart()
+    turns.do(driven(turns))
+    assert (only(turns).step, len(turns.switches), turns.server.name) == (ENDED, 1, "v1")
+    assert sorted(turns.watched.reached.steps.values()) == [1] * 5
+    turns.close()
+
+
+def test_the_notices_of_a_rollback_are_told_once_each_over_a_crash(turns):
+    turns.settle(0.0)
+
+    def die(when, change):
+        if when == "after" and any(isinstance(p, Rollback) and p.step is ENDED for _, p in change.puts):
+            raise Killed
+
+    turns.die = die
+    with pytest.raises(Killed):
+        turns.settle(60.0)
+    turns.restart()
+    turns.settle(60.0)
+    numbers = sorted(one.number for one in turns.outbox.every())
+    assert numbers == list(range(1, turns.watched.state.incident.notices + 1))
+
+
+def test_one_task_drives_a_rollback_however_often_it_is_asked_for(tmp_path):
+    begun = []
+
+    async def execute(watched, rollback, record):
+        begun.append(rollback.id)
+        await record(replace(rollback, step=RollbackStep.REFUSED, reason="as the test wants it"))
+        return rollback
+
+    turns = world(tmp_path, execute=execute)
+    turns.settle(0.0)
+    turns.turn(60.0)
+    turns.turn(61.0)
+    turns.settle(62.0)
+    assert len(begun) == 1
+    turns.close()
+
+
+@pytest.mark.parametrize("error", [Transient("later"), ZeroDivisionError()])
+def test_a_drive_that_fails_is_taken_up_by_the_next_turn(tmp_path, error):
+    attempts = []
+
+    async def execute(watched, rollback, record):
+        attempts.append(rollback.step)
+        if len(attempts) == 1:
+            raise error
+        return await turns.execute(watched, rollback, record)
+
+    turns = world(tmp_path, execute=execute)
+    turns.settle(0.0)
+    turns.settle(60.0)
+    assert only(turns).step is RollbackStep.PLANNED
+    turns.settle(61.0)
+    assert (len(attempts), only(turns).step, turns.fatal) == (2, ENDED, [])
+    turns.close()
+
+
+def test_a_drive_that_meets_a_dead_disk_ends_the_daemon(tmp_path):
+    async def execute(watched, rollback, record):
+        raise Permanent("an fsync failed")
+
+    turns = world(tmp_path, execute=execute)
+    turns.settle(0.0)
+    turns.settle(60.0)
+    assert [str(error) for error in turns.fatal] == ["an fsync failed"]
+    turns.close()
+
+
+def test_a_stop_leaves_the_rollback_where_it_is_and_the_next_start_goes_on(tmp_path):
+    stuck = asyncio.Event()
+
+    async def execute(watched, rollback, record):
+        await record(replace(rollback, step=RollbackStep.VERIFIED))
+        stuck.set()
+        await asyncio.Event().wait()
+
+    turns = world(tmp_path, execute=execute)
+    turns.settle(0.0)
+    turns.turn(60.0)
+    turns.do(stuck.wait())
+    turns.do(turns.wheel.stop())
+    turns.wheel_of = {}
+    turns.restart()
+    turns.settle(60.0)
+    assert (only(turns).step, len(turns.switches)) == (ENDED, 1)
+    turns.close()
+
+
+def test_a_turn_and_a_rollback_that_prove_the_same_switch_open_its_epochs_once(turns):
+    turns.settle(0.0)
+    turns.server.name = "v1"
+    turns.clock.step(30.0)
+    prove = turns.wheel._prove_one
+    before = len(turns.commits)
+
+    async def both():
+        await asyncio.gather(prove(turns.watched), prove(turns.watched), prove(turns.watched))
+
+    turns.do(both())
+    assert [epoch.number for epoch in turns.watched.epochs] == [1, 2, 3, 4]
+    assert len(turns.commits) - before == 2
+
+
+# ---------------------------------------------------------------- people decide, one at a time
+
+
+def test_of_two_people_who_approve_at_once_one_wins_and_one_rollback_runs(tmp_path):
+    turns = world(tmp_path, Mode.APPROVE)
+    turns.settle(0.0)
+    turns.settle(60.0)
+
+    async def both():
+        return await asyncio.gather(approval(turns, "ann"), approval(turns, "bob"), return_exceptions=True)
+
+    first, second = turns.do(both())
+    assert first.rollbacks[0].approved_by == "ann"
+    assert isinstance(second, Rejected)
+    turns.settle(61.0)
+    assert (only(turns).step, only(turns).approved_by, len(turns.switches)) == (ENDED, "ann", 1)
+    turns.close()
+
+
+def test_a_decision_that_cannot_be_written_leaves_everything_as_it_was(tmp_path):
+    turns = world(tmp_path, Mode.APPROVE)
+    turns.settle(0.0)
+    turns.settle(60.0)
+    before = turns.watched.state
+
+    def refuse(when, change):
+        raise Transient("the disk is full")
+
+    turns.die = refuse
+    with pytest.raises(Transient):
+        turns.do(approval(turns, "ann"))
+    assert turns.watched.state == before
+    turns.die = None
+    turns.do(approval(turns, "ann"))
+    assert only(turns).approved_by == "ann"
+    turns.close()
+
+
+def test_an_approval_while_a_look_is_being_written_waits_for_it(tmp_path):
+    turns = world(tmp_path, Mode.APPROVE)
+    turns.settle(0.0)
+    turns.settle(60.0)
+    turns.clock.step(120.0)
+
+    async def both():
+        return await asyncio.gather(turns.wheel._look(120.0), approval(turns, "ann"))
+
+    turns.do(both())
+    assert turns.watched.state.rollback.approved_by == "ann"
+    assert [p.step.value for c in turns.commits for _, p in c.puts if isinstance(p, Rollback)] == [
+        "proposed",
+        "planned",
+    ]
+    turns.close()
+
+
+# ---------------------------------------------------------------- the control: the same from threads
+
+
+def control(turns, clock=None):
+    async def nothing():
+        return ()
+
+    made = Control(
+        wheel=turns.wheel,
+        models={"m": turns.watched},
+        clock=clock or turns.clock,
+        loop=turns.runner.get_loop(),
+        checks={"healthy": lambda: (True, "ok"), "ready": lambda: (False, "starting")},
+        reload_settings=nothing,
+        rendered=nothing,
+    )
+    made.models["m"].settings = made.models["m"].settings.model_copy(update={"target": object(), "serving": object()})
+    return made
+
+
+def asked(turns, question, *arguments):
+    """Ask from a thread of its own, as the API does."""
+
+    async def run():
+        return await asyncio.to_thread(question, *arguments)
+
+    return turns.do(run())
+
+
+def test_a_person_approves_from_a_thread_and_is_answered_with_the_rollback(tmp_path):
+    turns = world(tmp_path, Mode.APPROVE)
+    turns.settle(0.0)
+    turns.settle(60.0)
+    answer = asked(turns, control(turns).approve, only(turns).id, "ann")
+    assert (answer["step"], answer["approved_by"]) == ("planned", "ann")
+    turns.close()
+
+
+def test_a_person_declines_and_the_proposal_ends(tmp_path):
+    turns = world(tmp_path, Mode.APPROVE)
+    turns.settle(0.0)
+    turns.settle(60.0)
+    answer = asked(turns, control(turns).decline, only(turns).id, "ann")
+    assert (answer["step"], turns.switches) == ("refused", [])
+    with pytest.raises(Rejected):
+        asked(turns, control(turns).approve, only(turns).id, "ann")
+    turns.close()
+
+
+def test_a_person_rolls_back_by_hand_without_evidence(tmp_path):
+    turns = Turns(tmp_path / "state", served="v2")
+    turns.settle(0.0)
+    answer = asked(turns, control(turns).start_rollback, "m", "it smells", "ann")
+    turns.settle(1.0)
+    assert (answer["approved_by"], only(turns).step, turns.server.name) == ("ann", ENDED, "v1")
+    turns.close()
+
+
+def test_what_nobody_knows_is_a_lookup_error(turns):
+    turns.settle(0.0)
+    for question, arguments in (("approve", ("r", "a")), ("decline", ("r", "a")), ("start_rollback", ("x", "", "a"))):
+        with pytest.raises(LookupError):
+            asked(turns, getattr(control(turns), question), *arguments)
+    assert control(turns).incident("nothing") is None
+
+
+def test_a_latch_is_opened_by_a_person_and_says_so(turns):
+    turns.settle(0.0)
+    turns.watched.state = replace(turns.watched.state, latch="r1 failed")
+    assert asked(turns, control(turns).unlatch, "m", "ann") == {"model": "m", "latch": ""}
+    assert turns.watched.state.latch == ""
+
+
+def test_an_incident_is_shown_with_its_evidence_while_it_is_open_and_its_rollbacks_for_good(turns):
+    turns.settle(0.0)
+    turns.settle(60.0)
+    shown = control(turns).incident(only(turns).incident)
+    assert [alert["rule"] for alert in shown["evidence"]] == ["error", "pairs"]
+    assert [one["id"] for one in shown["rollbacks"]] == [only(turns).id]
+    assert [one["id"] for one in control(turns).incidents()] == [shown["id"]]
+    assert control(turns).rollbacks()[0]["step"] == "committed"
+
+
+# ---------------------------------------------------------------- the control: replay
+
+
+def stepped(turns, to, start=1000.0):
+    clock = ReplayClock(start)
+    return turns.do(control(turns, clock).advance(to))
+
+
+def test_the_clock_of_live_traffic_is_nobodys_to_move(turns):
+    with pytest.raises(ValueError, match="not ours"):
+        turns.do(control(turns).advance(10.0))
+
+
+@pytest.mark.parametrize("to", [999.0, 1000.0 + 32 * 86_400.0])
+def test_replay_goes_forward_only_and_by_bounded_steps(turns, to):
+    with pytest.raises(ValueError, match=r"forward|most"):
+        stepped(turns, to)
+    assert turns.commits == []
+
+
+def test_a_step_of_replay_is_answered_when_all_of_it_is_done(turns):
+    turns.settle(0.0)
+    turns.clock.step(60.0)
+    assert stepped(turns, 60.0, start=0.0) == {"now": 60.0}
+    assert only(turns).step is ENDED
+
+
+def test_health_is_what_the_daemon_says(turns):
+    made = control(turns)
+    assert (made.healthy(), made.ready(), turns.do(made.reload())) == ((True, "ok"), (False, "starting"), ())
+    assert DIGESTS["v1"] != DIGESTS["v2"]
