@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 from monitor.decisions.epochs import last_known_good
 from monitor.errors import Corrupt, Problem, SettingsError
 from monitor.facts import Bundle, ModelName
@@ -19,6 +21,7 @@ from monitor.panes.reference import decode_reference, digest
 from monitor.rollback import release_index
 
 REFERENCE_BYTES_MAX = 64 << 20  # 2,000 features are 1.2 MB
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -32,16 +35,16 @@ class Shelf:
         """The layout of one reference profile, from memory, our copy or `source`; SettingsError if none will do."""
         if wanted not in self.layouts:
             copy = self.folder / f"{wanted.removeprefix('sha256:')}.json"
-            body = _read(copy if copy.exists() or source is None else source)
+            kept = _read(copy) if copy.exists() or source is None else b""
+            rotten = source is not None and digest(kept) != wanted  # or there was no copy yet
+            body, path = (_read(source), source) if source is not None and rotten else (kept, copy)
             if digest(body) != wanted:
-                raise SettingsError(
-                    [Problem(str(source or copy), f"is not the reference profile {wanted}", "restore it")]
-                )
+                raise SettingsError([Problem(str(path), f"is not the reference profile {wanted}", "restore it")])
             try:
                 self.layouts[wanted] = Layout.of(decode_reference(body))
             except Corrupt as error:
-                raise SettingsError([Problem(str(source or copy), str(error))]) from error
-            if not copy.exists():
+                raise SettingsError([Problem(str(path), str(error))]) from error
+            if rotten:
                 _keep(copy, body)
         return self.layouts[wanted]
 
@@ -90,6 +93,9 @@ class Releases:
             return self.load()
         except SettingsError as error:
             self.problem = str(error)
+            log.warning(
+                "releases.refused", model=self.model, problems=len(error.problems), first=str(error.problems[0])
+            )
             return bundles
 
     def _signature(self) -> tuple[int, ...]:
@@ -128,3 +134,8 @@ def _keep(copy: Path, body: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(copy)
+    folder = os.open(copy.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -45,6 +45,7 @@ def status(watched: Watched) -> dict[str, Any]:
         "rollbacks": [msgspec.to_builtins(rollback) for rollback in rollbacks(watched)],
         "latch": watched.state.latch,
         "mode": watched.settings.rollback.mode.value,
+        "release_index_problem": watched.releases.problem,
         "totals": msgspec.to_builtins(watched.totals) | {"rows": watched.totals.predictions},
     }
 

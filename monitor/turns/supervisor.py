@@ -5,13 +5,16 @@ and counted, and the next one is tried; what says that state on disk is wrong (`
 ends the process, because going on would build on it.
 """
 
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
 from monitor.errors import Corrupt, Permanent, Transient
 
+CALLS_MAX = 12  # a turn is some eight calls deep
 log = structlog.get_logger()
 
 
@@ -30,9 +33,15 @@ class Supervisor:
             log.warning("work.postponed", what=what, why=str(error))
         except (Corrupt, Permanent) as error:
             self.fatal(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the one place, see above
             self.failures += 1
-            log.exception("work.failed", what=what, kind=type(error).__name__)
+            log.error("work.failed", what=what, kind=type(error).__name__, where=where(error))  # noqa: TRY400 - see where
         else:
             return True
         return False
+
+
+def where(error: BaseException) -> str:
+    """The innermost calls of an error that nobody foresaw, but not its text, which may hold a value from a row."""
+    calls = traceback.StackSummary.extract(traceback.walk_tb(error.__traceback__), lookup_lines=False)
+    return " > ".join(f"{Path(call.filename).name}:{call.lineno}" for call in calls[-CALLS_MAX:])

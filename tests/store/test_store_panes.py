@@ -123,6 +123,13 @@ def test_forgotten_detail_and_consumed_deltas_free_their_space(store):
     assert rows_of(store, "panes") == 24 * 60 + 24 + 2
 
 
+def test_a_late_pane_before_the_horizon_is_added_to_its_day_alone(store):
+    store.commit(Change(horizon=2.0 * DAY))
+    store.commit(Change(fold=1, deltas=[(key(60), body(5))]))
+    assert rows_of(store, "panes") == 1
+    assert total(each for _, each in store.panes(MODEL, 1, "", "ref", 0, DAY)) == 5
+
+
 def test_windows_are_of_one_moment_while_folds_go_on(store):
     """Every fold adds one row to each of two panes that lie in different pieces of the window."""
     import threading
