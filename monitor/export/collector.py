@@ -15,7 +15,7 @@ from monitor.export.snapshot import DaemonView, ModelView, ReadingView, ServingS
 from monitor.facts import Alert, RejectReason, RollbackStep, RowKind
 
 CELLS_MAX = 100  # of one model's confusion matrix: ten classes; over that it is for the incident's evidence
-REFUSALS = (400, 401, 403, 413, 415, 422, 429, 503)  # start at 0, so that the first one is an increase
+REFUSALS = (400, 401, 403, 408, 413, 415, 422, 429, 503)  # start at 0, so that the first one is an increase
 
 
 @dataclass(frozen=True, slots=True)

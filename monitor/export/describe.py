@@ -28,11 +28,10 @@ _SECTIONS: Mapping[str, tuple[str, tuple[Metric, ...]]] = {
     "Models": ("What is served, what was counted, alerts, incidents, rollbacks.", MODEL),
     "Every reading": ("Of each rule and reading, whatever its detector.", EVERY),
 }
-_REST = (
-    "Readings by detector",
-    "The newest reading of each rule, with its limit and, where there is one, its 95 % interval. `reference` says whose\n"
-    "profile it was read against: `own` of the bundle that is served, `judge` of the last known-good.",
-)
+_REST = "Readings by detector"
+_REST_WORDS = """\
+The newest reading of each rule, with its limit and, where there is one, its 95 % interval. `reference` says whose
+profile it was read against: `own` of the bundle that is served, `judge` of the last known-good."""
 
 
 def markdown() -> str:
@@ -41,7 +40,7 @@ def markdown() -> str:
     parts = [_HEAD]
     for title, (words, metrics) in _SECTIONS.items():
         parts.append(_section(title, words, (rows.pop(metric.name) for metric in metrics)))
-    parts.append(_section(*_REST, rows.values()))
+    parts.append(_section(_REST, _REST_WORDS, rows.values()))
     return "\n".join(parts)
 
 

@@ -33,7 +33,7 @@ TEXT_MAX: Final = 256  # characters of an id, a source, a bundle
 SEGMENT_MAX: Final = 8  # keys of a segment, each and its value at most 128 characters: a place, not a document
 SEGMENT_TEXT_MAX: Final = 128
 _NAN: Final = float("nan")
-_NO_PREDICTION: Final = (RejectReason.PREDICTION_MISSING.value, RejectReason.PREDICTION_INVALID.value)
+NO_PREDICTION: Final = (RejectReason.PREDICTION_MISSING.value, RejectReason.PREDICTION_INVALID.value)
 _NO_LABEL: Final = (RejectReason.LABEL_MISSING.value, RejectReason.LABEL_INVALID.value)
 
 Fact = TypeVar("Fact", Prediction, Label)
@@ -142,7 +142,7 @@ def _accept(
             tally.reject(index, row, setting.listed_max)
             continue
         try:
-            known = _model(row.model, setting)
+            known = model_of(row.model, setting)
             fact = make(row, known, setting, tally)
         except Rejected as fault:
             tally.reject(index, RejectReason(fault.reason), setting.listed_max)
@@ -152,17 +152,17 @@ def _accept(
 
 
 def _prediction(row: PredictionRow, known: Known, setting: Setting, tally: Tally) -> Prediction:
-    output = _outcome(row.prediction, known, _NO_PREDICTION)
+    output = outcome_of(row.prediction, known, NO_PREDICTION)
     return Prediction(
-        id=_id(row.id),
-        time=_time(row.time, setting),
+        id=id_of(row.id),
+        time=time_of(row.time, setting),
         output=output,
-        score=_NAN if row.scores is None else _score(row.scores, output, known, tally),
+        score=_NAN if row.scores is None else score_of(row.scores, output, known, tally),
         features=_features(row.features, known, tally),
-        source=_source(row.source, setting.bound, tally),
+        source=source_of(row.source, setting.bound, tally),
         arrival=setting.now,
-        segment=None if row.segment is None else _segment(row.segment, tally),
-        claimed_bundle="" if row.bundle is None else _bundle(row.bundle, tally),
+        segment=None if row.segment is None else segment_of(row.segment, tally),
+        claimed_bundle="" if row.bundle is None else bundle_of(row.bundle, tally),
     )
 
 
@@ -171,10 +171,10 @@ def _label(row: LabelRow, known: Known, setting: Setting, tally: Tally) -> Label
     if hint is None and row.prediction_time is not None:
         tally.dropped[Claim.PREDICTION_TIME] += 1
     return Label(
-        id=_id(row.id),
-        time=_time(row.time, setting),
-        label=_outcome(row.label, known, _NO_LABEL),
-        source=_source(row.source, setting.bound, tally),
+        id=id_of(row.id),
+        time=time_of(row.time, setting),
+        label=outcome_of(row.label, known, _NO_LABEL),
+        source=source_of(row.source, setting.bound, tally),
         arrival=setting.now,
         prediction_time=hint,
     )
@@ -183,7 +183,7 @@ def _label(row: LabelRow, known: Known, setting: Setting, tally: Tally) -> Label
 # ---------------------------------------------------------------- what may refuse a row
 
 
-def _id(value: Any) -> str:
+def id_of(value: Any) -> str:
     if value is None:
         raise Rejected(RejectReason.ID_MISSING.value)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -193,7 +193,7 @@ def _id(value: Any) -> str:
     raise Rejected(RejectReason.ID_INVALID.value)
 
 
-def _time(value: Any, setting: Setting) -> float:
+def time_of(value: Any, setting: Setting) -> float:
     if value is None:
         return setting.now
     time = parse_time(value)
@@ -206,7 +206,7 @@ def _time(value: Any, setting: Setting) -> float:
     return time
 
 
-def _model(name: Any, setting: Setting) -> Known:
+def model_of(name: Any, setting: Setting) -> Known:
     if name is None:
         if len(setting.models) == 1:
             return next(iter(setting.models.values()))
@@ -217,7 +217,7 @@ def _model(name: Any, setting: Setting) -> Known:
     return known
 
 
-def _source(claim: Any, bound: str, tally: Tally) -> str:
+def source_of(claim: Any, bound: str, tally: Tally) -> str:
     if not bound.endswith("*"):
         if claim is not None and claim != bound:
             tally.dropped[Claim.SOURCE] += 1
@@ -229,7 +229,7 @@ def _source(claim: Any, bound: str, tally: Tally) -> str:
     raise Rejected(RejectReason.SOURCE_FORBIDDEN.value)
 
 
-def _outcome(value: Any, known: Known, reasons: tuple[str, str]) -> int:
+def outcome_of(value: Any, known: Known, reasons: tuple[str, str]) -> int:
     """Index of a class; one that the schema lacks is len(classes), whatever its name."""
     name = value if isinstance(value, str) else None if value is None else word(value)
     if name is None:
@@ -252,7 +252,7 @@ def _features(value: Any, known: Known, tally: Tally) -> dict[str, Cell]:
 # ---------------------------------------------------------------- what may only be dropped
 
 
-def _score(scores: Any, output: int, known: Known, tally: Tally) -> float:
+def score_of(scores: Any, output: int, known: Known, tally: Tally) -> float:
     """Probability of the positive class, or of the predicted one where none is positive; NaN if there is none.
 
     `scores` is a map by class, an array in the schema's order, or that one number itself.
@@ -269,7 +269,7 @@ def _score(scores: Any, output: int, known: Known, tally: Tally) -> float:
     return _NAN
 
 
-def _segment(value: Any, tally: Tally) -> dict[str, str] | None:
+def segment_of(value: Any, tally: Tally) -> dict[str, str] | None:
     if isinstance(value, dict) and len(value) <= SEGMENT_MAX and all(map(_is_short, value, value.values())):
         return value or None
     tally.dropped[Claim.SEGMENT] += 1
@@ -280,7 +280,7 @@ def _is_short(name: str, value: Any) -> bool:
     return isinstance(value, str) and all(len(text) <= SEGMENT_TEXT_MAX and is_unicode(text) for text in (name, value))
 
 
-def _bundle(value: Any, tally: Tally) -> str:
+def bundle_of(value: Any, tally: Tally) -> str:
     if isinstance(value, str) and len(value) <= TEXT_MAX and is_unicode(value):
         return value
     tally.dropped[Claim.BUNDLE] += 1

@@ -107,6 +107,7 @@ class Health(msgspec.Struct, frozen=True):
     refused_full: int  # submissions refused since start, for want of space
     waiting_dropped: int  # waiting labels dropped since start, over the bound
     waiting_expired: int  # and given up, their time being over
+    waiting_labels: int  # that wait now, of all models
     keys_dropped: int  # idempotency keys dropped before their 24 h, over the bound
     upkeep_failures: int  # merges and deletions that failed since start; they are tried again
 

@@ -90,6 +90,7 @@ class SqliteStore:
         meta = dict(db.execute("SELECT name, value FROM meta"))
         self._secret: bytes = meta.pop("secret")
         self._position = Position(**meta)
+        self._waiting_labels = labels.count_waiting(db)
         self._series = panes.SeriesIds(db)
         self._runs = ReceiptRuns(state_dir / "receipts", parts.disk)
         swept = self._runs.load(db.execute("SELECT name, model, level, born FROM runs"))
@@ -149,6 +150,8 @@ class SqliteStore:
         self._journal.lag.fold(prepared.position.cursor)
         self._waiting_expired += expired
         self._waiting_dropped += dropped
+        if change.waiting or change.waiting_done or expired:
+            self._waiting_labels = labels.count_waiting(db)
 
     @contextmanager
     def _naming(self, old: Sequence[Entry], new: Sequence[Entry]) -> Iterator[None]:
@@ -286,6 +289,7 @@ class SqliteStore:
             refused_full=self._journal.refused_full,
             waiting_dropped=self._waiting_dropped,
             waiting_expired=self._waiting_expired,
+            waiting_labels=self._waiting_labels,
             keys_dropped=self._journal.keys_dropped,
             upkeep_failures=tally.chore_failures + self._keeper.failures,
         )

@@ -24,7 +24,10 @@ Check = Callable[[], tuple[bool, str]]
 
 @dataclass(slots=True)
 class Control:
-    """Implements `monitor.ingest.control.Control`. Methods that are not async run on threads of their own."""
+    """Implements `monitor.ingest.control.Control`. Methods that are not async run on threads of their own.
+
+    The event loop may add to what they read, hence the copies.
+    """
 
     wheel: Wheel
     models: Mapping[ModelName, Watched]
@@ -41,7 +44,7 @@ class Control:
 
     def incidents(self) -> list[Any]:
         """All that are remembered, newest first."""
-        found = [incident for each in self.models.values() for incident in each.incidents.values()]
+        found = [incident for each in self.models.values() for incident in list(each.incidents.values())]
         return [msgspec.to_builtins(one) for one in sorted(found, key=lambda one: (one.opened, one.id), reverse=True)]
 
     def incident(self, ident: str, /) -> dict[str, Any] | None:
@@ -50,7 +53,7 @@ class Control:
             incident = watched.incidents.get(ident)
             if incident is not None:
                 open_now = watched.state.incident is not None and watched.state.incident.id == ident
-                mine = [one for one in watched.rollbacks.values() if one.incident == ident]
+                mine = [one for one in list(watched.rollbacks.values()) if one.incident == ident]
                 return {
                     **msgspec.to_builtins(incident),
                     "evidence": msgspec.to_builtins(watched.state.alerts) if open_now else [],

@@ -41,11 +41,14 @@ class Shelf:
             if digest(body) != wanted:
                 raise SettingsError([Problem(str(path), f"is not the reference profile {wanted}", "restore it")])
             try:
-                self.layouts[wanted] = Layout.of(decode_reference(body))
+                layout = Layout.of(decode_reference(body))
+                if rotten:
+                    _keep(copy, body)
             except Corrupt as error:
                 raise SettingsError([Problem(str(path), str(error))]) from error
-            if rotten:
-                _keep(copy, body)
+            except OSError as error:
+                raise SettingsError([Problem(str(copy), error.strerror or "cannot be written")]) from error
+            self.layouts[wanted] = layout
         return self.layouts[wanted]
 
 
@@ -86,16 +89,19 @@ class Releases:
         return bundles
 
     def refreshed(self, bundles: tuple[Bundle, ...]) -> tuple[Bundle, ...]:
-        """The bundles of the present file, or `bundles` where it did not change or cannot be used."""
-        if not self.changed():
+        """The bundles of the present file, or `bundles` where it did not change or cannot be used.
+
+        A file with a problem is tried again each time, because what it lacks may be a reference that is still copied.
+        """
+        before = self.problem
+        if not before and not self.changed():
             return bundles
         try:
             return self.load()
         except SettingsError as error:
             self.problem = str(error)
-            log.warning(
-                "releases.refused", model=self.model, problems=len(error.problems), first=str(error.problems[0])
-            )
+            if self.problem != before:
+                log.warning("releases.refused", model=self.model, first=str(error.problems[0]))
             return bundles
 
     def _signature(self) -> tuple[int, ...]:

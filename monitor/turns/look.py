@@ -24,6 +24,7 @@ from monitor.decisions.rules import Rule, RulePack
 from monitor.detectors.protocol import Detector, Sequential, applies
 from monitor.facts import Epoch, ModelName, Outcomes, Pane, Reading, Slot, Subject, Verdict, View
 from monitor.panes.layout import Layout
+from monitor.panes.views import Views
 from monitor.panes.window import sum_panes
 from monitor.store.protocol import Store
 from monitor.turns.watched import Shown, Watched
@@ -58,7 +59,7 @@ class Seen:
     epoch: int = 0
     fold: int = 0  # folds up to this one are in `slots`
     pack: RulePack | None = None  # the rules that `slots` were read by
-    panes: dict[tuple[str, float, float], Pane] = field(default_factory=dict)  # by (reference, start, end)
+    panes: dict[tuple[str, float, float], Views] = field(default_factory=dict)  # by (reference, start, end)
     slots: dict[tuple[str, float], Slot] = field(default_factory=dict)  # by (rule, start)
 
 
@@ -79,6 +80,7 @@ class Look:
         self._grace_s = grace_s
         self._ticks = dict(ticks)
         self._seen: dict[ModelName, Seen] = {}
+        self._references: dict[str, Views] = {}
 
     def run(self, watched: Watched, now: float) -> Looked:
         """Read every rule of a model at event time `now`; nothing is committed yet, call `committed` after."""
@@ -131,8 +133,8 @@ class Look:
         slots, revised = [], False
         for start, end in due(watched.epoch, rule, now - self._grace_s):
             if (rule.name, start) not in seen.slots:
-                pane = self._pane(watched, watched.epoch.judge, seen, start, end)
-                readings = read_all(rule, watched.layouts[watched.epoch.judge], pane)
+                judge = watched.epoch.judge
+                readings = read_all(rule, self._reference(watched, judge), self._pane(watched, judge, seen, start, end))
                 seen.slots[rule.name, start] = slot_of(rule, watched.epoch, start, end, readings)
                 self._show_window(watched, rule, seen, seen.slots[rule.name, start], readings)
                 revised = True
@@ -141,12 +143,19 @@ class Look:
             self._show_late(watched, rule, seen, slots)
         return tuple(slots)
 
-    def _pane(self, watched: Watched, reference: str, seen: Seen, start: float, end: float) -> Pane:
+    def _pane(self, watched: Watched, reference: str, seen: Seen, start: float, end: float) -> Views:
         if (reference, start, end) not in seen.panes:
             found = self._store.panes(watched.name, seen.epoch, "", reference, start, end)
-            size = watched.layouts[reference].size
-            seen.panes[reference, start, end] = sum_panes([body for _, body in found], reference, size)
+            layout = watched.layouts[reference]
+            pane = sum_panes([body for _, body in found], reference, layout.size)
+            seen.panes[reference, start, end] = Views(layout, pane)
         return seen.panes[reference, start, end]
+
+    def _reference(self, watched: Watched, reference: str) -> Views:
+        if reference not in self._references:
+            layout = watched.layouts[reference]
+            self._references[reference] = Views(layout, layout.reference_pane())
+        return self._references[reference]
 
     # ------------------------------------------------------------ ticks
 
@@ -178,8 +187,8 @@ class Look:
         self._count(watched, rule, slot, seen.panes[epoch.judge, slot.start, slot.end])
         if epoch.own in ("", epoch.judge):
             return
-        pane = self._pane(watched, epoch.own, seen, slot.start, slot.end)
-        self._show(watched, rule, (slot,), read_all(rule, watched.layouts[epoch.own], pane), own=True)
+        window = self._pane(watched, epoch.own, seen, slot.start, slot.end)
+        self._show(watched, rule, (slot,), read_all(rule, self._reference(watched, epoch.own), window), own=True)
 
     def _show_late(self, watched: Watched, rule: Rule, seen: Seen, slots: Sequence[Slot]) -> None:
         """Keep the newest reading that could be told; a revision may take away what was known, so from all of them."""
@@ -188,14 +197,13 @@ class Look:
             self._show(watched, rule, (slot,), {})
             self._count(watched, rule, slot, self._pane(watched, watched.epoch.judge, seen, slot.start, slot.end))
 
-    def _count(self, watched: Watched, rule: Rule, slot: Slot, pane: Pane) -> None:
+    def _count(self, watched: Watched, rule: Rule, slot: Slot, window: Views) -> None:
         """Keep the class counts and the confusion of the newest window in which they could be read."""
-        layout = watched.layouts[watched.epoch.judge]
         newest = watched.shown[rule.name, "", False].end == slot.end if rule.subject is not Subject.FEATURES else False
         if rule.subject is Subject.OUTPUT and newest:
-            watched.outputs = tuple(pane.counts[layout.output].tolist())
+            watched.outputs = tuple(window.pane.counts[window.layout.output].tolist())
         if rule.subject is Subject.OUTCOMES and newest and slot.reading.verdict is not Verdict.UNKNOWN:
-            outcomes = layout.view(pane, Subject.OUTCOMES)
+            outcomes = window.of(Subject.OUTCOMES)
             assert isinstance(outcomes, Outcomes), "OUTCOMES are Outcomes"
             watched.confusion = outcomes.confusion
 
@@ -246,13 +254,12 @@ def newer(old: Shown | None, new: Shown, *, late: bool) -> bool:
     return new.end > old.end or (late and old.reading.verdict is Verdict.UNKNOWN is not new.reading.verdict)
 
 
-def read_all(rule: Rule, layout: Layout, pane: Pane) -> dict[str, Reading]:
+def read_all(rule: Rule, reference: Views, current: Views) -> dict[str, Reading]:
     """Read a window with a rule: one reading, or of features one per column to which the question applies."""
     detector = cast("Detector", rule.detector)
-    reference = layout.reference_pane()
     if rule.subject is not Subject.FEATURES:
-        return {"": read(detector, layout.view(reference, rule.subject), layout.view(pane, rule.subject))}
-    pairs = zip(layout.features(reference), layout.features(pane), strict=True)
+        return {"": read(detector, reference.of(rule.subject), current.of(rule.subject))}
+    pairs = zip(reference.features, current.features, strict=True)
     return {now.column: read(detector, then, now) for then, now in pairs if applies(detector, then)}
 
 

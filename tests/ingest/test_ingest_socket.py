@@ -58,7 +58,7 @@ def _then(first, second):
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
-    limits = Limits(body_bytes_max=100_000, body_timeout_s=0.2)
+    limits = Limits(body_bytes_max=100_000, body_timeout_s=2.0)
     with Running(tmp_path_factory.mktemp("running"), limits=limits) as service:
         yield service
 

@@ -270,3 +270,16 @@ class Loop:
 
     def metrics(self):
         return self.http.get(f"http://127.0.0.1:{self.metrics_port}/metrics").text
+
+
+def committed(status):
+    """The rollbacks that came to their end."""
+    return [each for each in status["rollbacks"] if each["step"] == "committed"]
+
+
+def poisoned(loop):
+    """v1 lives, v2 is registered and deployed."""
+    loop.advance()
+    loop.live(2)
+    loop.register("v2")
+    loop.deploy("v2")

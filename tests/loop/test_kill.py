@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
-from loopworld import MODEL, SCHEMA, Loop
+from loopworld import MODEL, SCHEMA
 from servers import wait_for
 
 from monitor.clock import ManualClock
@@ -118,9 +118,9 @@ def check(loop, senders):
     return len(acknowledged)
 
 
-def killed_often(tmp_path, kills):
+def killed_often(make_loop, kills):
     rng = random.Random(kills)
-    loop = Loop(tmp_path, replay=False, extra={"fold": {"every": "50ms"}, "look_every": "1s", "receivers": []})
+    loop = make_loop(replay=False, extra={"fold": {"every": "50ms"}, "look_every": "1s", "receivers": []})
     loop.write_settings(models=unserved(loop))
     loop.start()
     stop = threading.Event()
@@ -137,7 +137,6 @@ def killed_often(tmp_path, kills):
     wait_for(lambda: folded(loop), "everything is folded", 60)
     assert loop.stop() == 0
     rows = check(loop, senders)
-    loop.close()
     return rows, sum(sender.books.unanswered for sender in senders)
 
 
@@ -152,13 +151,13 @@ def folded(loop):
     return lines and float(lines[0].split()[1]) == 0 and queue and float(queue[0].split()[1]) == 0
 
 
-def test_no_acknowledged_row_is_lost_or_counted_twice_over_30_kills(tmp_path):
-    rows, unanswered = killed_often(tmp_path, 30)
+def test_no_acknowledged_row_is_lost_or_counted_twice_over_30_kills(make_loop):
+    rows, unanswered = killed_often(make_loop, 30)
     assert rows > 100 * BATCH
     assert unanswered > 30  # the kills met requests under way
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
-def test_no_acknowledged_row_is_lost_or_counted_twice_over_300_kills(tmp_path):
-    killed_often(tmp_path, 300)
+def test_no_acknowledged_row_is_lost_or_counted_twice_over_300_kills(make_loop):
+    killed_often(make_loop, 300)

@@ -4,29 +4,15 @@ import signal
 
 import httpx
 import pytest
-from loopworld import MODEL, ROWS, STEP_S, Loop
+from loopworld import MODEL, ROWS, STEP_S, committed, poisoned
 from servers import prometheus, wait_for
 
 
 @pytest.fixture
-def loop(tmp_path):
-    made = Loop(tmp_path)
+def loop(make_loop):
+    made = make_loop()
     made.start_receiver()
-    made.start()
-    yield made
-    made.close()
-
-
-def committed(status):
-    return [each for each in status["rollbacks"] if each["step"] == "committed"]
-
-
-def poisoned(loop):
-    """v1 lives, v2 is registered and deployed."""
-    loop.advance()
-    loop.live(2)
-    loop.register("v2")
-    loop.deploy("v2")
+    return made.start()
 
 
 def test_a_poisoned_retrain_is_found_paged_and_rolled_back(loop):
@@ -90,19 +76,18 @@ def test_labels_of_a_source_that_is_not_trusted_roll_nothing_back(loop):
 
 
 @pytest.mark.parametrize("mode", ["observe", "propose"])
-def test_in_the_modes_that_do_not_act_nothing_is_switched(tmp_path, mode):
-    loop = Loop(tmp_path, mode=mode)
+def test_in_the_modes_that_do_not_act_nothing_is_switched(make_loop, mode):
+    loop = make_loop(mode=mode)
     loop.start()
     poisoned(loop)
     loop.live(6)
     assert (loop.status["served"]["name"], committed(loop.status)) == ("v2", [])
     text = str(loop.get("/v1/incidents"))
     assert ("would roll back" in text) if mode == "observe" else ("tocsin rollback start" in text)
-    loop.close()
 
 
-def test_in_mode_approve_a_person_decides(tmp_path):
-    loop = Loop(tmp_path, mode="approve")
+def test_in_mode_approve_a_person_decides(make_loop):
+    loop = make_loop(mode="approve")
     loop.start()
     poisoned(loop)
     status = loop.until(lambda status: status["rollbacks"])
@@ -112,11 +97,10 @@ def test_in_mode_approve_a_person_decides(tmp_path):
     assert loop.call("POST", f"/v1/rollbacks/{ident}/approve").status_code == httpx.codes.OK
     wait_for(lambda: committed(loop.status), "the rollback is committed")
     assert loop.status["served"]["name"] == "v1"
-    loop.close()
 
 
-def test_a_receiver_that_was_down_gets_everything_later_once_and_in_order(tmp_path):
-    loop = Loop(tmp_path)
+def test_a_receiver_that_was_down_gets_everything_later_once_and_in_order(make_loop):
+    loop = make_loop()
     loop.start()
     poisoned(loop)
     loop.until(committed)
@@ -125,30 +109,34 @@ def test_a_receiver_that_was_down_gets_everything_later_once_and_in_order(tmp_pa
     notices = [f"{incident['id']}.{number}" for number in range(1, incident["notices"] + 1)]
     wait_for(lambda: len(receiver.deliveries) >= len(notices), "all notices arrived", 90)
     assert [delivery.id for delivery in receiver.deliveries] == notices
-    loop.close()
 
 
-@pytest.mark.parametrize("split", ["one run", "restarts", "kills"])
-def test_the_same_stream_gives_the_same_decisions_over_any_restart(tmp_path, split):
-    loop = Loop(tmp_path)
+def decisions(loop, between):
+    """What a daemon decided over nine steps of the same stream, with `between` done before each but the first."""
     loop.start()
     poisoned(loop)
-    for place in range(9):
-        if place and split == "restarts":
-            assert loop.stop() == 0
-            loop.start()
-        if place and split == "kills":
-            loop.kill()
-            loop.start()
+    loop.live()
+    for _ in range(8):
+        between(loop)
         loop.live()
-    found = loop.get("/v1/incidents"), loop.status["alerts"], loop.status["rollbacks"], loop.status["totals"]
-    loop.close()
-    told = tmp_path.parent / "decisions"
-    before = told.read_text() if told.exists() else repr(found)
-    told.write_text(before)
-    assert repr(found) == before
-    assert len(found[0]) == 1
-    assert [each["step"] for each in found[2]] == ["committed"]
+    return repr((loop.get("/v1/incidents"), loop.status["alerts"], loop.status["rollbacks"], loop.status["totals"]))
+
+
+def restart(loop):
+    assert loop.stop() == 0
+    loop.start()
+
+
+def kill(loop):
+    loop.kill()
+    loop.start()
+
+
+@pytest.mark.parametrize("between", [restart, kill])
+def test_the_same_stream_gives_the_same_decisions_over_any_restart(make_loop, between):
+    undisturbed = decisions(make_loop(), lambda _: None)
+    assert "committed" in undisturbed
+    assert decisions(make_loop(), between) == undisturbed
 
 
 def test_a_bad_reload_changes_nothing_and_says_every_problem(loop):
@@ -184,7 +172,7 @@ def test_nobody_but_the_clocks_token_moves_the_clock(loop):
 
 
 @pytest.mark.real
-def test_a_real_prometheus_sees_the_loop(loop, tmp_path):
+def test_a_real_prometheus_sees_the_loop(loop):
     target = f"127.0.0.1:{loop.metrics_port}"
     job = {"job_name": "tocsin", "scrape_interval": "1s", "static_configs": [{"targets": [target]}]}
     with prometheus({"scrape_configs": [job]}) as url:

@@ -8,21 +8,8 @@ import sys
 
 import httpx
 import pytest
-from loopworld import MODEL, ROOT, Loop
+from loopworld import MODEL, ROOT, committed, poisoned
 from servers import wait_for
-
-
-@pytest.fixture
-def started(tmp_path):
-    made = []
-
-    def start(**kind):
-        made.append(Loop(tmp_path, **kind))
-        return made[-1].start()
-
-    yield start
-    for loop in made:
-        loop.close()
 
 
 def typed(loop, command):
@@ -37,20 +24,9 @@ def typed(loop, command):
     return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
 
 
-def poisoned(loop):
-    loop.advance()
-    loop.live(2)
-    loop.register("v2")
-    loop.deploy("v2")
-
-
-def committed(status):
-    return [each for each in status["rollbacks"] if each["step"] == "committed"]
-
-
 @pytest.mark.parametrize(("mode", "command"), [("propose", "rollback start"), ("approve", "rollback approve")])
-def test_the_command_that_the_notice_prints_rolls_back_when_it_is_pasted(started, mode, command):
-    loop = started(mode=mode)
+def test_the_command_that_the_notice_prints_rolls_back_when_it_is_pasted(make_loop, mode, command):
+    loop = make_loop(mode=mode).start()
     poisoned(loop)
     loop.until(lambda _: f"tocsin {command}" in str(loop.get("/v1/incidents")))
     lines = [words for _, words in loop.get("/v1/incidents")[0]["timeline"]]
@@ -61,8 +37,8 @@ def test_the_command_that_the_notice_prints_rolls_back_when_it_is_pasted(started
     assert loop.status["served"]["name"] == "v1"
 
 
-def test_unlatching_is_for_models_there_are_and_people_who_may(started):
-    loop = started()
+def test_unlatching_is_for_models_there_are_and_people_who_may(make_loop):
+    loop = make_loop().start()
     body = {"model": MODEL}
     assert loop.call("POST", "/v1/rollbacks/unlatch", "ops", json=body).status_code == httpx.codes.FORBIDDEN
     assert loop.call("POST", "/v1/rollbacks/unlatch", json={"model": "x"}).status_code == httpx.codes.NOT_FOUND
@@ -71,8 +47,8 @@ def test_unlatching_is_for_models_there_are_and_people_who_may(started):
 
 
 @pytest.mark.parametrize("first", ["replay", "live"])
-def test_a_state_that_the_other_kind_has_used_is_refused(started, first):
-    loop = started(replay=first == "replay")
+def test_a_state_that_the_other_kind_has_used_is_refused(make_loop, first):
+    loop = make_loop(replay=first == "replay").start()
     assert loop.stop() == 0
     loop.replay = not loop.replay
     loop.write_settings()

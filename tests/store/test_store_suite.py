@@ -392,6 +392,7 @@ def test_a_waiting_label_waits_until_it_is_done(opened):
     store = opened()
     store.commit(Change(waiting_done=[(MODEL, 1, "ops")]))
     assert store.find_waiting(MODEL, hashes(1, 2, 3)) == [waiting(1, "crowd"), waiting(2)]
+    assert store.health().waiting_labels == opened().health().waiting_labels == 2
 
 
 def test_a_later_waiting_label_replaces_the_earlier_of_its_source(store):
@@ -404,7 +405,7 @@ def test_labels_that_waited_long_enough_are_given_up_and_counted(store):
     store.commit(Change(waiting=[waiting(1, expires=50.0), waiting(2, expires=51.0)]))
     store.commit(Change(now=50.0))
     assert store.find_waiting(MODEL, hashes(1, 2)) == [waiting(2, expires=51.0)]
-    assert store.health().waiting_expired == 1
+    assert (store.health().waiting_expired, store.health().waiting_labels) == (1, 1)
 
 
 def test_over_the_bound_the_longest_waiting_labels_are_dropped_and_counted(opened):

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from msgspec.structs import replace
+from structlog.testing import capture_logs
 from world import MODEL, reference
 
 from monitor.errors import SettingsError
@@ -131,6 +131,28 @@ def test_a_bundle_whose_reference_is_missing_does_not_displace_the_last_good_ind
     assert "v2.ref" in found.problem
 
 
+def test_a_reference_that_comes_after_its_bundle_is_taken_up_when_it_comes(home):
+    found = releases(home)
+    bundles = found.load()
+    register(home, "v2")
+    hidden = (home / "v2.ref").rename(home / "on its way")
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert found.refreshed(bundles) is bundles
+    assert [event["event"] for event in logs] == ["releases.refused"]
+    hidden.rename(home / "v2.ref")
+    assert (names(found.refreshed(bundles)), found.problem) == (["v1", "v2"], "")
+
+
+def test_a_copy_that_cannot_be_written_is_a_problem_and_tried_again(home):
+    (home / "state").write_text("in the way")
+    found = releases(home)
+    with pytest.raises(SettingsError):
+        found.load()
+    (home / "state").unlink()
+    assert names(found.refreshed(())) == ["v1"]
+
+
 # ---------------------------------------------------------------- the shelf
 
 
@@ -195,4 +217,3 @@ def test_a_copy_that_a_crash_left_half_is_not_taken_for_one(home):
 def test_a_layout_is_built_once(home):
     shelf = Shelf(home / "state" / "references")
     assert shelf.layout(digest(V1), home / "v1.ref") is shelf.layout(digest(V1))
-    assert replace(reference()) == reference()

@@ -4,6 +4,7 @@ import asyncio
 import random
 
 import pytest
+from hook import Hook
 from msgspec.structs import replace
 from world import Killed, open_store
 
@@ -229,45 +230,30 @@ def test_the_url_itself_is_not_stored(office):
 # ---------------------------------------------------------------- a real receiver that is down for a while
 
 
-async def serving(port, seen):
-    """A receiver on a real socket: answers 204 and keeps (id, body)."""
-
-    async def handle(reader, writer):
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
-        seen.append((fields["webhook-id"], await reader.readexactly(int(fields["content-length"]))))
-        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
-        await writer.drain()
-        writer.close()
-
-    return await asyncio.start_server(handle, "127.0.0.1", port)
-
-
 def test_a_receiver_that_was_down_gets_everything_in_order(office):
     office.queue(1, 2, 3)
-    seen, waits = [], []
+    waits = []
 
     async def story():
-        server = await serving(0, seen)
-        port = server.sockets[0].getsockname()[1]
-        server.close()
-        await server.wait_closed()
-        line = Line(f"http://127.0.0.1:{port}/hook", office.clock, allowed=networks(["127.0.0.0/8"]))
+        hook = Hook()
+        url = await hook.start()
+        await hook.stop()
+        line = Line(url, office.clock, allowed=networks(["127.0.0.0/8"]))
 
         async def wait(seconds):
             waits.append(seconds)
             office.clock.step(office.clock.now() + max(seconds, 0.001))
             if len(waits) == 3:
-                waits.append(await serving(port, seen))
+                await hook.start(hook.port)
                 office.queue(4)
             if not await office.outbox.waiting("ops"):
                 raise asyncio.CancelledError
 
         with pytest.raises(asyncio.CancelledError):
             await office.courier(line.post, wait).run()
-        waits[3].close()
+        await hook.stop()
         await line.aclose()
+        return hook.ids
 
-    asyncio.run(story())
-    assert [ident for ident, _ in seen] == ["i.1", "i.2", "i.3", "i.4"]
+    assert asyncio.run(story()) == ["i.1", "i.2", "i.3", "i.4"]
     assert office.outbox.counts("ops") == Delivered("ops", sent=4, failed=3)

@@ -4,9 +4,11 @@ import pytest
 from world import MODEL, Consumer, Killed, Spy, Turns, evidence, many, rule
 
 from monitor.alerts.retry import Delivery
+from monitor.decisions.rules import RulePack
 from monitor.decisions.state import ModelState
 from monitor.errors import Transient
 from monitor.facts import TRANSITION, Incident, NoticeStatus, RollbackStep, Severity, Subject, Verdict
+from monitor.turns import wheel
 from monitor.turns.look import Ticks
 from monitor.turns.watched import ReplayTime, Timeline, Totals
 
@@ -246,3 +248,16 @@ def test_rules_that_may_roll_back_only_record_it_in_mode_observe(tmp_path):
     assert "would roll back to v1" in str(turns.watched.state.incident.timeline)
     assert (turns.watched.rollbacks, turns.switches) == ({}, [])
     turns.close()
+
+
+def test_incidents_that_are_remembered_are_bounded_and_the_open_one_stays(turns, monkeypatch):
+    monkeypatch.setattr(wheel, "INCIDENTS_MAX", 2)
+    detector = turns.watched.pack.rules[0].detector
+    turns.settle(0.0)
+    for minute in range(1, 9):
+        object.__setattr__(detector, "verdict", Verdict.BREACH if minute % 2 else Verdict.OK)
+        turns.watched.pack = RulePack(1, turns.watched.pack.rules)
+        turns.settle(60.0 * minute)
+    assert turns.watched.state.incidents == 4
+    assert turns.watched.incidents == turns.store.facts(Incident)
+    assert sorted(one.opened for one in turns.watched.incidents.values()) == [300.0, 420.0]

@@ -4,13 +4,12 @@ import asyncio
 
 import pytest
 from msgspec.structs import replace
-from world import DIGESTS, Killed, Turns, evidence
+from world import Killed, Turns, control_of, evidence
 
 from monitor.clock import ReplayClock
 from monitor.decisions.outcomes import approved
 from monitor.errors import Permanent, Rejected, Transient
 from monitor.facts import TRANSITION, Mode, Rollback, RollbackStep
-from monitor.turns.control import Control
 
 ENDED = RollbackStep.COMMITTED
 
@@ -252,23 +251,6 @@ def test_an_approval_while_a_look_is_being_written_waits_for_it(tmp_path):
 # ---------------------------------------------------------------- the control: the same from threads
 
 
-def control(turns, clock=None):
-    async def nothing():
-        return ()
-
-    made = Control(
-        wheel=turns.wheel,
-        models={"m": turns.watched},
-        clock=clock or turns.clock,
-        loop=turns.runner.get_loop(),
-        checks={"healthy": lambda: (True, "ok"), "ready": lambda: (False, "starting")},
-        reload_settings=nothing,
-        rendered=nothing,
-    )
-    made.models["m"].settings = made.models["m"].settings.model_copy(update={"target": object(), "serving": object()})
-    return made
-
-
 def asked(turns, question, *arguments):
     """Ask from a thread of its own, as the API does."""
 
@@ -282,7 +264,7 @@ def test_a_person_approves_from_a_thread_and_is_answered_with_the_rollback(tmp_p
     turns = world(tmp_path, Mode.APPROVE)
     turns.settle(0.0)
     turns.settle(60.0)
-    answer = asked(turns, control(turns).approve, only(turns).id, "ann")
+    answer = asked(turns, control_of(turns).approve, only(turns).id, "ann")
     assert (answer["step"], answer["approved_by"]) == ("planned", "ann")
     turns.close()
 
@@ -291,17 +273,17 @@ def test_a_person_declines_and_the_proposal_ends(tmp_path):
     turns = world(tmp_path, Mode.APPROVE)
     turns.settle(0.0)
     turns.settle(60.0)
-    answer = asked(turns, control(turns).decline, only(turns).id, "ann")
+    answer = asked(turns, control_of(turns).decline, only(turns).id, "ann")
     assert (answer["step"], turns.switches) == ("refused", [])
     with pytest.raises(Rejected):
-        asked(turns, control(turns).approve, only(turns).id, "ann")
+        asked(turns, control_of(turns).approve, only(turns).id, "ann")
     turns.close()
 
 
 def test_a_person_rolls_back_by_hand_without_evidence(tmp_path):
     turns = Turns(tmp_path / "state", served="v2")
     turns.settle(0.0)
-    answer = asked(turns, control(turns).start_rollback, "m", "it smells", "ann")
+    answer = asked(turns, control_of(turns).start_rollback, "m", "it smells", "ann")
     turns.settle(1.0)
     assert (answer["approved_by"], only(turns).step, turns.server.name) == ("ann", ENDED, "v1")
     turns.close()
@@ -311,25 +293,25 @@ def test_what_nobody_knows_is_a_lookup_error(turns):
     turns.settle(0.0)
     for question, arguments in (("approve", ("r", "a")), ("decline", ("r", "a")), ("start_rollback", ("x", "", "a"))):
         with pytest.raises(LookupError):
-            asked(turns, getattr(control(turns), question), *arguments)
-    assert control(turns).incident("nothing") is None
+            asked(turns, getattr(control_of(turns), question), *arguments)
+    assert control_of(turns).incident("nothing") is None
 
 
 def test_a_latch_is_opened_by_a_person_and_says_so(turns):
     turns.settle(0.0)
     turns.watched.state = replace(turns.watched.state, latch="r1 failed")
-    assert asked(turns, control(turns).unlatch, "m", "ann") == {"model": "m", "latch": ""}
+    assert asked(turns, control_of(turns).unlatch, "m", "ann") == {"model": "m", "latch": ""}
     assert turns.watched.state.latch == ""
 
 
 def test_an_incident_is_shown_with_its_evidence_while_it_is_open_and_its_rollbacks_for_good(turns):
     turns.settle(0.0)
     turns.settle(60.0)
-    shown = control(turns).incident(only(turns).incident)
+    shown = control_of(turns).incident(only(turns).incident)
     assert [alert["rule"] for alert in shown["evidence"]] == ["error", "pairs"]
     assert [one["id"] for one in shown["rollbacks"]] == [only(turns).id]
-    assert [one["id"] for one in control(turns).incidents()] == [shown["id"]]
-    assert control(turns).rollbacks()[0]["step"] == "committed"
+    assert [one["id"] for one in control_of(turns).incidents()] == [shown["id"]]
+    assert control_of(turns).rollbacks()[0]["step"] == "committed"
 
 
 # ---------------------------------------------------------------- the control: replay
@@ -337,12 +319,12 @@ def test_an_incident_is_shown_with_its_evidence_while_it_is_open_and_its_rollbac
 
 def stepped(turns, to, start=1000.0):
     clock = ReplayClock(start)
-    return turns.do(control(turns, clock).advance(to))
+    return turns.do(control_of(turns, clock).advance(to))
 
 
 def test_the_clock_of_live_traffic_is_nobodys_to_move(turns):
     with pytest.raises(ValueError, match="not ours"):
-        turns.do(control(turns).advance(10.0))
+        turns.do(control_of(turns).advance(10.0))
 
 
 @pytest.mark.parametrize("to", [999.0, 1000.0 + 32 * 86_400.0])
@@ -360,6 +342,5 @@ def test_a_step_of_replay_is_answered_when_all_of_it_is_done(turns):
 
 
 def test_health_is_what_the_daemon_says(turns):
-    made = control(turns)
+    made = control_of(turns)
     assert (made.healthy(), made.ready(), turns.do(made.reload())) == ((True, "ok"), (False, "starting"), ())
-    assert DIGESTS["v1"] != DIGESTS["v2"]

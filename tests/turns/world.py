@@ -48,6 +48,7 @@ from monitor.settings.sections import RollbackLimits
 from monitor.store import Parts as StoreParts
 from monitor.store import SqliteStore
 from monitor.store.protocol import Change
+from monitor.turns.control import Control
 from monitor.turns.counting import FoldSettings
 from monitor.turns.fold import Fold
 from monitor.turns.loading import Releases, Shelf
@@ -374,6 +375,25 @@ class Turns:
     def settle(self, now):
         self.clock.step(now)
         self.do(self.wheel.settle(now))
+
+
+def control_of(turns, clock=None):
+    """The daemon's side of the API over these turns."""
+
+    async def nothing():
+        return ()
+
+    watched = turns.watched
+    watched.settings = watched.settings.model_copy(update={"target": object(), "serving": object()})
+    return Control(
+        wheel=turns.wheel,
+        models={MODEL: watched},
+        clock=clock or turns.clock,
+        loop=turns.runner.get_loop(),
+        checks={"healthy": lambda: (True, "ok"), "ready": lambda: (False, "starting")},
+        reload_settings=nothing,
+        rendered=nothing,
+    )
 
 
 def many(n, start=0.0, prefix="p", **features):
