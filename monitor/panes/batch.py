@@ -79,6 +79,21 @@ class CategoricalColumn:
 Column: TypeAlias = NumericColumn | CategoricalColumn
 
 
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Predictions by column on their way into a record: fields as of `Prediction`, each a value a row."""
+
+    ids: Sequence[str]
+    times: Sequence[float]
+    arrivals: Sequence[float]
+    outputs: Sequence[int]
+    scores: Sequence[float]
+    sources: Sequence[str]
+    claimed: Sequence[str]
+    segments: Sequence[dict[str, str] | None]
+    cells: Iterable[Sequence[Cell]]  # one sequence for each feature of the schema, in its order; None is missing
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
     """Predictions by column, in the order in which they arrived; every column has `n` entries."""
@@ -176,22 +191,39 @@ def encode_predictions(rows: Sequence[Prediction], schema: Schema) -> bytes:
 
     ValueError if an id, source, claimed bundle or segment is not valid Unicode or an output is not in 0..255.
     """
-    columns: dict[str, pa.Array] = {
-        "id": pa.array([r.id for r in rows], pa.string()),
-        "time": pa.array([r.time for r in rows], pa.float64()),
-        "arrival": pa.array([r.arrival for r in rows], pa.float64()),
-        "output": pa.array([r.output for r in rows], pa.uint8()),
-        "score": pa.array([r.score for r in rows], pa.float64()),
-        "source": _words([r.source for r in rows]),
-        "claimed": _words([r.claimed_bundle for r in rows]),
-        "segment": _words([msgspec.json.encode(r.segment).decode() if r.segment else None for r in rows]),
+    columns = Columns(
+        ids=[r.id for r in rows],
+        times=[r.time for r in rows],
+        arrivals=[r.arrival for r in rows],
+        outputs=[r.output for r in rows],
+        scores=[r.score for r in rows],
+        sources=[r.source for r in rows],
+        claimed=[r.claimed_bundle for r in rows],
+        segments=[r.segment for r in rows],
+        cells=_cells(rows, schema.features),
+    )
+    return encode_columns(columns, schema)
+
+
+def encode_columns(columns: Columns, schema: Schema) -> bytes:
+    """Write rows that are columns already as one record of this schema. ValueError as `encode_predictions`."""
+    segments = [msgspec.json.encode(each).decode() if each else None for each in columns.segments]
+    arrays: dict[str, pa.Array] = {
+        "id": pa.array(columns.ids, pa.string()),
+        "time": pa.array(columns.times, pa.float64()),
+        "arrival": pa.array(columns.arrivals, pa.float64()),
+        "output": pa.array(columns.outputs, pa.uint8()),
+        "score": pa.array(columns.scores, pa.float64()),
+        "source": _words(columns.sources),
+        "claimed": _words(columns.claimed),
+        "segment": _words(segments),
     }
-    for feature, cells in zip(schema.features, _columns(rows, schema.features), strict=True):
+    for feature, cells in zip(schema.features, columns.cells, strict=True):
         values, invalid = _numeric(cells) if feature.kind is FeatureKind.NUMERIC else _categorical(cells)
-        columns[f"f:{feature.name}"] = values
+        arrays[f"f:{feature.name}"] = values
         if invalid is not None:
-            columns[f"x:{feature.name}"] = invalid
-    return _write(columns)
+            arrays[f"x:{feature.name}"] = invalid
+    return _write(arrays)
 
 
 def encode_labels(rows: Sequence[Label]) -> bytes:
@@ -208,7 +240,7 @@ def encode_labels(rows: Sequence[Label]) -> bytes:
     )
 
 
-def _columns(rows: Sequence[Prediction], features: Sequence[Feature]) -> Iterable[Sequence[Cell]]:
+def _cells(rows: Sequence[Prediction], features: Sequence[Feature]) -> Iterable[Sequence[Cell]]:
     """Turn the rows' dicts into one sequence of cells per feature; absent is None."""
     names = [feature.name for feature in features]
     if rows and len(names) > 1:

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from monitor.facts import JournalRecord, ModelName, RowKind
@@ -31,6 +32,7 @@ from monitor.turns.labels import Arrived
 from monitor.turns.opinion import Opinion, silent
 from monitor.turns.watched import Watched
 
+log = structlog.get_logger()
 Keys: TypeAlias = NDArray[np.uint64]
 Ask: TypeAlias = Callable[[Watched, Predictions, Keys], Awaitable[Opinion]]
 
@@ -61,8 +63,10 @@ class Fold:
         return sum(record.rows for record in records)
 
     def _sort(self, records: Sequence[JournalRecord]) -> list[Sorted]:
-        models = dict.fromkeys(record.model for record in records)
-        return [self._sort_model(self._models[name], [r for r in records if r.model == name]) for name in models]
+        models = {name: [r for r in records if r.model == name] for name in dict.fromkeys(r.model for r in records)}
+        for name in models.keys() - self._models.keys():  # the settings no longer name it: nobody can count its rows
+            log.warning("fold.model_gone", model=name, rows=sum(record.rows for record in models.pop(name)))
+        return [self._sort_model(self._models[name], mine) for name, mine in models.items()]
 
     def _sort_model(self, watched: Watched, records: Sequence[JournalRecord]) -> Sorted:
         rows = concat([decode_predictions(r.body) for r in records if r.kind is RowKind.PREDICTIONS])

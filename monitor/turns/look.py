@@ -56,9 +56,9 @@ class Ticks(msgspec.Struct, frozen=True):
 class Seen:
     """What was read of one model; all of it can be read again from the store."""
 
-    epoch: int = 0
-    fold: int = 0  # folds up to this one are in `slots`
-    pack: RulePack | None = None  # the rules that `slots` were read by
+    epoch: Epoch
+    pack: RulePack  # the rules that `slots` were read by
+    fold: int  # folds up to this one are in `slots`
     panes: dict[tuple[str, float, float], Views] = field(default_factory=dict)  # by (reference, start, end)
     slots: dict[tuple[str, float], Slot] = field(default_factory=dict)  # by (rule, start)
 
@@ -86,19 +86,19 @@ class Look:
         """Read every rule of a model at event time `now`; nothing is committed yet, call `committed` after."""
         fold = self._store.position().fold
         seen = self._refreshed(watched, fold)
-        if not watched.epoch.acts:
+        if not seen.epoch.acts:
             return Looked({}, (), fold)
         slots: Slots = {}
         ticks = []
-        for rule in watched.pack.rules:
+        for rule in seen.pack.rules:
             if rule.sequential:
-                tick = self._tick(watched, rule, now, fold)
+                tick = self._tick(watched, rule, seen.epoch, now, fold)
                 ticks.append(tick)
                 slots[rule.name, ""] = tick.slots
                 self._show(watched, rule, tick.slots[-1:], {})
             else:
                 slots[rule.name, ""] = self._read(watched, rule, seen, now)
-        forget(seen, [slot for rule in watched.pack.rules if not rule.sequential for slot in slots[rule.name, ""]])
+        forget(seen, [slot for rule in seen.pack.rules if not rule.sequential for slot in slots[rule.name, ""]])
         return Looked(slots, tuple(ticks), fold)
 
     def committed(self, looked: Looked) -> None:
@@ -108,16 +108,19 @@ class Look:
     # ------------------------------------------------------------ windows
 
     def _refreshed(self, watched: Watched, fold: int) -> Seen:
-        """Forget what another epoch or other rules left, and the windows that were touched since the last look."""
-        seen = self._seen.setdefault(watched.name, Seen())
-        if seen.epoch != watched.epoch.number or seen.pack is not watched.pack:
-            seen.__init__(watched.epoch.number, fold, watched.pack)  # type: ignore[misc]  # a fresh start in place
+        """Forget what another epoch or other rules left, and the windows that were touched since the last look.
+
+        Epoch and rules are taken once: a proof or a reload may replace them while this look reads.
+        """
+        epoch, pack = watched.epoch, watched.pack
+        seen = self._seen.get(watched.name)
+        if seen is None or seen.epoch.number != epoch.number or seen.pack is not pack:
             watched.shown.clear()
             watched.outputs, watched.confusion = (), ()
-            return seen
-        touched = [
-            key for key, _ in self._store.touched(seen.fold) if key.model == watched.name and key.epoch == seen.epoch
-        ]
+            self._seen[watched.name] = Seen(epoch, pack, fold)
+            return self._seen[watched.name]
+        mine = (watched.name, epoch.number)
+        touched = [key for key, _ in self._store.touched(seen.fold) if (key.model, key.epoch) == mine]
         for reference, start, end in list(seen.panes):
             if any(key.reference == reference and start <= key.start < end for key in touched):
                 del seen.panes[reference, start, end]
@@ -131,11 +134,11 @@ class Look:
     def _read(self, watched: Watched, rule: Rule, seen: Seen, now: float) -> tuple[Slot, ...]:
         """Slots of the newest closed windows of the open epoch, oldest first."""
         slots, revised = [], False
-        for start, end in due(watched.epoch, rule, now - self._grace_s):
+        for start, end in due(seen.epoch, rule, now - self._grace_s):
             if (rule.name, start) not in seen.slots:
-                judge = watched.epoch.judge
+                judge = seen.epoch.judge
                 readings = read_all(rule, self._reference(watched, judge), self._pane(watched, judge, seen, start, end))
-                seen.slots[rule.name, start] = slot_of(rule, watched.epoch, start, end, readings)
+                seen.slots[rule.name, start] = slot_of(rule, seen.epoch, start, end, readings)
                 self._show_window(watched, rule, seen, seen.slots[rule.name, start], readings)
                 revised = True
             slots.append(seen.slots[rule.name, start])
@@ -145,7 +148,7 @@ class Look:
 
     def _pane(self, watched: Watched, reference: str, seen: Seen, start: float, end: float) -> Views:
         if (reference, start, end) not in seen.panes:
-            found = self._store.panes(watched.name, seen.epoch, "", reference, start, end)
+            found = self._store.panes(watched.name, seen.epoch.number, "", reference, start, end)
             layout = watched.layouts[reference]
             pane = sum_panes([body for _, body in found], reference, layout.size)
             seen.panes[reference, start, end] = Views(layout, pane)
@@ -159,9 +162,9 @@ class Look:
 
     # ------------------------------------------------------------ ticks
 
-    def _tick(self, watched: Watched, rule: Rule, now: float, fold: int) -> Ticks:
+    def _tick(self, watched: Watched, rule: Rule, epoch: Epoch, now: float, fold: int) -> Ticks:
         """Step a sequential rule once, if a tick is due; the state after it."""
-        epoch, judge = watched.epoch, watched.layouts[watched.epoch.judge]
+        judge = watched.layouts[epoch.judge]
         before = self._ticks.get(f"{watched.name}/{rule.name}")
         consumed = self._store.position().consumed
         if before is None or before.epoch != epoch.number or before.fold < consumed:  # the rule was away for a while
@@ -180,7 +183,7 @@ class Look:
         self, watched: Watched, rule: Rule, seen: Seen, slot: Slot, readings: Mapping[str, Reading]
     ) -> None:
         """Keep the newest reading of each column, by the judge and by the bundle's own reference."""
-        epoch = watched.epoch
+        epoch = seen.epoch
         if rule.labels_late:
             return
         self._show(watched, rule, (slot,), readings)
@@ -195,7 +198,7 @@ class Look:
         watched.shown.pop((rule.name, "", False), None)
         for slot in slots:
             self._show(watched, rule, (slot,), {})
-            self._count(watched, rule, slot, self._pane(watched, watched.epoch.judge, seen, slot.start, slot.end))
+            self._count(watched, rule, slot, self._pane(watched, seen.epoch.judge, seen, slot.start, slot.end))
 
     def _count(self, watched: Watched, rule: Rule, slot: Slot, window: Views) -> None:
         """Keep the class counts and the confusion of the newest window in which they could be read."""

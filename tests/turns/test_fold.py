@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
+from structlog.testing import capture_logs
 from world import MODEL, bundle, label, open_store, prediction, reference, submission, timeline, watched
 
 from monitor.facts import BundleStatus, Outcomes, Subject
@@ -159,6 +161,21 @@ def test_a_wrong_claim_of_a_bundle_is_counted_and_decides_nothing(world):
     world.send([prediction("a", 1.0, claimed="v2"), prediction("b", 2.0, claimed="v1"), prediction("c", 3.0)])
     world.run()
     assert (world.watched.totals.claims_wrong, world.pane().counts[0]) == (1, 3)
+
+
+def test_rows_of_a_model_that_the_settings_no_longer_name_hold_up_nobody(world):
+    gone = [prediction(f"g{i}", 1.0) for i in range(3)]
+    with capture_logs() as logs:
+        world.send(rows(10))
+        asyncio.run(append_as("gone", world.store, gone))
+        world.send(rows(12))
+        world.run()
+    assert (world.pane().counts[0], world.store.health().journal_rows) == (12, 0)
+    assert [(event["event"], event["model"], event["rows"]) for event in logs] == [("fold.model_gone", "gone", 3)]
+
+
+async def append_as(model, store, rows):
+    await store.append(replace(submission(rows), model=model))
 
 
 class Killed(BaseException):

@@ -5,7 +5,7 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from world import Faulty, Spy, Turns, label, many, prediction, rule
+from world import Consumer, Faulty, Spy, Turns, label, many, prediction, rule
 
 from monitor.decisions.rules import RulePack
 from monitor.facts import BundleId, Epoch, ModelName, Reading, Subject, Verdict
@@ -173,6 +173,7 @@ class Covered(Spy):
         return reading if current.labelled * 10 >= max(current.rows, 1) else Reading(Verdict.UNKNOWN, 0, why="few")
 
 
+TICKS = (Subject.ARRIVALS, Consumer(), 60.0)
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("rows"), st.integers(30, 180)),
@@ -308,3 +309,37 @@ def test_a_reading_that_needs_no_labels_gives_way_to_a_newer_unknown_one(tmp_pat
     turns.looked(120.0)
     assert turns.watched.shown["output", "", False].reading.verdict is Verdict.UNKNOWN
     turns.close()
+
+
+# ---------------------------------------------------------------- what changes while a look reads
+
+
+class Meanwhile(Spy):
+    """Lets something happen while a window is read."""
+
+    happens = staticmethod(lambda: None)
+
+    def read(self, reference, current):
+        type(self).happens()
+        return super().read(reference, current)
+
+
+def test_a_switch_that_is_proved_during_a_look_gives_no_window_to_the_wrong_epoch(tmp_path):
+    turns = Turns(tmp_path / "state", rule("first", detector=Meanwhile()), rule("second"), rule("ticks", *TICKS))
+    turns.serve((0.0, "v2"))
+    turns.count(many(120))
+    Meanwhile.happens = staticmethod(lambda: turns.serve((0.0, "v2"), (30.0, "v2"), (30.0, "v1")))
+    found = turns.looked(120.0).slots
+    Meanwhile.happens = staticmethod(lambda: None)
+    assert {slot.epoch for slots in found.values() for slot in slots} == {2}
+    assert [slot.reading.value for slot in found["second", ""]] == [60.0, 60.0]
+    assert {slot.epoch for slots in turns.looked(180.0).slots.values() for slot in slots} == {3}
+    turns.close()
+
+
+def test_rules_that_are_reloaded_during_a_look_are_read_by_the_next_one(turns):
+    turns.count(many(60))
+    turns.watched.pack = RulePack(1, (rule("output", detector=Meanwhile()),))
+    Meanwhile.happens = staticmethod(lambda: setattr(turns.watched, "pack", RulePack(1, (rule("other"),))))
+    assert set(turns.looked(60.0).slots) == {("output", "")}
+    assert set(turns.looked(60.0).slots) == {("other", "")}
