@@ -10,6 +10,7 @@
 | features | present and no object | never for a cell; unknown names are counted |
 | scores, segment, bundle, prediction_time | | not usable |
 
+The functions that judge one value (`id_of`, `time_of` ...) are public for columns.py, which judges whole columns alike.
 Pure: no clock, no IO, no counters; the caller hands in `now` and adds the tally up when the journal has answered.
 Cost: 1.7 us a row of 20 features (2 cores, CPython 3.11, 2026-11): 0.6 us the time, 0.3 us the names of the features.
 """
@@ -186,6 +187,7 @@ def _label(row: LabelRow, known: Known, setting: Setting, tally: Tally) -> Label
 
 
 def id_of(value: Any) -> str:
+    """Text of an id. Rejected if there is none, or it is none."""
     if value is None:
         raise Rejected(RejectReason.ID_MISSING.value)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -196,6 +198,7 @@ def id_of(value: Any) -> str:
 
 
 def time_of(value: Any, setting: Setting) -> float:
+    """Seconds since the Unix epoch, the arrival if none was sent. Rejected if it is no time, or out of bounds."""
     if value is None:
         return setting.now
     time = parse_time(value)
@@ -209,6 +212,7 @@ def time_of(value: Any, setting: Setting) -> float:
 
 
 def model_of(name: Any, setting: Setting) -> Known:
+    """The model that a row speaks of. Rejected if it is not monitored, or not named while there are several."""
     if name is None:
         if len(setting.models) == 1:
             return next(iter(setting.models.values()))
@@ -220,6 +224,7 @@ def model_of(name: Any, setting: Setting) -> Known:
 
 
 def source_of(claim: Any, bound: str, tally: Tally) -> str:
+    """The source of a row: what the token is bound to decides, not the claim. Rejected if a prefix asks for more."""
     if not bound.endswith("*"):
         if claim is not None and claim != bound:
             tally.dropped[Claim.SOURCE] += 1
@@ -232,7 +237,7 @@ def source_of(claim: Any, bound: str, tally: Tally) -> str:
 
 
 def outcome_of(value: Any, known: Known, reasons: tuple[str, str]) -> int:
-    """Index of a class; one that the schema lacks is len(classes), whatever its name."""
+    """Index of a class; one that the schema lacks is len(classes), whatever its name. Rejected if it is none."""
     name = value if isinstance(value, str) else None if value is None else word(value)
     if name is None:
         raise Rejected(reasons[value is not None])
@@ -272,6 +277,7 @@ def score_of(scores: Any, output: int, known: Known, tally: Tally) -> float:
 
 
 def segment_of(value: Any, tally: Tally) -> dict[str, str] | None:
+    """The segment, None if it is empty or was dropped."""
     if isinstance(value, dict) and len(value) <= SEGMENT_MAX and all(map(_is_short, value, value.values())):
         return value or None
     tally.dropped[Claim.SEGMENT] += 1
@@ -283,6 +289,7 @@ def _is_short(name: str, value: Any) -> bool:
 
 
 def bundle_of(value: Any, tally: Tally) -> str:
+    """The bundle a row claims, empty if it was dropped."""
     if isinstance(value, str) and len(value) <= TEXT_MAX and is_unicode(value):
         return value
     tally.dropped[Claim.BUNDLE] += 1

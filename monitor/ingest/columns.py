@@ -1,21 +1,22 @@
-"""NDJSON of a model's predictions -> columns, for requests in which no row is refused. Nearly all are such.
+"""NDJSON of one model's predictions -> columns, for requests in which no row is refused. Nearly all are such.
 
-    body -> [typed decode per line] -> one struct a row -> a list a field -> [check the list, or judge each value] -> Columns
+    body -> [typed decode per line] -> a struct a row -> a list a field -> [check, or judge each value] -> Columns
 
-Row by row (decode, accept, batch), a row costs a dict of its features, a look at each of their names, a Prediction, and
-the way back from rows to columns, all of it while holding the interpreter that the event loop and the fold also need.
-Here a row is a struct from the decoder to the record, and a column that is plainly in order (all texts, all numbers in
-bounds, nothing sent) is taken as it is. A column that is not is judged value by value, by the very functions of
-accept.py; cells are judged where they always are, in monitor.panes.batch.
+Row by row (decode, accept, batch), a row costs a dict of its features, a look at each of their names, a Prediction,
+and the way back from rows to columns, all of it while holding the interpreter, which the event loop and the fold need
+too. Here a row is a struct until it is cells, and a column that is plainly in order (all texts, all numbers in bounds,
+nothing sent) is taken as it is. One that is not is judged value by value, by the functions of accept.py; cells are
+judged where they always are, in monitor.panes.batch.
 
-It declines, with None, whatever would need more: a row that is refused or unreadable, a feature that the schema lacks, a
-cell that is no number, text or bool, rows of two models, a blank line, too many rows. The request is then read again row
-by row, which is the reference: what is said here must be what is said there, and tests/ingest/test_columns.py holds them
-together. So a sender of one odd row in a request pays at most this reading on top.
+It declines, with None, whatever would need more: a row that is refused or unreadable, a feature that the schema lacks,
+a cell that is an array or an object, rows of two models, a blank line, too many rows. The request is then read again
+row by row, which is the reference: tests/ingest/test_ingest_columns.py holds the two together. So one odd row costs its
+request this reading on top, at most.
 
-Cost (2 cores, CPython 3.11, 2026-11), 20 numeric features, 1,000 rows, the record included: COST
-Rejected: pyarrow.json, which reads into columns without holding the interpreter (2.5 us a row). A line that says `null`
-ends the process (segmentation fault, pyarrow 26.0.1), and it takes two values on a line for two rows.
+Cost (2 cores, CPython 3.11, 2026-11), 1,000 rows of 20 numeric features, the record included: COST
+Failure mode: a sender of whom every request has an odd row pays it every time, 1.6 us a row if the odd row is the last.
+Rejected: pyarrow.json, which reads into columns without holding the interpreter, 2.5 us a row. A line that says `null`
+ends the process (segmentation fault, pyarrow 26.0.1), and two values on a line are two rows to it.
 """
 
 from collections.abc import Sequence

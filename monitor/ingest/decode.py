@@ -144,7 +144,7 @@ def typed_rows(schema: Schema) -> "msgspec.json.Decoder[Any] | None":
     except ValueError:
         return None
     types: dict[str, Any] = {
-        "id": str | int | float | None,  # float beside int: else 5.0 would be read as 5
+        "id": str | int | float | None,  # float beside int, so that 5.0 can never be read as 5
         "time": float | str | None,
         "model": str | None,
         "bundle": str | None,

@@ -9,7 +9,7 @@ is judged anew when it is repeated.
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -106,7 +106,9 @@ class Intake:
         """
         rows, tally = judge(kind, body, decoder, setting, self.limits)
         total, size = sum(map(len, rows.values())), len(body)
-        repeated = sum(map(_repeated, rows.values())) if kind is RowKind.PREDICTIONS else 0
+        repeated = (
+            sum(_repeated([row.id for row in each]) for each in rows.values()) if kind is RowKind.PREDICTIONS else 0
+        )
         answer = msgspec.json.encode(_accepted(total, repeated, tally))
         submissions = [self._submission(kind, model, each, size * len(each) // total) for model, each in rows.items()]
         return Judged(submissions, tally, answer)
@@ -224,7 +226,7 @@ def _promised(submissions: list[Submission], promise: Idempotency | None) -> lis
 def _clean(clean: Clean, size: int) -> Judged:
     """Write what was clean as the record that it will be."""
     ids, arrivals = clean.columns.ids, clean.columns.arrivals
-    answer = msgspec.json.encode(_accepted(len(ids), len(ids) - len(set(ids)), clean.tally))
+    answer = msgspec.json.encode(_accepted(len(ids), _repeated(ids), clean.tally))
     ready = Encoded(encode_columns(clean.columns, clean.schema), len(ids), arrivals[0])
     return Judged([Submission(RowKind.PREDICTIONS, clean.schema.model, [], size, encoded=ready)], clean.tally, answer)
 
@@ -239,8 +241,7 @@ def _accepted(kept: int, duplicates: int, tally: Tally) -> Accepted:
     )
 
 
-def _repeated(rows: Iterable[Any]) -> int:
-    ids = [row.id for row in rows]
+def _repeated(ids: Sequence[str]) -> int:
     return len(ids) - len(set(ids))
 
 

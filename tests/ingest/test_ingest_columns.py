@@ -100,7 +100,7 @@ ODD_FEATURES += [
     '{"": 1}',
     '{"\\ud800": 1}',
 ]
-ODD = {name: NUMBERS + TEXTS + OTHERS for name in HONEST} | {"features": ODD_FEATURES + NUMBERS + TEXTS + OTHERS}
+ODD = dict.fromkeys(HONEST, NUMBERS + TEXTS + OTHERS) | {"features": ODD_FEATURES + NUMBERS + TEXTS + OTHERS}
 LINES = ["", " ", "\r", "null", "7", "[]", "{}", "{", "}", '{"id": "a"', '"x"', "NaN", '{"id": "a", "prediction": 1} x']
 LINES += [
     '{"id": "a", "prediction": 1}{"id": "b", "prediction": 1}',
@@ -174,6 +174,14 @@ def test_of_several_models_the_first_row_names_the_one():
     assert not both(lines(ROW, ROW), SHARED)
     assert not both(lines(ROW | {"model": '"digits"'}, ROW | {"model": '"delays"'}), SHARED)
     assert not both(lines(ROW | {"model": '"digits"', "features": '{"hour": 1}'}), SHARED)
+
+
+def test_a_class_is_named_by_its_json_text_whatever_else_equals_it():
+    schema = Schema(ModelName("odd"), (), ("1", "true", "9007199254740993", "0"), None)
+    setting = Setting.of({schema.model: Known.of(schema)}, "gw", NOW, LIMITS)
+    sent = ["1", "true", "1.0", '"1"', "9007199254740993", "0", "false", '"true"', "-0.0"]
+    clean = read_clean(lines(*[ROW | {"prediction": value} for value in sent]), setting, LIMITS)
+    assert clean.columns.outputs == [0, 1, 0, 0, 2, 3, 4, 1, 3]
 
 
 def test_a_dropped_claim_is_counted_once_a_row():

@@ -83,12 +83,7 @@ def test_the_state_is_committed_with_the_look_or_not_at_all(tmp_path, moment):
     turns = Turns(tmp_path / "state", ticking())
     turns.settle(0.0)
     turns.send(many(10))
-
-    def die(when, change):
-        if when == moment and any(isinstance(put, Ticks) for _, put in change.puts):
-            raise Killed
-
-    turns.die = die
+    turns.dies(moment, lambda put: isinstance(put, Ticks))
     with pytest.raises(Killed):
         turns.settle(60.0)
     turns.restart()

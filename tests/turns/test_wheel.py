@@ -61,12 +61,7 @@ def test_a_look_that_dies_leaves_all_or_nothing_and_is_told_once_in_the_end(tmp_
     turns = Turns(tmp_path / "state", *alarm())
     turns.settle(0.0)
     turns.send(many(10))
-
-    def die(when, change):
-        if when == moment and Incident in kinds(change):
-            raise Killed
-
-    turns.die = die
+    turns.dies(moment, lambda put: isinstance(put, Incident))
     with pytest.raises(Killed):
         turns.settle(60.0)
     assert stored(turns) == left
@@ -79,12 +74,7 @@ def test_a_look_that_dies_leaves_all_or_nothing_and_is_told_once_in_the_end(tmp_
 
 def test_memory_follows_the_store_and_never_leads_it(turns):
     turns.settle(0.0)
-
-    def refuse(when, change):
-        if when == "before" and Incident in kinds(change):
-            raise Transient("the disk is full")
-
-    turns.die = refuse
+    turns.dies("before", lambda put: isinstance(put, Incident), Transient("the disk is full"))
     with pytest.raises(Transient):
         turns.settle(60.0)
     assert (turns.watched.state.incident, turns.watched.incidents, turns.outbox.every()) == (None, {}, [])

@@ -4,9 +4,8 @@ import asyncio
 
 import pytest
 from msgspec.structs import replace
-from world import Killed, Turns, control_of, evidence
+from world import Killed, Turns, evidence
 
-from monitor.clock import ReplayClock
 from monitor.decisions.outcomes import approved
 from monitor.errors import Permanent, Rejected, Transient
 from monitor.facts import TRANSITION, Mode, Rollback, RollbackStep
@@ -77,12 +76,7 @@ def test_a_live_turn_does_not_wait_for_the_rollback_it_starts(turns):
 def test_a_rollback_that_a_crash_left_is_driven_at_the_start_and_switches_once(tmp_path, step, moment):
     turns = world(tmp_path)
     turns.settle(0.0)
-
-    def die(when, change):
-        if when == moment and any(isinstance(p, Rollback) and p.step.value == step for _, p in change.puts):
-            raise Killed
-
-    turns.die = die
+    turns.dies(moment, lambda put: isinstance(put, Rollback) and put.step.value == step)
     with pytest.raises(Killed):
         turns.settle(60.0)
     turns.restart()
@@ -96,12 +90,7 @@ def test_a_rollback_that_a_crash_left_is_driven_at_the_start_and_switches_once(t
 
 def test_the_notices_of_a_rollback_are_told_once_each_over_a_crash(turns):
     turns.settle(0.0)
-
-    def die(when, change):
-        if when == "after" and any(isinstance(p, Rollback) and p.step is ENDED for _, p in change.puts):
-            raise Killed
-
-    turns.die = die
+    turns.dies("after", lambda put: isinstance(put, Rollback) and put.step is ENDED)
     with pytest.raises(Killed):
         turns.settle(60.0)
     turns.restart()
@@ -216,11 +205,7 @@ def test_a_decision_that_cannot_be_written_leaves_everything_as_it_was(tmp_path)
     turns.settle(0.0)
     turns.settle(60.0)
     before = turns.watched.state
-
-    def refuse(when, change):
-        raise Transient("the disk is full")
-
-    turns.die = refuse
+    turns.dies("before", lambda put: True, Transient("the disk is full"))
     with pytest.raises(Transient):
         turns.do(approval(turns, "ann"))
     assert turns.watched.state == before
@@ -246,101 +231,3 @@ def test_an_approval_while_a_look_is_being_written_waits_for_it(tmp_path):
         "planned",
     ]
     turns.close()
-
-
-# ---------------------------------------------------------------- the control: the same from threads
-
-
-def asked(turns, question, *arguments):
-    """Ask from a thread of its own, as the API does."""
-
-    async def run():
-        return await asyncio.to_thread(question, *arguments)
-
-    return turns.do(run())
-
-
-def test_a_person_approves_from_a_thread_and_is_answered_with_the_rollback(tmp_path):
-    turns = world(tmp_path, Mode.APPROVE)
-    turns.settle(0.0)
-    turns.settle(60.0)
-    answer = asked(turns, control_of(turns).approve, only(turns).id, "ann")
-    assert (answer["step"], answer["approved_by"]) == ("planned", "ann")
-    turns.close()
-
-
-def test_a_person_declines_and_the_proposal_ends(tmp_path):
-    turns = world(tmp_path, Mode.APPROVE)
-    turns.settle(0.0)
-    turns.settle(60.0)
-    answer = asked(turns, control_of(turns).decline, only(turns).id, "ann")
-    assert (answer["step"], turns.switches) == ("refused", [])
-    with pytest.raises(Rejected):
-        asked(turns, control_of(turns).approve, only(turns).id, "ann")
-    turns.close()
-
-
-def test_a_person_rolls_back_by_hand_without_evidence(tmp_path):
-    turns = Turns(tmp_path / "state", served="v2")
-    turns.settle(0.0)
-    answer = asked(turns, control_of(turns).start_rollback, "m", "it smells", "ann")
-    turns.settle(1.0)
-    assert (answer["approved_by"], only(turns).step, turns.server.name) == ("ann", ENDED, "v1")
-    turns.close()
-
-
-def test_what_nobody_knows_is_a_lookup_error(turns):
-    turns.settle(0.0)
-    for question, arguments in (("approve", ("r", "a")), ("decline", ("r", "a")), ("start_rollback", ("x", "", "a"))):
-        with pytest.raises(LookupError):
-            asked(turns, getattr(control_of(turns), question), *arguments)
-    assert control_of(turns).incident("nothing") is None
-
-
-def test_a_latch_is_opened_by_a_person_and_says_so(turns):
-    turns.settle(0.0)
-    turns.watched.state = replace(turns.watched.state, latch="r1 failed")
-    assert asked(turns, control_of(turns).unlatch, "m", "ann") == {"model": "m", "latch": ""}
-    assert turns.watched.state.latch == ""
-
-
-def test_an_incident_is_shown_with_its_evidence_while_it_is_open_and_its_rollbacks_for_good(turns):
-    turns.settle(0.0)
-    turns.settle(60.0)
-    shown = control_of(turns).incident(only(turns).incident)
-    assert [alert["rule"] for alert in shown["evidence"]] == ["error", "pairs"]
-    assert [one["id"] for one in shown["rollbacks"]] == [only(turns).id]
-    assert [one["id"] for one in control_of(turns).incidents()] == [shown["id"]]
-    assert control_of(turns).rollbacks()[0]["step"] == "committed"
-
-
-# ---------------------------------------------------------------- the control: replay
-
-
-def stepped(turns, to, start=1000.0):
-    clock = ReplayClock(start)
-    return turns.do(control_of(turns, clock).advance(to))
-
-
-def test_the_clock_of_live_traffic_is_nobodys_to_move(turns):
-    with pytest.raises(ValueError, match="not ours"):
-        turns.do(control_of(turns).advance(10.0))
-
-
-@pytest.mark.parametrize("to", [999.0, 1000.0 + 32 * 86_400.0])
-def test_replay_goes_forward_only_and_by_bounded_steps(turns, to):
-    with pytest.raises(ValueError, match=r"forward|most"):
-        stepped(turns, to)
-    assert turns.commits == []
-
-
-def test_a_step_of_replay_is_answered_when_all_of_it_is_done(turns):
-    turns.settle(0.0)
-    turns.clock.step(60.0)
-    assert stepped(turns, 60.0, start=0.0) == {"now": 60.0}
-    assert only(turns).step is ENDED
-
-
-def test_health_is_what_the_daemon_says(turns):
-    made = control_of(turns)
-    assert (made.healthy(), made.ready(), turns.do(made.reload())) == ((True, "ok"), (False, "starting"), ())

@@ -167,6 +167,14 @@ class Spy:
         return Reading(self.verdict, max(rows, 500), float(rows), 0.05, 0.1, 0.9)
 
 
+class Covered(Spy):
+    """Unknown where less than a tenth of the rows is labelled, so that late rows take away what was known."""
+
+    def read(self, reference, current):
+        reading = super().read(reference, current)
+        return reading if current.labelled * 10 >= max(current.rows, 1) else Reading(Verdict.UNKNOWN, 0, why="few")
+
+
 @dataclass(frozen=True)
 class Faulty:
     """A third party's detector on a bad day. What it raises holds a value that nobody may see."""
@@ -310,6 +318,15 @@ class Turns:
 
     def ring(self):
         self.rung += 1
+
+    def dies(self, moment, wanted, error=Killed):
+        """Die, or fail with `error`, "before" or "after" each commit that holds a document that is `wanted`."""
+
+        def die(when, change):
+            if when == moment and any(map(wanted, (document for _, document in change.puts))):
+                raise error
+
+        self.die = die
 
     def _watch_commit(self, change):
         if self.die:
