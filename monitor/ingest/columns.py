@@ -43,7 +43,7 @@ from monitor.ingest.accept import (
     source_of,
     time_of,
 )
-from monitor.ingest.decode import BLANK, BOM, PREDICTIONS, UNREADABLE
+from monitor.ingest.decode import BOM, PREDICTIONS, UNREADABLE
 from monitor.ingest.limits import Limits
 from monitor.panes.batch import Columns
 
@@ -61,10 +61,17 @@ class Clean:
     tally: Tally
 
 
-def read_clean(body: bytes, setting: Setting, limits: Limits) -> Clean | None:
-    """Read NDJSON of one model as columns, in the order sent; None if any row asks to be read on its own."""
-    lines = body.removeprefix(BOM).strip(BLANK).split(b"\n")
-    if body.count(b"\n") > limits.rows_max or max(map(len, lines)) > limits.row_bytes_max:
+def read_clean(body: bytes, setting: Setting, limits: Limits, rows_min: int = 1) -> Clean | None:
+    """Read NDJSON of one model as columns, in the order sent; None if any row asks to be read on its own.
+
+    None as well if there are fewer rows than `rows_min`, which is at least 1.
+    """
+    lines = body.removeprefix(BOM).split(b"\n")
+    if len(lines) - 1 > limits.rows_max:  # line feeds are what the reference counts
+        return None
+    if not lines[-1]:
+        lines.pop()
+    if len(lines) < rows_min or (len(body) > limits.row_bytes_max < max(map(len, lines))):
         return None
     try:
         name = PREDICTIONS.one.decode(lines[0]).model

@@ -82,7 +82,7 @@ LABELS: Final = Envelope(LabelRow, msgspec.json.Decoder(LabelRow), msgspec.json.
 TYPED_FEATURES_MAX: Final = 64  # a struct finds a field out of order by search: 64 features shuffled take 10 us, not 5
 
 BOM: Final = b"\xef\xbb\xbf"
-BLANK: Final = b" \t\r\n"
+_BLANK: Final = b" \t\r\n"
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -96,7 +96,7 @@ class Decoder(Protocol):
 
 def decode_json(body: bytes, envelope: Envelope[Row], limits: Limits) -> Iterable[Row | RejectReason]:
     """Read a JSON object as one row, an array as many. Refused (413) if it holds too much."""
-    text = body.removeprefix(BOM).strip(BLANK)
+    text = body.removeprefix(BOM).strip(_BLANK)
     if not text.startswith(b"["):
         return [_row(text, envelope, limits)]
     if text.count(b"{") + text.count(b"[") > limits.rows_max * limits.containers_per_row:
@@ -173,7 +173,7 @@ def _lines(body: bytes, envelope: Envelope[Row], limits: Limits) -> Iterator[Row
                 continue
             except UNREADABLE:
                 pass
-        if text := line.strip(BLANK):
+        if text := line.strip(_BLANK):
             yield _row(text, envelope, limits)
 
 

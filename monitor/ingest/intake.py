@@ -90,9 +90,8 @@ class Intake:
 
     def _judged(self, kind: RowKind, body: bytes, decoder: Decoder, setting: Setting) -> "Judged":
         """Judge the rows: by columns if they are many and clean, else row by row."""
-        many = self.encode is not None and body.count(b"\n") >= ENCODED_ROWS_MIN - 1
-        if many and kind is RowKind.PREDICTIONS and decoder is decode_lines:
-            clean = read_clean(body, setting, self.limits)
+        if self.encode is not None and kind is RowKind.PREDICTIONS and decoder is decode_lines:
+            clean = read_clean(body, setting, self.limits, ENCODED_ROWS_MIN)
             if clean is not None:
                 return _clean(clean, len(body))
         return self._by_rows(kind, body, decoder, setting)

@@ -222,7 +222,7 @@ def test_one_odd_line_is_declined_or_judged_as_a_row_is(odd):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf" + lines(ROW), lines(ROW) + b"\n\n", b"\xff"]
+    "body", [b"", b"\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf" + lines(ROW), lines(ROW) + b"\n", b"\xff"]
 )
 def test_the_ends_of_a_body_are_declined_or_judged_alike(body):
     assert both(body) == (b"id" in body)
@@ -248,6 +248,11 @@ def test_any_mix_of_honest_and_odd_is_declined_or_judged_as_rows_are(data):
 def test_damaged_bytes_are_declined_or_judged_as_rows_are(noise, at, length):
     body = lines(*[ROW | {"features": FEATURES, "scores": "0.5", "time": f"{NOW}"}] * 2)
     both(body[:at] + noise + body[at + length :])
+
+
+def test_fewer_rows_than_asked_for_are_declined():
+    assert read_clean(lines(ROW, ROW), ALONE, LIMITS, rows_min=2) is not None
+    assert read_clean(lines(ROW) + b"\n", ALONE, LIMITS, rows_min=2) is None
 
 
 @pytest.mark.parametrize("rows", [LIMITS.rows_max + 1, LIMITS.rows_max + 2])
@@ -297,7 +302,7 @@ def test_a_clean_request_never_becomes_rows(open_service, monkeypatch):
 
 
 def test_few_rows_stay_rows_so_that_the_journal_can_put_requests_together(open_service, monkeypatch):
-    monkeypatch.setattr("monitor.ingest.intake.read_clean", None)
+    monkeypatch.setattr("monitor.ingest.columns.model_of", None)
     service = open_service(encode=encode)
     assert service.lines(lines(*[ROW] * (ENCODED_ROWS_MIN - 1))).json()["accepted"] == 1
     assert len(service.journal.rows) == ENCODED_ROWS_MIN - 1

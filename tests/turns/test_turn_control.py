@@ -1,0 +1,127 @@
+"""What people may ask and do: decided on the event loop, one at a time, and answered from memory."""
+
+import asyncio
+
+import pytest
+from msgspec.structs import replace
+from world import Turns, control_of, evidence
+
+from monitor.clock import ReplayClock
+from monitor.errors import Rejected
+from monitor.facts import Mode, RollbackStep
+
+ENDED = RollbackStep.COMMITTED
+
+
+def world(directory, mode=Mode.AUTO):
+    return Turns(directory / "state", *evidence(), served="v2", mode=mode)
+
+
+@pytest.fixture
+def turns(tmp_path):
+    made = world(tmp_path)
+    yield made
+    made.close()
+
+
+def only(turns):
+    [rollback] = turns.watched.rollbacks.values()
+    return rollback
+
+
+# ---------------------------------------------------------------- people, from threads of their own
+
+
+def asked(turns, question, *arguments):
+    """Ask from a thread of its own, as the API does."""
+
+    async def run():
+        return await asyncio.to_thread(question, *arguments)
+
+    return turns.do(run())
+
+
+def test_a_person_approves_from_a_thread_and_is_answered_with_the_rollback(tmp_path):
+    turns = world(tmp_path, Mode.APPROVE)
+    turns.settle(0.0)
+    turns.settle(60.0)
+    answer = asked(turns, control_of(turns).approve, only(turns).id, "ann")
+    assert (answer["step"], answer["approved_by"]) == ("planned", "ann")
+    turns.close()
+
+
+def test_a_person_declines_and_the_proposal_ends(tmp_path):
+    turns = world(tmp_path, Mode.APPROVE)
+    turns.settle(0.0)
+    turns.settle(60.0)
+    answer = asked(turns, control_of(turns).decline, only(turns).id, "ann")
+    assert (answer["step"], turns.switches) == ("refused", [])
+    with pytest.raises(Rejected):
+        asked(turns, control_of(turns).approve, only(turns).id, "ann")
+    turns.close()
+
+
+def test_a_person_rolls_back_by_hand_without_evidence(tmp_path):
+    turns = Turns(tmp_path / "state", served="v2")
+    turns.settle(0.0)
+    answer = asked(turns, control_of(turns).start_rollback, "m", "it smells", "ann")
+    turns.settle(1.0)
+    assert (answer["approved_by"], only(turns).step, turns.server.name) == ("ann", ENDED, "v1")
+    turns.close()
+
+
+def test_what_nobody_knows_is_a_lookup_error(turns):
+    turns.settle(0.0)
+    for question, arguments in (("approve", ("r", "a")), ("decline", ("r", "a")), ("start_rollback", ("x", "", "a"))):
+        with pytest.raises(LookupError):
+            asked(turns, getattr(control_of(turns), question), *arguments)
+    assert control_of(turns).incident("nothing") is None
+
+
+def test_a_latch_is_opened_by_a_person_and_says_so(turns):
+    turns.settle(0.0)
+    turns.watched.state = replace(turns.watched.state, latch="r1 failed")
+    assert asked(turns, control_of(turns).unlatch, "m", "ann") == {"model": "m", "latch": ""}
+    assert turns.watched.state.latch == ""
+
+
+def test_an_incident_is_shown_with_its_evidence_while_it_is_open_and_its_rollbacks_for_good(turns):
+    turns.settle(0.0)
+    turns.settle(60.0)
+    shown = control_of(turns).incident(only(turns).incident)
+    assert [alert["rule"] for alert in shown["evidence"]] == ["error", "pairs"]
+    assert [one["id"] for one in shown["rollbacks"]] == [only(turns).id]
+    assert [one["id"] for one in control_of(turns).incidents()] == [shown["id"]]
+    assert control_of(turns).rollbacks()[0]["step"] == "committed"
+
+
+# ---------------------------------------------------------------- replay
+
+
+def stepped(turns, to, start=1000.0):
+    clock = ReplayClock(start)
+    return turns.do(control_of(turns, clock).advance(to))
+
+
+def test_the_clock_of_live_traffic_is_nobodys_to_move(turns):
+    with pytest.raises(ValueError, match="not ours"):
+        turns.do(control_of(turns).advance(10.0))
+
+
+@pytest.mark.parametrize("to", [999.0, 1000.0 + 32 * 86_400.0])
+def test_replay_goes_forward_only_and_by_bounded_steps(turns, to):
+    with pytest.raises(ValueError, match=r"forward|most"):
+        stepped(turns, to)
+    assert turns.commits == []
+
+
+def test_a_step_of_replay_is_answered_when_all_of_it_is_done(turns):
+    turns.settle(0.0)
+    turns.clock.step(60.0)
+    assert stepped(turns, 60.0, start=0.0) == {"now": 60.0}
+    assert only(turns).step is ENDED
+
+
+def test_health_is_what_the_daemon_says(turns):
+    made = control_of(turns)
+    assert (made.healthy(), made.ready(), turns.do(made.reload())) == ((True, "ok"), (False, "starting"), ())
