@@ -27,8 +27,8 @@ from monitor.panes.count import bin_rows, count_rows
 from monitor.panes.layout import Layout, encode_pane
 from monitor.panes.views import Views
 from monitor.panes.window import sum_bodies, sum_panes
-from monitor.store.protocol import Change
 from monitor.store import Parts, SqliteStore
+from monitor.store.protocol import Change
 from monitor.turns.look import read_all
 
 ROWS = (10_000, 100_000, 1_000_000, 10_000_000)

@@ -1,11 +1,12 @@
-"""Every bound of intake that the settings know reaches it, and the defaults of both are one."""
+"""Every bound of intake that the settings know reaches it; what the server logs of our failures says no value."""
 
+import logging
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from monitor.daemon import limits_of
+from monitor.daemon import discreet, limits_of
 from monitor.ingest.limits import Limits
 from monitor.settings.document import parse_document
 from monitor.settings.sections import Http, Settings, TimeBounds
@@ -67,3 +68,18 @@ def test_a_bound_that_bounds_nothing_is_refused(path: str, value: str) -> None:
     section, name = path.split(".")
     text = f"{SMALLEST}{section}: {{{name}: {value}}}\n"
     assert [problem.path for problem in draft(parse_document(text.encode(), "t"), Path()).problems] == [path]
+
+
+def test_a_handler_that_fails_is_logged_by_kind_and_place_never_by_its_words(capsys):
+    logger = logging.getLogger("uvicorn.error")
+    logger.addFilter(discreet)
+    try:
+        try:
+            {}["canary-value"]
+        except KeyError:
+            logger.exception("Exception in ASGI application")
+    finally:
+        logger.removeFilter(discreet)
+    said = "".join(capsys.readouterr())
+    assert "KeyError" in said
+    assert "canary" not in said

@@ -85,6 +85,7 @@ def _daemon(series: Series, snapshot: Snapshot) -> None:
     _store(series, daemon)
     _timing(series, "fold", daemon.fold)
     _timing(series, "look", daemon.look)
+    series.add("tocsin_work_failures_total", daemon.work_failures)
     series.add("tocsin_config_last_reload_successful", daemon.reload_ok)
     series.add("tocsin_config_last_reload_success_timestamp_seconds", daemon.reloaded)
     for view in daemon.receivers:
@@ -141,6 +142,7 @@ def _model(series: Series, view: ModelView) -> None:
     series.add("tocsin_incidents_open", view.incidents_open, model=view.model)
     series.add("tocsin_incidents_total", view.incidents_opened, model=view.model)
     series.add("tocsin_rollback_mode_info", 1, model=view.model, mode=view.mode.value)
+    series.add("tocsin_release_index_usable", view.release_index_ok, model=view.model)
     series.add("tocsin_rollback_latched", view.latched, model=view.model)
     for step in RollbackStep:
         series.add("tocsin_rollbacks_total", view.rollbacks.get(step, 0), model=view.model, step=step.value)

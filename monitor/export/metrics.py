@@ -91,6 +91,9 @@ DAEMON = (
     _gauge("tocsin_fold_last_seconds", "Time taken by the last fold."),
     Metric("tocsin_look_seconds", Kind.SUMMARY, "Time taken by looks: windows, readings, decisions."),
     _gauge("tocsin_look_last_seconds", "Time taken by the last look."),
+    _counter(
+        "tocsin_work_failures_total", "Turns and deliveries that failed for an unforeseen reason: see the log."
+    ),
     _gauge("tocsin_config_last_reload_successful", "1 when the last attempt to load the settings worked."),
     _gauge("tocsin_config_last_reload_success_timestamp_seconds", "Wall time of the last good load of the settings."),
     _gauge("tocsin_outbox_pending_notices", "Notices not delivered yet.", "receiver"),
@@ -122,6 +125,11 @@ MODEL = (
     _gauge("tocsin_incidents_open", "Incidents not closed yet.", "model"),
     _counter("tocsin_incidents_total", "Incidents opened.", "model"),
     _info("tocsin_rollback_mode_info", "How far a rollback may go without a person.", "model", "mode"),
+    _gauge(
+        "tocsin_release_index_usable",
+        "0 while the release index cannot be used and the last good one is.",
+        "model",
+    ),
     _gauge("tocsin_rollback_latched", "1 when automation is off until a person unlatches it.", "model"),
     _counter("tocsin_rollbacks_total", "Rollbacks that reached this step.", "model", "step"),
     _gauge("tocsin_rollbacks_waiting", "Rollbacks that wait for a person's approval.", "model"),

@@ -107,6 +107,7 @@ class ModelView:
     known_good: BundleId | None = None
     known_good_name: str = ""
     mode: Mode = Mode.OBSERVE
+    release_index_ok: bool = True  # False: the last good one is in force
     latched: bool = False  # automation is off until a person says so
     rules: tuple[RuleView, ...] = ()
     readings: tuple[ReadingView, ...] = ()
@@ -170,6 +171,7 @@ class DaemonView:
     keys_dropped: int = 0  # idempotency keys
     upkeep_failures: int = 0
     store_failed: bool = False
+    work_failures: int = 0  # total, of unforeseen reasons
     fold: Timing = Timing()
     look: Timing = Timing()
     reload_ok: bool = True  # the last attempt

@@ -82,11 +82,12 @@ def self_view(
         keys_dropped=health.keys_dropped,
         upkeep_failures=health.upkeep_failures,
         store_failed=bool(health.failed),
+        work_failures=wheel.parts.supervisor.failures,
         fold=show.timing(wheel.folding),
         look=show.timing(wheel.looking),
         reload_ok=about.reload_ok,
         reloaded=about.reloaded,
-        receivers=tuple(_receiver(outbox, name) for name in receivers),
+        receivers=tuple(_receiver(outbox, name) for name in _named(outbox, receivers)),
         free_bytes=health.free_bytes,
         free_bytes_min=health.free_bytes_min,
         db_bytes=health.db_bytes,
@@ -103,6 +104,11 @@ def rss_bytes() -> int:
         pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _named(outbox: StoredOutbox, receivers: Sequence[str]) -> list[str]:
+    """The receivers of the settings, and those no longer there for whom something still waits."""
+    return list(dict.fromkeys([*receivers, *sorted(one.receiver for one in outbox.every())]))
 
 
 def _receiver(outbox: StoredOutbox, name: str) -> ReceiverView:

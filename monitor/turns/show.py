@@ -129,6 +129,7 @@ def model_view(watched: Watched) -> ModelView | None:
         known_good_name=watched.good.name,
         mode=watched.settings.rollback.mode,
         latched=bool(state.latch),
+        release_index_ok=not watched.releases.problem,
         rules=tuple(views.values()),
         readings=tuple(
             reading_view(each, views[each.rule]) for each in list(watched.shown.values()) if each.rule in views

@@ -105,13 +105,17 @@ class Wheel:
         """One turn at the present event time; looks if the last look is `look_every_s` ago."""
         async with self._turning:
             now = self.parts.clock.now()
-            upto = await asyncio.to_thread(self.parts.store.last_seq)
-            if await self._prove():
-                await self._fold(upto, now)
-            if abs(now - self._looked) >= self.bounds.look_every_s:  # a clock set back must not stop the looks
-                await self._look(now)
+            supervise = self.parts.supervisor.run  # what cannot be counted must not silence what can be seen
+            await supervise("fold", lambda: self._prove_and_fold(now))
+            due = abs(now - self._looked) >= self.bounds.look_every_s  # a clock set back must not stop the looks
+            if due and await supervise("look", lambda: self._look(now)):
                 self._looked = now
         self.drive()
+
+    async def _prove_and_fold(self, now: float) -> None:
+        upto = await asyncio.to_thread(self.parts.store.last_seq)  # before the proof: those rows it covers
+        if await self._prove():
+            await self._fold(upto, now)
 
     async def settle(self, now: float) -> None:
         """Replay's turn at `now`: waits for what a live turn leaves running, and looks whatever the schedule says."""
