@@ -8,7 +8,7 @@ Leap seconds (`:60`) are refused: Unix time has no number for them.
 
 import math
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -41,16 +41,17 @@ def _rfc3339(text: str) -> float | None:
     try:
         if text[-1] in "Zz":
             return (_calendar(text[:-1]) - _EPOCH).total_seconds()
-        return (_calendar(text[:-6]) - _EPOCH).total_seconds() - _offset_s(text[-6:])
+        # The offset goes before the rounding to a float: 05:00:00.1+05:00 in 1970 is exactly 0.1.
+        return (_calendar(text[:-6]) - _EPOCH - _offset(text[-6:])).total_seconds()
     except (ValueError, TypeError):  # TypeError: two offsets
         return None
 
 
 @lru_cache(maxsize=64)
-def _offset_s(text: str) -> int:
-    """Seconds east of UTC of `+05:30`; ValueError if it is no offset."""
+def _offset(text: str) -> timedelta:
+    """How far east of UTC `+05:30` is; ValueError if it is no offset."""
     found = _OFFSET.fullmatch(text)
     if found is None:
         raise ValueError
-    seconds = int(found[2]) * 3600 + int(found[3]) * 60
-    return -seconds if found[1] == "-" else seconds
+    east = timedelta(hours=int(found[2]), minutes=int(found[3]))
+    return -east if found[1] == "-" else east

@@ -306,3 +306,16 @@ def test_few_rows_stay_rows_so_that_the_journal_can_put_requests_together(open_s
     service = open_service(encode=encode)
     assert service.lines(lines(*[ROW] * (ENCODED_ROWS_MIN - 1))).json()["accepted"] == 1
     assert len(service.journal.rows) == ENCODED_ROWS_MIN - 1
+
+
+def test_lines_under_another_content_type_are_no_predictions(open_service):
+    service = open_service(encode=encode)
+    assert service.predictions(lines(*[ROW] * ENCODED_ROWS_MIN)).status_code == 422
+    assert not service.journal.submissions
+
+
+def test_labels_are_never_taken_for_predictions(open_service):
+    service = open_service(encode=encode)
+    body = lines(*[ROW | {"label": "1"}] * ENCODED_ROWS_MIN)
+    assert service.labels(body, kind="application/x-ndjson").json()["accepted"] == ENCODED_ROWS_MIN
+    assert [each.kind for each in service.journal.submissions] == [RowKind.LABELS]

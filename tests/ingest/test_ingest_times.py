@@ -19,6 +19,10 @@ def test_reads_what_datetime_writes(moment):
     assert parse_time(utc + "Z") == parse_time(utc.lower() + "z") == moment.timestamp()
 
 
+def test_an_offset_does_not_cost_the_last_digits():
+    assert parse_time("1970-01-01T05:00:00.1+05:00") == 0.1
+
+
 @pytest.mark.parametrize("number", [0, 1, -1.5, 1_362_132_900, 1e300, -0.0])
 def test_takes_unix_seconds(number):
     assert parse_time(number) == number
