@@ -91,9 +91,7 @@ DAEMON = (
     _gauge("tocsin_fold_last_seconds", "Time taken by the last fold."),
     Metric("tocsin_look_seconds", Kind.SUMMARY, "Time taken by looks: windows, readings, decisions."),
     _gauge("tocsin_look_last_seconds", "Time taken by the last look."),
-    _counter(
-        "tocsin_work_failures_total", "Turns and deliveries that failed for an unforeseen reason: see the log."
-    ),
+    _counter("tocsin_work_failures_total", "Turns and deliveries that failed for an unforeseen reason: see the log."),
     _gauge("tocsin_config_last_reload_successful", "1 when the last attempt to load the settings worked."),
     _gauge("tocsin_config_last_reload_success_timestamp_seconds", "Wall time of the last good load of the settings."),
     _gauge("tocsin_outbox_pending_notices", "Notices not delivered yet.", "receiver"),

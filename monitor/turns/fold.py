@@ -8,7 +8,7 @@
 A fold that is interrupted anywhere before the commit leaves no trace but an unnamed file, swept at the next start,
 and the next fold reads the same records again. After the commit the records are gone. So every row is counted once.
 
-Memory: `fold.rows_max` rows as columns. Cost: see `bench/results.json`.
+Memory: `fold.rows_max` rows as columns. Cost: part of every figure of `python -m bench intake`.
 Failure mode: a record that cannot be decoded is our own damage, not a sender's: it raises `Corrupt`, and the daemon
 stops rather than skip acknowledged rows.
 """

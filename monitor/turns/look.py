@@ -10,7 +10,7 @@ exactly once: its state and how far it consumed are committed with what the look
 A detector that raises is BROKEN, counted, and its neighbours are read: this is the one place where any exception
 becomes a verdict, because third parties write detectors too.
 
-Cost: see `bench/results.json`, "look": a sum of a few dozen panes and about a hundred readings, whatever the traffic.
+Cost, `python -m bench look`: a sum of a few dozen panes and about a hundred readings, whatever the traffic.
 """
 
 import math
