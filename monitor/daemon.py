@@ -17,6 +17,7 @@ import contextlib
 import gc
 import logging
 import signal
+import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -41,6 +42,7 @@ from monitor.export.page import Page
 from monitor.export.snapshot import DaemonView, Snapshot
 from monitor.facts import Incident, ModelName, Prediction, Rollback, RowKind
 from monitor.ingest.app import build_app
+from monitor.ingest.connection import Connection
 from monitor.ingest.counters import Counters
 from monitor.ingest.limits import Limits
 from monitor.ingest.tokens import Tokens
@@ -120,6 +122,14 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to the daemon."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Bind; Permanent where uvicorn would end the process."""
+        try:
+            await super().startup(sockets)
+        except SystemExit:
+            at = f"{self.config.host}:{self.config.port}"
+            raise Permanent(f"http.port: cannot listen on {at}; is it taken?") from None
 
 
 class RollbackJournal:
@@ -289,8 +299,12 @@ class Daemon:
 
     async def _listen(self) -> None:
         settings = self.settings
-        listener = Listener(self._page, self.ready, self._clock, settings.metrics.host, settings.metrics.port)
-        listener.start()
+        metrics = settings.metrics
+        listener = Listener(self._page, self.ready, self._clock, metrics.host, metrics.port)
+        try:
+            listener.start()
+        except OSError as error:
+            raise Permanent(f"metrics.port: cannot listen on {metrics.host}:{metrics.port}: {error.strerror}") from None
         self._stack.callback(listener.stop)
         await self.render()
         self._control = Control(
@@ -319,7 +333,7 @@ class Daemon:
             port=settings.http.port,
             log_config=None,
             access_log=False,
-            http="httptools",
+            http=Connection,
             ws="none",
             server_header=False,
             date_header=False,
@@ -329,8 +343,7 @@ class Daemon:
         self._serving = asyncio.create_task(self._server.serve(), name="intake")
         while not self._server.started:
             if self._serving.done():
-                await self._serving
-                raise Permanent(f"cannot listen on {settings.http.host}:{settings.http.port}; is it taken?")
+                await self._serving  # Permanent
             await asyncio.sleep(0.01)
 
     def _start_couriers(self) -> None:

@@ -12,6 +12,9 @@ so that stretch is an epoch of its own, `transition`, whose rows are counted and
 Epochs never merge: v1 before v2 and v1 after the rollback are two, so that a window, a slot or a detector's state
 never mixes them. A new epoch starts empty. Everything before the first proof is a transition, too.
 
+The timeline is kept as far back as the panes are, and never longer than `EPOCHS_MAX`; what is older than that belongs
+to the first epoch, the transition before everything that is known, which never acts.
+
 Rows are put to epochs by `monitor.panes.attribution`. Failure mode: a switch there and back between two proofs is
 invisible here; response digests and paired evidence see it.
 """
@@ -21,6 +24,8 @@ from collections.abc import Sequence
 import msgspec
 
 from monitor.facts import TRANSITION, UNREGISTERED, Bundle, BundleId, BundleStatus, Epoch, ModelName
+
+EPOCHS_MAX = 500  # a deployment opens two; only a server that cannot make up its mind opens more in a horizon
 
 
 class Served(msgspec.Struct, frozen=True):
@@ -93,6 +98,12 @@ def lose(epochs: tuple[Epoch, ...], model: ModelName, judge: str) -> tuple[Epoch
         return (_transition(1, model, 0.0, judge),)
     last = epochs[-1]
     return (*epochs, _transition(last.number + 1, model, last.proved, last.judge)) if last.acts else epochs
+
+
+def forget(epochs: tuple[Epoch, ...], horizon: float) -> tuple[Epoch, ...]:
+    """The first epoch, and those of the others that had not ended before `horizon`, the newest `EPOCHS_MAX` at most."""
+    first = next((i for i in range(1, len(epochs)) if i + 1 == len(epochs) or epochs[i + 1].start >= horizon), 1)
+    return epochs[:1] + epochs[max(first, len(epochs) - EPOCHS_MAX + 1) :]
 
 
 def _same(last: Epoch, served: Served) -> bool:

@@ -17,6 +17,7 @@ from monitor.decisions.incidents import Line, join, label, open_incident
 from monitor.decisions.policy import EFFECT, Effect, decide, refusals, withheld
 from monitor.decisions.rollback import end_unstarted
 from monitor.decisions.rules import BUILT_IN, RulePack
+from monitor.decisions.served import calm
 from monitor.decisions.state import Judgement, ModelState, Terms, end_rollback, settle, supersede, with_alerts
 from monitor.facts import (
     TRANSITION,
@@ -41,6 +42,7 @@ def judge(state: ModelState, terms: Terms, slots: Slots, now: float) -> Judgemen
     """Judge one turn. Slots of another epoch than the present one are not looked at, in a transition none are."""
     state, expired, lines = _expire(state, terms, now)
     state, fired, resolved = _step_alerts(state, terms.rules, slots, now)
+    state, calmed = calm(state, terms, now)
     before = None
     if fired and _superseded(state):
         before = supersede(state, terms, now)
@@ -48,7 +50,7 @@ def judge(state: ModelState, terms: Terms, slots: Slots, now: float) -> Judgemen
         fired = tuple(alert for alert in state.alerts if alert.state is AlertState.FIRING)
     state, joined = attach(state, terms.rules, fired, now)
     state, started, ruled = _rule(state, terms, slots, now)
-    after = settle(state, terms, (*lines, *resolved, *joined, *ruled), now, (*expired, *started))
+    after = settle(state, terms, (*lines, *resolved, *calmed, *joined, *ruled), now, (*expired, *started))
     if before is None:
         return after
     return replace(after, notices=before.notices + after.notices, incidents=before.incidents + after.incidents)

@@ -1,27 +1,24 @@
 """What happened outside a look at windows: another bundle is served, a rollback went on, a person decided.
 
-Two pages come from here and not from windows, because what is served says all: `unregistered` and `redelivered`. A
-known-bad bundle that is delivered again is somebody's decision: it pages, and is not fought over.
+Two pages come from here and not from windows (`monitor.decisions.served`), because what is served says all. A known-bad
+bundle that is delivered again is somebody's decision: it pages, and is not fought over.
 """
 
 from enum import Enum
 
 from msgspec.structs import replace
 
-from monitor.decisions.case import find_target, known_bad, title
+from monitor.decisions.case import find_target, title
 from monitor.decisions.gates import person_gates
 from monitor.decisions.incidents import Line, open_incident
 from monitor.decisions.judge import Slots, attach, build_case, next_rollback, start_command
 from monitor.decisions.policy import decide, refusals
 from monitor.decisions.rollback import ENDED, agree, end_unstarted
-from monitor.decisions.rules import BUILT_IN
-from monitor.decisions.state import Judgement, ModelState, Terms, end_rollback, settle, with_alerts
+from monitor.decisions.served import fire
+from monitor.decisions.state import Judgement, ModelState, Terms, end_rollback, settle
 from monitor.errors import Rejected
 from monitor.facts import (
     TRANSITION,
-    UNREGISTERED,
-    Alert,
-    AlertState,
     Decision,
     Epoch,
     Gate,
@@ -49,9 +46,9 @@ def served_changed(state: ModelState, terms: Terms, epoch: Epoch, now: float) ->
         return Judgement(state)
     words = f"epoch {epoch.number} serves {title(epoch.bundle, terms.bundles)}"
     state, dropped, lines = _drop_proposal(state, epoch, now)
-    state, fired, resolved = _built_in(state, terms, epoch, now)
+    state, fired = fire(state, terms, epoch, now)
     state, joined = attach(state, terms.rules, fired, now)
-    return settle(state, terms, (Line(words), *lines, *resolved, *joined), now, dropped)
+    return settle(state, terms, (Line(words), *lines, *joined), now, dropped)
 
 
 def rollback_stepped(state: ModelState, terms: Terms, rollback: Rollback, now: float) -> Judgement:
@@ -128,32 +125,6 @@ def _drop_proposal(
         return state, (), ()
     ended = end_unstarted(rollback, RollbackStep.REFUSED, "another bundle is served", now)
     return end_rollback(state, ended), (ended,), (Line(f"rollback {ended.id} is void: {ended.reason}"),)
-
-
-def _built_in(
-    state: ModelState, terms: Terms, epoch: Epoch, now: float
-) -> tuple[ModelState, tuple[Alert, ...], tuple[Line, ...]]:
-    """Fire and resolve the alerts that follow from what is served."""
-    bad = known_bad(terms.bundles, state.history)
-    holds = {
-        "unregistered": epoch.bundle == UNREGISTERED,
-        "redelivered": bool({epoch.bundle, epoch.digest} & bad),
-    }
-    assert holds.keys() == BUILT_IN.keys(), "each has its words"
-    alerts = {alert.rule: alert for alert in state.alerts if alert.rule in BUILT_IN}
-    fired: list[Alert] = []
-    lines: list[Line] = []
-    for rule, on in holds.items():
-        before = alerts.get(rule, Alert(state.model, rule, ""))
-        firing = before.state is AlertState.FIRING
-        if on and not firing:
-            alerts[rule] = Alert(state.model, rule, "", AlertState.FIRING, since=now, fired=now, epoch=epoch.number)
-            fired.append(alerts[rule])
-        if firing and not on:
-            alerts[rule] = replace(before, state=AlertState.RESOLVED, since=now)
-            lines.append(Line(f"{rule}: resolved"))
-    others = [alert for alert in state.alerts if alert.rule not in BUILT_IN]
-    return with_alerts(state, [*others, *alerts.values()]), tuple(fired), tuple(lines)
 
 
 def _progress(before: Rollback, rollback: Rollback, terms: Terms) -> Line:

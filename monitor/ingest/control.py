@@ -128,6 +128,8 @@ class Controls:
             return Answer.of(await self.control.advance(to))
         except ValueError:
             raise Refused(422, "clock_step_invalid", "replay time moves forward only, by bounded steps") from None
+        except Transient as busy:  # what was due is not done: the same step again goes on with it
+            raise Refused(503, "busy", "not possible now", retry_after(int(busy.retry_after_s or 1))) from None
 
     async def reload(self, _: Call) -> Answer:
         """POST /-/reload."""

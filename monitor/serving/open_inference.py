@@ -21,6 +21,7 @@ from monitor.panes.batch import Predictions
 from monitor.serving.tensors import Answer, decode, decode_metadata, encode
 
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
+WORD_BYTES_MAX = 64 * 1024  # of every answer but an inference: metadata are asked for each second
 TOO_MANY_REQUESTS, TIMED_OUT, SERVER_ERRORS = 429, 408, 500
 ONE_CALL_EACH = httpx.Limits(max_keepalive_connections=0)  # a kept connection would prove one worker of several
 PLAIN = {"accept-encoding": "identity", "user-agent": "tocsin"}
@@ -74,13 +75,16 @@ class OpenInference:
 
     async def infer(self, rows: Predictions) -> Answer:
         """Ask for all rows in one request; Transient, Permanent."""
-        return decode(await self._call("POST", f"{self._model}/infer", encode(rows), self._timeout_s), rows.n)
+        url = f"{self._model}/infer"
+        return decode(await self._call("POST", url, encode(rows), self._timeout_s, ANSWER_BYTES_MAX), rows.n)
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _call(self, method: str, url: str, body: bytes, timeout_s: float) -> bytes:
+    async def _call(
+        self, method: str, url: str, body: bytes, timeout_s: float, bytes_max: int = WORD_BYTES_MAX
+    ) -> bytes:
         headers = {"content-type": "application/json"} if body else {}
         try:
             async with (
@@ -88,7 +92,7 @@ class OpenInference:
                 self._client.stream(method, url, content=body, headers=headers) as answer,
             ):
                 _check_status(answer.status_code)
-                return await _read(answer)
+                return await _read(answer, bytes_max)
         except TimeoutError as error:
             raise Transient(f"the model server did not answer within {timeout_s:g} s") from error
         except httpx.TransportError as error:
@@ -103,10 +107,10 @@ def _check_status(status: int) -> None:
     raise Permanent(f"the model server answered {status}")
 
 
-async def _read(answer: httpx.Response) -> bytes:
+async def _read(answer: httpx.Response, bytes_max: int) -> bytes:
     found = bytearray()
     async for chunk in answer.aiter_raw():
         found += chunk
-        if len(found) > ANSWER_BYTES_MAX:
-            raise Permanent(f"the model server's answer is larger than {ANSWER_BYTES_MAX} bytes")
+        if len(found) > bytes_max:
+            raise Permanent(f"the model server's answer is larger than {bytes_max} bytes")
     return bytes(found)

@@ -27,6 +27,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from monitor.errors import Corrupt
 from monitor.facts import JournalRecord, ModelName, PaneKey, Submission
 from monitor.store import connections, documents, journal, labels, panes, prune
 from monitor.store.disk import lock
@@ -79,6 +80,7 @@ class SqliteStore:
         with ExitStack() as undo:
             self._lock = lock(state_dir / "lock")
             undo.callback(os.close, self._lock)
+            _refuse_lost(self._path, state_dir / "receipts")
             self._db = connections.open_writer(self._path, self._parts.vfs)
             undo.callback(self._db.close)
             self._load(state_dir)
@@ -335,6 +337,12 @@ class SqliteStore:
     def _spare_bytes(self) -> int:
         """Free space above the reserve."""
         return self._space.free_bytes() - self._space.free_bytes_min
+
+
+def _refuse_lost(path: Path, receipts: Path) -> None:
+    """Corrupt if the database is gone and receipts are left: a new one would forget rollbacks, latch and labels."""
+    if not _size(path) and any(receipts.glob("*.run")):
+        raise Corrupt(str(path), 0, "it is gone or empty, but its receipts are there; restore it, or start a new state")
 
 
 def _size(path: Path) -> int:

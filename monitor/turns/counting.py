@@ -44,7 +44,8 @@ class Sorted:
     watched: Watched
     rows: Predictions  # each id once
     keys: NDArray[np.uint64]  # of the rows: keyed hashes of their ids
-    at: NDArray[np.intp]  # which of watched.epochs answered each row
+    epochs: tuple[Epoch, ...]  # as they were: a rollback that ends beside the fold may open and forget some
+    at: NDArray[np.intp]  # which of `epochs` answered each row
     labels: list[Arrived]
     duplicates: int
 
@@ -99,7 +100,7 @@ class Counting:
 
     def _count_epoch(self, found: Sorted, opinion: Opinion, at: int, change: ModelChange) -> None:
         """Count the rows that one epoch answered, and write their receipts."""
-        watched, epoch = found.watched, found.watched.epochs[at]
+        watched, epoch = found.watched, found.epochs[at]
         which = np.flatnonzero(found.at == at)
         rows = found.rows if len(which) == found.rows.n else found.rows.take(which)
         said = opinion.outputs[which]
@@ -139,7 +140,7 @@ class Counting:
         for label in self._store.find_labels(name, known.keys):
             held.setdefault(label.hash, []).append(_held(label))
         joined = join(arrived, known=set(known.keys.tolist()), held=held, trusted=found.watched.trusts)
-        self._count_effects(found.watched, joined.effects, known)
+        self._count_effects(found, joined.effects, known)
         change.labels = _stored(name, list(joined.held.values()), known)
         expires = self._now + self._settings.horizon_s
         change.waiting = [
@@ -159,25 +160,25 @@ class Counting:
                     records[column][where] = receipts.records[column][mine]
         return Known(keys[stored], records[stored])
 
-    def _count_effects(self, watched: Watched, effects: Sequence[Effect], known: Known) -> None:
+    def _count_effects(self, found: Sorted, effects: Sequence[Effect], known: Known) -> None:
         """Add what labels move to the panes of their predictions."""
         if not effects:
             return
         records = known.at(np.fromiter((effect.key for effect in effects), np.uint64, len(effects)))
         starts = pane_start(records["time"], self._settings.pane_s).tolist()
         places = list(zip(records["epoch"].tolist(), starts, [e.weight.value for e in effects], strict=True))
-        epochs = {epoch.number: epoch for epoch in watched.epochs}
+        epochs = {epoch.number: epoch for epoch in found.epochs}
         order = sorted(range(len(effects)), key=places.__getitem__)
         for (number, start, _), group in groupby(order, key=places.__getitem__):
             part = list(group)
             if number in epochs:  # else it was forgotten with its panes
-                pane = _effects_pane(watched, epochs[number], [effects[i] for i in part], records[part])
-                self._add(watched, epochs[number], start, pane)
+                pane = _effects_pane(found.watched, epochs[number], [effects[i] for i in part], records[part])
+                self._add(found.watched, epochs[number], start, pane)
 
     # ------------------------------------------------------------ totals
 
     def _totals(self, found: Sorted, opinion: Opinion, joined: Join) -> Totals:
-        times, epochs = found.rows.times, found.watched.epochs
+        times, epochs = found.rows.times, found.epochs
         transition = [i for i, epoch in enumerate(epochs) if not epoch.acts]
         over = times + self._settings.pane_s + self._settings.grace_s
         totals = found.watched.totals.plus(
@@ -265,6 +266,6 @@ def _stored(name: ModelName, held: Sequence[Held], known: Known) -> list[StoredL
 def _claims_wrong(found: Sorted) -> int:
     if not any(found.rows.claimed):
         return 0
-    bundles = [epoch.bundle for epoch in found.watched.epochs]
+    bundles = [epoch.bundle for epoch in found.epochs]
     served = (bundles[at] for at in found.at.tolist())
     return sum(claim not in ("", bundle) for claim, bundle in zip(found.rows.claimed, served, strict=True))

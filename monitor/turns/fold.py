@@ -74,9 +74,10 @@ class Fold:
         fresh = self._fresh(watched, keys)
         if len(fresh) < seen:
             rows, keys = rows.take(fresh), keys[fresh]
-        starts = np.array([epoch.start for epoch in watched.epochs])
+        epochs = watched.epochs
+        at = np.maximum(attribute(np.array([epoch.start for epoch in epochs]), rows.times), 0)
         labels = [label for r in records if r.kind is RowKind.LABELS for label in self._arrived(r.body)]
-        return Sorted(watched, rows, keys, np.maximum(attribute(starts, rows.times), 0), labels, seen - rows.n)
+        return Sorted(watched, rows, keys, epochs, at, labels, seen - rows.n)
 
     def _fresh(self, watched: Watched, keys: Keys) -> NDArray[np.intp]:
         """Rows whose id was never seen, in arrival order: the first wins, in this fold and over all of them."""

@@ -24,6 +24,7 @@ from monitor.alerts.outbox import address
 from monitor.alerts.retry import Delivery
 from monitor.clock import Clock
 from monitor.decisions.case import Limits
+from monitor.decisions.epochs import forget
 from monitor.decisions.judge import judge
 from monitor.decisions.outcomes import rollback_stepped, served_changed
 from monitor.decisions.rollback import RUNNING
@@ -149,7 +150,7 @@ class Wheel:
             noted = watched.state.epoch.number if watched.state.epoch else 0  # after a crash perhaps not the last one
             opened = [epoch for epoch in epochs if epoch.number > noted]
             if opened:
-                await self._opened(watched, epochs, opened)
+                await self._opened(watched, forget(epochs, self.parts.store.position().horizon), opened)
             else:
                 watched.epochs = epochs
         return True

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.decisions.epochs import identify, lose, prove
+from monitor.decisions.epochs import EPOCHS_MAX, forget, identify, lose, prove
 from monitor.facts import TRANSITION, UNREGISTERED, Bundle, BundleId, BundleStatus, ModelName
 from monitor.panes.attribution import attribute
 
@@ -124,3 +124,26 @@ def test_any_history_of_proofs_numbers_epochs_in_order_and_covers_time(steps):
     assert [e.number for e in epochs] == list(range(1, len(epochs) + 1))
     assert all(a.start <= b.start for a, b in itertools.pairwise(epochs))
     assert epochs[-1].digest == proofs[-1][1]
+
+
+def test_what_ended_by_the_horizon_is_forgotten_and_nobody_knows_it_any_more():
+    epochs = forget(timeline((10, "d1"), (19, "d1"), (20, "d2"), (29, "d2"), (30, "d1")), 25.0)
+    assert bundles_at(epochs, 9, 12, 20, 28, 30) == [TRANSITION, TRANSITION, "v2", "v2", "v1"]
+
+
+@given(st.integers(0, 9), st.floats(0, 100))
+def test_forgetting_keeps_the_first_and_the_open_epoch_and_every_answer_after_the_horizon(count, horizon):
+    epochs = timeline(*((10 * (k + 1), f"d{1 + k % 2}") for k in range(count + 1)))
+    kept = forget(epochs, horizon)
+    assert (kept[0], kept[-1]) == (epochs[0], epochs[-1])
+    times = [t for t in range(120) if t > horizon]
+    assert bundles_at(kept, *times) == bundles_at(epochs, *times)
+
+
+def test_a_server_that_flips_at_every_proof_does_not_make_the_timeline_grow_for_ever():
+    epochs = ()
+    for now in range(3 * EPOCHS_MAX):
+        epochs = forget(prove(epochs, MODEL, identify(f"d{1 + now % 2}", (V1, V2), epochs), now), 0.0)
+    assert len(epochs) == EPOCHS_MAX
+    assert epochs[0].bundle == TRANSITION
+    assert bundles_at(epochs, 0, 1, now) == [TRANSITION, TRANSITION, "v2"]

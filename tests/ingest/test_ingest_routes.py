@@ -241,6 +241,12 @@ def test_a_step_the_daemon_refuses_is_a_422(service):
     assert problem(step(service)) == "clock_step_invalid"
 
 
+def test_a_step_that_cannot_be_finished_now_may_be_repeated(service):
+    service.control.results["advance"] = Transient("the disk is full", 5)
+    answer = step(service)
+    assert (answer.status_code, problem(answer), answer.headers["retry-after"]) == (503, "busy", "5")
+
+
 def test_on_live_traffic_there_is_no_clock_to_move(open_service):
     service = open_service(replay=False)
     assert step(service).status_code == 404

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from monitor.errors import Permanent, Transient
-from monitor.serving.open_inference import ANSWER_BYTES_MAX, OpenInference
+from monitor.serving.open_inference import WORD_BYTES_MAX, OpenInference
 
 DIGEST = "sha256:" + "a" * 64
 METADATA = json.dumps({"name": "delays", "parameters": {"checkpoint_digest": DIGEST}}).encode()
@@ -115,7 +115,7 @@ def test_an_endless_answer_is_cut_off(server):
 
 
 def test_an_answer_over_the_cap_is_refused(server):
-    server.answers[MODEL] = (200, {}, b" " * (ANSWER_BYTES_MAX + 1))
+    server.answers[MODEL] = (200, {}, METADATA + b" " * WORD_BYTES_MAX)
     with pytest.raises(Permanent, match="larger"):
         _ask(server.url, lambda s: s.served())
 

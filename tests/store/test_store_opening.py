@@ -1,11 +1,14 @@
 """What the store refuses to open, and why."""
 
+from pathlib import Path
+
 import apsw
 import pytest
-from storeworld import add, open_store, send, submission
+from storeworld import add, open_store, receipts, send, submission
 
 from monitor.errors import Corrupt, Permanent
 from monitor.store.disk import free_bytes, reserve_bytes
+from monitor.store.protocol import Change
 from monitor.store.tables import STEPS
 
 
@@ -84,3 +87,14 @@ def test_the_reserve_is_256_mib_or_a_twentieth(tmp_path):
 
 def test_bodies_add():
     assert add([b"\1" + b"\0" * 7, b"\2" + b"\0" * 7]) == b"\3" + b"\0" * 7
+
+
+@pytest.mark.parametrize("lose", [Path.unlink, lambda path: path.write_bytes(b"")], ids=["gone", "empty"])
+def test_a_database_that_was_lost_beside_its_receipts_is_not_begun_anew(tmp_path, lose):
+    store = open_store(tmp_path)
+    store.commit(Change(fold=1, receipts=[receipts(1, 2)]))
+    store.close()
+    lose(tmp_path / "state.db")
+    with pytest.raises(Corrupt, match="receipts are there"):
+        open_store(tmp_path)
+    assert list((tmp_path / "receipts").glob("*.run"))

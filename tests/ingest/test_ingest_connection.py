@@ -1,0 +1,105 @@
+"""Connections of strangers: a head that never ends costs neither memory nor a descriptor for good."""
+
+import socket
+import threading
+
+import pytest
+import uvicorn
+from servers import wait_for
+from test_ingest_socket import Running
+
+from monitor.ingest import connection
+from monitor.ingest.connection import Connection
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    patch = pytest.MonkeyPatch()
+    patch.setattr(connection, "HEAD_S", 0.3)
+    patch.setattr(connection, "CONNECTIONS_MAX", 8)
+    made = uvicorn.Config
+    patch.setattr(uvicorn, "Config", lambda app, **more: made(app, http=Connection, **more))
+    with Running(tmp_path_factory.mktemp("guarded")) as service:
+        yield service
+    patch.undo()
+
+
+def connect(guarded, said=b""):
+    wire = socket.create_connection(guarded.address, timeout=10)
+    wire.sendall(said)
+    return wire
+
+
+def answer(wire):
+    """All that comes until the end of the connection, "reset" where it ends by that."""
+    try:
+        return b"".join(iter(lambda: wire.recv(65536), b""))
+    except ConnectionResetError:
+        return b"reset"
+    finally:
+        wire.close()
+
+
+def healthy(guarded):
+    return guarded.over_http("GET", "/-/healthy", "gateway").status_code == 200
+
+
+@pytest.mark.parametrize("said", [b"", b"G", b"GET /-/healthy HTTP/1.1\r\nx: y", b"\r\n"])
+def test_a_head_that_does_not_come_to_its_end_is_given_up(guarded, said):
+    assert answer(connect(guarded, said)) in (b"", b"reset")
+
+
+def gone(wire, said, times):
+    """Whether the other end hangs up while this is sent so many times."""
+    try:
+        for _ in range(times):
+            wire.sendall(said)
+    except OSError:
+        return True
+    return False
+
+
+def test_dripping_buys_no_time(guarded):
+    wire = connect(guarded, b"GET /-/healthy HTTP/1.1\r\n")
+    wait_for(lambda: gone(wire, b"x: y\r\n", 1), "the end of it", 2)
+    wire.close()
+
+
+@pytest.mark.parametrize("line", [b"a" * 1000, b"a: b\r\n" * 100], ids=["one header", "many"])
+def test_a_head_without_end_is_refused(guarded, line):
+    wire = connect(guarded, b"GET /-/healthy HTTP/1.1\r\nx: y\r\nz: ")
+    assert gone(wire, line, 100_000)
+    wire.close()
+    assert healthy(guarded)
+
+
+def test_trailers_without_end_are_refused_too(guarded):
+    head = f"POST /v1/predictions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {guarded.texts['gateway']}\r\n"
+    wire = connect(guarded, f"{head}content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n0\r\n".encode())
+    assert gone(wire, b"x: y\r\n" * 100, 100_000)
+    wire.close()
+    assert healthy(guarded)
+
+
+def test_a_large_body_is_no_head(guarded):
+    rows = b"\n".join(b'{"id": "f-%d", "prediction": "late"}' % i for i in range(10_000))
+    taken = guarded.over_http("POST", "/v1/predictions", "gateway", content=rows,
+                              headers={"content-type": "application/x-ndjson"})  # fmt: skip
+    assert taken.json()["accepted"] == 10_000
+
+
+def test_a_connection_is_used_again_and_again_for_longer_than_a_head_may_take(guarded):
+    wire, pause = connect(guarded), threading.Event()
+    for _ in range(5):
+        wire.sendall(b"GET /-/healthy HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert wire.recv(65536).startswith(b"HTTP/1.1 200")
+        pause.wait(0.1)
+    wire.close()
+
+
+def test_one_connection_too_many_costs_the_one_that_waited_longest(guarded):
+    wires = [connect(guarded) for _ in range(8)]
+    assert healthy(guarded)
+    assert answer(wires[0]) in (b"", b"reset")
+    for wire in wires:
+        wire.close()
