@@ -14,6 +14,7 @@ Everything repeated runs under `monitor.turns.supervisor`: a failure is not the 
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import logging
 import signal
@@ -34,13 +35,15 @@ import monitor
 from monitor.alerts.retry import Delivery
 from monitor.alerts.transport import tls_context
 from monitor.clock import Clock, ReplayClock, WallClock
+from monitor.decisions.judge import POLICY
+from monitor.decisions.rollback import RUNNING
 from monitor.decisions.state import ModelState
 from monitor.errors import Permanent, Problem, SettingsError
 from monitor.export.collector import Collector
 from monitor.export.listener import Listener
 from monitor.export.page import Page
 from monitor.export.snapshot import DaemonView, Snapshot
-from monitor.facts import Incident, ModelName, Prediction, Rollback, RowKind
+from monitor.facts import Incident, Mode, ModelName, Prediction, Rollback, RowKind
 from monitor.ingest.app import build_app
 from monitor.ingest.connection import Connection
 from monitor.ingest.counters import Counters
@@ -74,6 +77,7 @@ from monitor.turns.wheel import Bounds, Parts, Wheel
 EXIT_OK, EXIT_INTERNAL = 0, 70
 KILL_SWITCH = "kill_switch"  # a file of this name in the state directory keeps automation from acting
 HEARTBEAT_S = 1.0
+M_MMAP_THRESHOLD = -3  # <malloc.h>
 STOP_WITHIN_S = 10.0
 log = structlog.get_logger()
 
@@ -192,6 +196,7 @@ class Daemon:
         self._handle_signals()
         self._wheel.drive()
         calm_collector()
+        return_large_blocks()
         self._ready = True
         log.info("daemon.ready", version=monitor.__version__, port=settings.http.port, replay=settings.replay)
 
@@ -211,6 +216,8 @@ class Daemon:
     def _watch(self, name: ModelName, settings: MonitoredModel, pack: Any) -> Watched:
         """A model with what an earlier run left of it."""
         store = self._store
+        state = store.facts(ModelState).get(name, ModelState(name))
+        refuse_stranded(settings, state)
         releases = Releases(settings.release_index, name, self._shelf)
         epochs = store.facts(Timeline).get(name, Timeline()).epochs
         bundles = releases.load()
@@ -222,7 +229,7 @@ class Daemon:
             releases=releases,
             bundles=bundles,
             layouts=self._shelf.layouts,
-            state=store.facts(ModelState).get(name, ModelState(name)),
+            state=state,
             epochs=epochs,
             reached=store.facts(Reached).get(name, Reached()),
             totals=store.facts(Totals).get(name, Totals()),
@@ -293,6 +300,7 @@ class Daemon:
             clock=self._clock,
             proofs=target.proofs,
             prove_within_s=target.prove_within,
+            stopped=lambda: rollback.approved_by == POLICY and not automatic(watched),
         )
         left = next((epoch.digest for epoch in reversed(watched.epochs) if epoch.bundle == rollback.source), "")
         return await executor.run(rollback, left)
@@ -473,6 +481,19 @@ class Daemon:
         )
 
 
+def automatic(watched: Watched) -> bool:
+    """Whether automation may still act, as the operator says now."""
+    return watched.settings.rollback.mode is Mode.AUTO and not watched.killed()
+
+
+def refuse_stranded(settings: MonitoredModel, state: ModelState) -> None:
+    """SettingsError if a rollback is under way and the settings no longer say of what."""
+    under_way = state.rollback is not None and state.rollback.step in RUNNING
+    if under_way and (settings.target is None or settings.serving is None):
+        hint = "put target and serving back until it has ended; in mode observe automation does not begin the switch"
+        raise SettingsError([Problem(f"models.{state.model}", "a rollback is under way and has no target", hint)])
+
+
 def limits_of(settings: Settings) -> Limits:
     """What a request may cost, as the settings say."""
     http = settings.http
@@ -486,6 +507,16 @@ def limits_of(settings: Settings) -> Limits:
         ahead_max_s=settings.time.ahead_max,
         behind_max_s=settings.time.behind_max,
     )
+
+
+def return_large_blocks() -> None:
+    """Have the C library give blocks of a megabyte and more back to the system as soon as they are freed.
+
+    glibc raises its own bound to 32 MB at the first large block that is freed, and then keeps what the arrays of a fold
+    or of a merge of receipts took: 19 MiB more after ten minutes than after two (measured 2026-11).
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another C library knows no mallopt
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
 
 
 def calm_collector() -> None:

@@ -34,8 +34,9 @@ from monitor.facts import (
 
 Slots = Mapping[tuple[str, str], Sequence[Slot]]  # by (rule, segment), oldest first
 Lines = tuple[Line, ...]
+POLICY = "policy"  # who agreed to a rollback that no person did
 
-__all__ = ["Judgement", "ModelState", "Slots", "Terms", "build_case", "judge"]
+__all__ = ["POLICY", "Judgement", "ModelState", "Slots", "Terms", "build_case", "judge"]
 
 
 def judge(state: ModelState, terms: Terms, slots: Slots, now: float) -> Judgement:
@@ -219,7 +220,7 @@ def _rule(state: ModelState, terms: Terms, slots: Slots, now: float) -> tuple[Mo
         asked = next_rollback(state, decision, terms, now, step=RollbackStep.PROPOSED, by="")
         words = f"rollback {way} waits for approval: tocsin rollback approve {shlex.quote(asked.id)}"
         return _started(state, asked), (asked,), (Line(words, loud=True),)
-    planned = next_rollback(state, decision, terms, now, step=RollbackStep.PLANNED, by="policy")
+    planned = next_rollback(state, decision, terms, now, step=RollbackStep.PLANNED, by=POLICY)
     return _started(state, planned), (planned,), (Line(f"rolling back {way}", loud=True),)
 
 

@@ -54,6 +54,7 @@ class Observation(Enum):
     SWITCHED = "switched"
     ALREADY = "already"  # the link pointed to the target before
     CONFLICT = "conflict"  # the link was neither, and is as it was
+    STOPPED = "stopped"  # VERIFY, SWITCH: not done, automation was switched off since it was planned
     TOLD = "told"
     RELOAD_FAILED = "reload_failed"
     SERVED_TARGET = "served_target"
@@ -85,6 +86,7 @@ NEXT: dict[tuple[RollbackStep, Observation], RollbackStep] = {  # anything not l
     (S.PLANNED, O.AT_OTHER): S.REFUSED,
     (S.PLANNED, O.VERIFIED): S.VERIFIED,
     (S.PLANNED, O.BAD_TARGET): S.REFUSED,
+    (S.PLANNED, O.STOPPED): S.REFUSED,
     (S.VERIFIED, O.AT_SOURCE): S.PLANNED,  # "verified" means now
     (S.VERIFIED, O.AT_TARGET): S.SWITCHED,
     (S.VERIFIED, O.AT_TARGET_SERVED): S.RELOADED,
@@ -92,6 +94,7 @@ NEXT: dict[tuple[RollbackStep, Observation], RollbackStep] = {  # anything not l
     (S.VERIFIED, O.SWITCHED): S.SWITCHED,
     (S.VERIFIED, O.ALREADY): S.SWITCHED,
     (S.VERIFIED, O.CONFLICT): S.REFUSED,
+    (S.VERIFIED, O.STOPPED): S.REFUSED,
     (S.SWITCHED, O.AT_SOURCE): S.FAILED,
     (S.SWITCHED, O.AT_TARGET_SERVED): S.RELOADED,
     (S.SWITCHED, O.AT_OTHER): S.FAILED,
@@ -123,6 +126,7 @@ REASONS: dict[Observation, str] = {
     O.AT_OTHER: "the link, or the server, is at neither the source nor the target",
     O.BAD_TARGET: "the target is missing or not what was approved",
     O.CONFLICT: "somebody else changed the link at the same time",
+    O.STOPPED: "automation was switched off since it was planned",
     O.SERVED_OTHER: "the server loaded neither the source nor the target",
 }
 

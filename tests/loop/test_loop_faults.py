@@ -13,6 +13,7 @@ from itertools import count
 
 import httpx
 import pytest
+import yaml
 from loopworld import MODEL, ROOT, STEP_S, committed, poisoned, truth
 from servers import free_port, wait_for
 
@@ -151,6 +152,66 @@ def test_a_rollback_that_is_cut_off_in_the_reload_ends_with_one_switch(make_loop
         assert (loop.directory / "daemon.log").read_text().count("observed=switched") == 1
 
 
+def observe(loop):
+    settings = loop.directory / "tocsin.yaml"
+    settings.write_text(settings.read_text().replace("mode: auto", "mode: observe"))
+
+
+def kill_switch(loop):
+    (loop.directory / "state" / "kill_switch").touch()
+
+
+def planned(loop, middle):
+    """Kill the daemon after the intent was committed and before the link was touched."""
+    asked, go = threading.Event(), threading.Event()
+
+    def held(path, ask):
+        told = (loop.directory / "daemon.log").read_text().count("notice.queued")
+        if path == METADATA and told > 1:  # the second notice says that it rolls back
+            asked.set()
+            go.wait(20)
+        return ask()
+
+    evidence_is_complete(loop)
+    middle.fault = held
+    step = threading.Thread(target=suppressed, args=(loop,))
+    step.start()
+    assert asked.wait(20)
+    loop.kill()
+    go.set()
+    step.join(30)
+    middle.fault = honest
+
+
+@pytest.mark.parametrize("stop", [observe, kill_switch])
+def test_automation_that_is_switched_off_while_the_daemon_is_down_switches_nothing(make_loop, stop):
+    loop = make_loop()
+    with between(loop) as middle:
+        loop.start()
+        planned(loop, middle)
+        stop(loop)
+        loop.start()
+        wait_for(lambda: loop.status["rollbacks"][-1]["step"] == "refused", "it is refused", 20)
+        assert "switched off" in loop.status["rollbacks"][-1]["reason"]
+        assert (loop.directory / "current").readlink().name == "v2.json"
+        loop.stop()
+
+
+def test_a_rollback_under_way_without_a_target_is_a_problem_of_the_settings(make_loop):
+    loop = make_loop()
+    with between(loop) as middle:
+        loop.start()
+        planned(loop, middle)
+        observe(loop)
+        settings = loop.directory / "tocsin.yaml"
+        document = yaml.safe_load(settings.read_text())
+        del document["models"]["m"]["target"]
+        settings.write_text(yaml.safe_dump(document))
+        ended = started(loop)
+    assert ended.returncode == 1
+    assert "a rollback is under way and has no target" in ended.stderr.splitlines()[-1]
+
+
 def suppressed(loop):
     with suppress(httpx.HTTPError, AssertionError):
         loop.advance()
@@ -207,10 +268,9 @@ def small_disk(tmp_path):
 
 
 def fill(hog, size=None):
-    with hog.open("wb") as file, suppress(OSError):
+    with suppress(OSError), hog.open("wb", buffering=0) as file:
         while size is None or file.tell() < size:
             file.write(b"x" * (1 << 16))
-            file.flush()
 
 
 def row(loop, name):
