@@ -162,6 +162,7 @@ class Daemon:
         self._started = time.time()
         self._reloaded: tuple[bool, float] = (True, time.time())
         self._escalated = 0
+        self._reloading = asyncio.Lock()
         self._ready = False
         self._stack = contextlib.AsyncExitStack()
 
@@ -389,7 +390,13 @@ class Daemon:
     def _handle_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop_soon, EXIT_OK)
-        self._loop.add_signal_handler(signal.SIGHUP, lambda: self._loop.create_task(self.reload()))
+        self._loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+
+    def _reload_soon(self) -> None:
+        async def reload() -> None:
+            await self.reload()
+
+        self._hangup = self._loop.create_task(self._supervisor.run("reload", reload))  # kept: a lost task may be freed
 
     # ------------------------------------------------------------ stop
 
@@ -421,7 +428,11 @@ class Daemon:
     # ------------------------------------------------------------ reload
 
     async def reload(self) -> Sequence[Problem]:
-        """Take over new settings, or say every problem and keep the last good ones."""
+        """Take over new settings, or say every problem and keep the last good ones. One at a time."""
+        async with self._reloading:
+            return await self._reload()
+
+    async def _reload(self) -> Sequence[Problem]:
         try:
             settings = await asyncio.to_thread(load, self._path)
             packs = await asyncio.to_thread(load_rules, settings)

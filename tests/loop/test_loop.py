@@ -96,7 +96,7 @@ def test_in_mode_approve_a_person_decides(make_loop):
     assert loop.call("POST", f"/v1/rollbacks/{ident}/approve", "ops").status_code == httpx.codes.FORBIDDEN
     assert loop.call("POST", f"/v1/rollbacks/{ident}/approve").status_code == httpx.codes.OK
     wait_for(lambda: committed(loop.status), "the rollback is committed")
-    assert loop.status["served"]["name"] == "v1"
+    wait_for(lambda: loop.status["served"]["name"] == "v1", "the next proof says so, too")
 
 
 def test_a_receiver_that_was_down_gets_everything_later_once_and_in_order(make_loop):
