@@ -12,6 +12,7 @@ The facts that the store keeps are msgspec structs: their JSON form is the store
 default; one is never renamed or reused.
 """
 
+import math
 from enum import Enum
 from typing import NewType, TypeAlias
 
@@ -39,11 +40,23 @@ class FeatureKind(Enum):
     CATEGORICAL = "categorical"
 
 
-class Feature(msgspec.Struct, frozen=True):
-    """One column of the model's input."""
+class Feature(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One column of the model's input. A `sensitive` one is counted, and its values are never kept as evidence."""
 
     name: str
     kind: FeatureKind
+    sensitive: bool = False
+
+
+class Task(Enum):
+    """What a model answers, hence what a label says and how right is measured."""
+
+    CLASSIFICATION = "classification"  # one of `Schema.classes`
+    REGRESSION = "regression"  # a number
+    RANKING = "ranking"  # a list of items, best first; its label says where in the list the relevant ones stood
+
+
+EVERY_TASK = frozenset(Task)
 
 
 class Schema(msgspec.Struct, frozen=True):
@@ -51,16 +64,22 @@ class Schema(msgspec.Struct, frozen=True):
 
     `classes` are the model's outputs in its own order, at least two. `positive` is the class a lone score speaks of,
     set if and only if there are exactly two classes; with more, the score is the probability of the predicted class.
+    The other tasks have no classes.
     """
 
     model: ModelName
     features: tuple[Feature, ...]
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
     positive: str | None = None
+    task: Task = Task.CLASSIFICATION
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
-    """One scored row as it was accepted. `output` indexes `Schema.classes`; `len(classes)` means another class."""
+    """One scored row as it was accepted. `output` indexes `Schema.classes`; `len(classes)` means another class.
+
+    `value` stands for the output where there are no classes: the predicted number, NaN and infinities as they came, or
+    the number of items ranked.
+    """
 
     id: str
     time: float
@@ -71,14 +90,20 @@ class Prediction(msgspec.Struct, frozen=True, gc=False):
     arrival: float
     segment: dict[str, str] | None = None
     claimed_bundle: str = ""  # a client's claim decides nothing; a mismatch is counted
+    value: float = math.nan
+    probabilities: tuple[float, ...] | None = None  # of three classes or more, in their order, where all were sent
 
 
 class Label(msgspec.Struct, frozen=True, gc=False):
-    """The truth for one prediction, by one source, arriving later. `label` indexes like `Prediction.output`."""
+    """The truth for one prediction, by one source, arriving later.
+
+    `label` is by task: a class, indexed like `Prediction.output`; a finite number; or where in a ranked list the
+    relevant items stood (`monitor.panes.ranking`). Each is exact as a double.
+    """
 
     id: str
     time: float
-    label: int
+    label: float
     source: str
     arrival: float
     prediction_time: float | None = None  # a hint where to look
@@ -236,8 +261,12 @@ class Window(msgspec.Struct, frozen=True):
 class Histogram(msgspec.Struct, frozen=True):
     """Counts of one column. `bins` are the reference's bins in order, the outer or pooled ones included.
 
-    Numeric: (under, b0 .. b19, over). Categorical: (c0 .. c30, other, unseen). Output: one per class, then other.
-    Score: 64 equal bins over [0, 1].
+    Numeric: (under, b0 .. b19, over). Categorical: (c0 .. c30, other, unseen). Output: one per class, then other, or
+    as a numeric one where the output is a number. Score: 64 equal bins over [0, 1].
+
+    `edges` cut the inner bins of an ordered one: bin i is [edges[i], edges[i + 1]), the last one closed; a constant has
+    one edge, and () says that no edges are known. `mean` and `std` (of the population) are those of the numbers in
+    the bins, outer ones included, None where there are none or they were not counted.
     """
 
     column: str
@@ -247,6 +276,9 @@ class Histogram(msgspec.Struct, frozen=True):
     missing: int = 0
     invalid: int = 0  # wrong type
     non_finite: int = 0
+    edges: tuple[float, ...] = ()
+    mean: float | None = None
+    std: float | None = None
 
     @property
     def n(self) -> int:
@@ -259,14 +291,38 @@ class Histogram(msgspec.Struct, frozen=True):
         return self.n + self.missing + self.invalid + self.non_finite
 
 
-class Outcomes(msgspec.Struct, frozen=True):
-    """What labels by trusted sources say. Only rows in both `confusion` sums are labelled."""
+class Curve(msgspec.Struct, frozen=True):
+    """Labelled rows by score, 64 equal bins over [0, 1]: what every reading of probabilities is made of.
 
-    rows: int  # predictions in the window, labelled or not
+    The score is the probability of `outcome`: a class, or "" for "the output was right".
+    """
+
+    outcome: str
+    hits: tuple[int, ...]  # rows for which it came true
+    misses: tuple[int, ...]
+
+    @property
+    def n(self) -> int:
+        """Labelled rows with this score."""
+        return sum(self.hits) + sum(self.misses)
+
+
+class Outcomes(msgspec.Struct, frozen=True):
+    """What labels by trusted sources say of a classification. Only rows in both `confusion` sums are labelled.
+
+    `curves`: of two classes one, the positive one's; of more, the top label's first, then one for each class where
+    probabilities of all classes were sent and the classes are few (`monitor.panes.layout`).
+    """
+
+    rows: int  # predictions in the window that a label can reach, labelled or not
     confusion: tuple[tuple[int, ...], ...]  # [predicted][label], classes in order, then other
     scored: int  # labelled rows that came with a score
     squared_error: int  # sum of (score - outcome)^2 in FIXED_POINT
     lag: tuple[int, ...]  # labelled rows by label time - prediction time, bins of panes.layout.LAG_EDGES_S
+    classes: tuple[str, ...] = ()  # names of the rows and columns of `confusion`, but for the last
+    curves: tuple[Curve, ...] = ()
+    log_loss: int = 0  # sum of -ln(probability of what came true) of the `likely` rows in FIXED_POINT
+    likely: int = 0  # labelled rows of which that probability is known
 
     @property
     def labelled(self) -> int:
@@ -277,6 +333,38 @@ class Outcomes(msgspec.Struct, frozen=True):
     def wrong(self) -> int:
         """Labelled predictions that were wrong."""
         return self.labelled - sum(row[i] for i, row in enumerate(self.confusion))
+
+
+class Errors(msgspec.Struct, frozen=True):
+    """What labels by trusted sources say of a regression: sums over labelled rows, e = predicted - label.
+
+    Made exactly from fixed-point counts and given in the target's unit, its square and so on.
+    """
+
+    rows: int  # predictions in the window that a label can reach
+    labelled: int  # with a trusted label and a finite prediction
+    lag: tuple[int, ...]
+    error: float = 0.0
+    absolute: float = 0.0
+    squared: float = 0.0
+    fourth: float = 0.0  # sum of e^4: what an interval of the squared error rests on
+    label: float = 0.0
+    label_squared: float = 0.0
+    pinball: tuple[tuple[float, float, float], ...] = ()  # (quantile, loss, squared loss)
+    clipped: int = 0  # rows whose error was beyond what the sums can hold: they count as the bound
+
+
+class Ranks(msgspec.Struct, frozen=True):
+    """What labels by trusted sources say of a ranking: sums over labelled lists."""
+
+    rows: int  # lists in the window that a label can reach
+    labelled: int
+    lag: tuple[int, ...]
+    hits: tuple[tuple[int, int], ...] = ()  # (k, lists with a relevant item among the first k)
+    reciprocal: float = 0.0  # sum of 1 / place of the first relevant item, 0 where there is none
+    reciprocal_squared: float = 0.0
+    ndcg: float = 0.0  # at 10, each in [0, 1]
+    ndcg_squared: float = 0.0
 
 
 class Pairs(msgspec.Struct, frozen=True):
@@ -296,23 +384,57 @@ class Pairs(msgspec.Struct, frozen=True):
         return self.both_right + self.only_serving_wrong + self.only_known_good_wrong + self.both_wrong
 
 
+class PairedErrors(msgspec.Struct, frozen=True):
+    """The same rows predicted, as numbers, by the serving model and by the known-good; d = |e| - |e of known-good|."""
+
+    rows: int
+    asked: int
+    apart: float  # sum of |prediction - prediction of the known-good| over the asked
+    labelled: int  # asked rows with a trusted label
+    worse: float = 0.0  # sum of d
+    worse_squared: float = 0.0  # sum of d^2
+
+
+class Group(msgspec.Struct, frozen=True):
+    """One segment of a window, as fairness reads it."""
+
+    segment: str  # "origin=EWR"
+    rows: int
+    outputs: tuple[int, ...]  # one per class, then other
+    outcomes: Outcomes
+
+
+class Groups(msgspec.Struct, frozen=True):
+    """All segments of one column, each row in one of them."""
+
+    by: str
+    positive: int | None  # index of the class that is wished for; None where the classes are not two
+    groups: tuple[Group, ...]
+
+
 class Arrivals(msgspec.Struct, frozen=True):
     """How much came."""
 
     rows: int
 
 
-View: TypeAlias = Histogram | Outcomes | Pairs | Arrivals
+Truth: TypeAlias = Outcomes | Errors | Ranks  # by the model's task
+View: TypeAlias = Histogram | Truth | Pairs | PairedErrors | Groups | Arrivals
 
 
 class Subject(Enum):
-    """Which view of a pane a detector reads. FEATURES stands for one histogram per feature."""
+    """Which view of a pane a detector reads.
+
+    FEATURES stands for one histogram per feature. OUTCOMES and PAIRS are by task. GROUPS is made of several panes, one
+    for each segment of the column that the rule names.
+    """
 
     FEATURES = "features"
     OUTPUT = "output"
     SCORE = "score"
     OUTCOMES = "outcomes"
     PAIRS = "pairs"
+    GROUPS = "groups"
     ARRIVALS = "arrivals"
 
 
@@ -358,6 +480,7 @@ class Family(Enum):
     QUALITY = "quality"
     FEATURES = "features"
     VOLUME = "volume"
+    FAIRNESS = "fairness"
     IDENTITY = "identity"
 
 

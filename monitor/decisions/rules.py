@@ -30,6 +30,7 @@ FAMILIES: dict[Subject, tuple[Family, ...]] = {  # the first is what a rule gets
     Subject.OUTCOMES: (Family.LABELS, Family.VOLUME),
     Subject.PAIRS: (Family.PAIRED, Family.OUTPUT),
     Subject.ARRIVALS: (Family.VOLUME,),
+    Subject.GROUPS: (Family.FAIRNESS,),
 }
 SUPPORTING = (Family.PAIRED, Family.LABELS, Family.OUTPUT, Family.QUALITY)  # may support a rollback, never alone
 PROVES_BETTER = ("paired_error",)  # detectors whose breach says that the known-good errs less on the same rows
@@ -41,6 +42,7 @@ CAUSES: dict[Family, int] = {  # lower is closer to the root; paired stands befo
     Family.FEATURES: 40,
     Family.LABELS: 50,
     Family.OUTPUT: 60,
+    Family.FAIRNESS: 70,
 }
 BUILT_IN = {  # pages that follow from what is served alone, without a window
     "unregistered": "a model is served that the release index does not know",
@@ -67,6 +69,7 @@ class Rule:
     better: bool = False  # whether its breach says that the target would do better
     cause: int = 100  # rank, 0 is the root
     summary: str = ""
+    by: str = ""  # the segment column whose segments it reads: each by itself, or together (Subject.GROUPS)
 
     @property
     def sequential(self) -> bool:
@@ -76,7 +79,7 @@ class Rule:
     @property
     def labels_late(self) -> bool:
         """Whether a closed window of it may still change, because labels arrive for it."""
-        return self.subject in (Subject.OUTCOMES, Subject.PAIRS)
+        return self.subject in (Subject.OUTCOMES, Subject.PAIRS, Subject.GROUPS)
 
     @property
     def reach(self) -> int:
@@ -158,6 +161,11 @@ def _parse_rule(entry: Entry, detectors: Mapping[str, type], *, alerting: bool) 
         entry.take(other)
         entry.problem(other, f"does not fit {chosen}", f"write `{clock}:`")
     window_s = entry.duration(clock)
+    by = entry.text("by")
+    if subject is Subject.GROUPS and not by:
+        entry.problem("by", "is missing", "name the segment column whose segments are compared")
+    if by and clock == "every":
+        entry.problem("by", "does not fit a detector that takes ticks", "leave it out")
     allowed = FAMILIES[subject]
     family = entry.enum("family", allowed, allowed[0])
     summary = entry.text("summary")
@@ -165,7 +173,7 @@ def _parse_rule(entry: Entry, detectors: Mapping[str, type], *, alerting: bool) 
     detector = _construct(entry, detector_type, alerting=alerting)
     if family is None or len(entry.problems) > before:
         return None
-    return Rule(name, family, subject, detector, window_s, summary=summary, **keys)
+    return Rule(name, family, subject, detector, window_s, summary=summary, by=by, **keys)
 
 
 def _alerting(entry: Entry, family: Family | None, detector: str) -> dict[str, Any]:
@@ -193,7 +201,7 @@ def _alerting(entry: Entry, family: Family | None, detector: str) -> dict[str, A
     }
 
 
-RULE_KEYS = ("name", "family", "subject", "detector", "window", "every", "summary")
+RULE_KEYS = ("name", "family", "subject", "by", "detector", "window", "every", "summary")
 ALERT_KEYS = ("hold", "calm", "severity", "rollback", "cause")
 
 

@@ -158,6 +158,9 @@ class Layout:
                 return Pairs(_cell(pane, self.rows), *_tuple(pane, self.pairs))
             case Subject.ARRIVALS:
                 return Arrivals(_cell(pane, self.rows))
+            case Subject.GROUPS:
+                msg = "groups are made of several panes"
+                raise ValueError(msg)
 
     def _demand(self, pane: Pane) -> None:
         if pane.reference != self.digest:
