@@ -6,6 +6,7 @@ back into the shortest text that parses to the same value.
 """
 
 import re
+from dataclasses import dataclass
 from typing import Any, Self
 
 from pydantic import AfterValidator, GetCoreSchemaHandler
@@ -86,17 +87,24 @@ class Size(int):
         return core_schema.no_info_plain_validator_function(lambda value: _read(cls, value, "512KiB, 16MiB, 1GiB"))
 
 
-def between(low: str, high: str) -> AfterValidator:
-    """Bound a `Duration` or `Size` to [low, high], both as text, and say so in words when it is outside."""
-    unit: type[Duration | Size] = Size if low.endswith("B") else Duration
-    least, most = unit.parse(low), unit.parse(high)
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a `Duration` or `Size` lies within: [low, high], both as people write them."""
 
-    def bounded(value: Duration | Size) -> Duration | Size:
-        if least <= value <= most:
+    low: str
+    high: str
+
+    def __call__(self, value: Duration | Size) -> Duration | Size:
+        """Pass on a value inside the bounds; PydanticCustomError, in words, for one outside."""
+        unit: type[Duration | Size] = Size if self.low.endswith("B") else Duration
+        if unit.parse(self.low) <= value <= unit.parse(self.high):
             return value
-        raise PydanticCustomError("out_of_range", "must be {low} to {high}", {"low": low, "high": high})
+        raise PydanticCustomError("out_of_range", "must be {low} to {high}", {"low": self.low, "high": self.high})
 
-    return AfterValidator(bounded)
+
+def between(low: str, high: str) -> AfterValidator:
+    """Bound a `Duration` or `Size` to [low, high], and say so in words when it is outside."""
+    return AfterValidator(Bounds(low, high))
 
 
 def _read(unit: type[Duration | Size], value: object, examples: str) -> Duration | Size:
