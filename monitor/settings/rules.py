@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from monitor.decisions.rules import RulePack, parse_pack
-from monitor.detectors import DETECTORS
 from monitor.errors import Problem, SettingsError
 from monitor.facts import ModelName
+from monitor.settings.detectors import detectors_for
 from monitor.settings.document import read_document
 from monitor.settings.sections import Settings
 from monitor.settings.structure import located
@@ -16,7 +16,7 @@ def read_rules(path: Path) -> RulePack:
     document = read_document(path)
     problems = [problem if problem.path == str(path) else _filed(problem, path) for problem in document.problems]
     try:
-        pack = parse_pack(document.value, DETECTORS) if document.value is not None else None
+        pack = parse_pack(document.value, detectors_for(document.value)) if document.value is not None else None
     except SettingsError as error:
         told = {problem.path for problem in document.problems}
         wrong = [problem for problem in error.problems if problem.path not in told]
