@@ -125,8 +125,9 @@ def test_every_metric_of_the_rules_is_calm_in_the_healthy_case():
 def test_every_alert_says_how_loud_it_is_and_what_to_look_at():
     for rule in ALERTS.values():
         assert rule["labels"]["severity"] in {"critical", "warning", "{{ $labels.severity }}"}
-        assert set(rule["annotations"]) == {"summary", "description"}
-        assert all(text.endswith((".", ": nobody watches its models.")) for text in rule["annotations"].values())
+        assert set(rule["annotations"]) == {"summary", "description", "runbook"}
+        texts = (rule["annotations"]["summary"], rule["annotations"]["description"])
+        assert all(text.endswith((".", ": nobody watches its models.")) for text in texts)
 
 
 def test_alert_names_are_unique_and_prefixed():
