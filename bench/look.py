@@ -29,7 +29,7 @@ from monitor.panes.views import Views
 from monitor.panes.window import sum_bodies, sum_panes
 from monitor.store import Parts, SqliteStore
 from monitor.store.protocol import Change
-from monitor.turns.look import read_all
+from monitor.turns.reading import read_all
 
 ROWS = (10_000, 100_000, 1_000_000, 10_000_000)
 BATCH = 1_000_000  # rows counted at once: what fits in memory

@@ -28,6 +28,7 @@ def crosschecks(draft: Draft, settings: Settings, packs: Mapping[ModelName, Rule
         yield from _replayed(draft, settings, f"models.{name}.target", model)
         if name in packs:
             yield from _windows(draft, settings, model, packs[name])
+            yield from _segments(draft, f"models.{name}.segments", model, packs[name])
 
 
 def _listeners(draft: Draft, settings: Settings) -> Iterator[Problem]:
@@ -89,6 +90,13 @@ def _known_good(path: str, model: MonitoredModel) -> Iterator[Problem]:
     serving, known_good = model.serving, model.known_good
     if serving and known_good and (serving.url, serving.model) == (known_good.url, known_good.model):
         yield Problem(f"{path}.known_good.model", "is what is served: it would be compared with itself", "")
+
+
+def _segments(draft: Draft, path: str, model: MonitoredModel, pack: RulePack) -> Iterator[Problem]:
+    known = ", ".join(model.segments) or "none"
+    for rule in pack.rules:
+        if rule.by and rule.by not in model.segments and draft.kept(path):
+            yield Problem(f"{model.rules}:{rule.name}", f"reads by {rule.by}, which is no segment", f"{path}: {known}")
 
 
 def _windows(draft: Draft, settings: Settings, model: MonitoredModel, pack: RulePack) -> Iterator[Problem]:

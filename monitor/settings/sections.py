@@ -67,6 +67,13 @@ Source: TypeAlias = Annotated[
     ),
 ]
 
+# The name of a feature, or of a key in the rows' segment.
+SegmentName: TypeAlias = Annotated[str, _unless(matching(r"[^=\x00-\x1f\x7f]{1,64}", "1 to 64 characters, no ="))]
+# A value of a segment becomes part of a metric label: "origin=EWR".
+SegmentValue: TypeAlias = Annotated[
+    str, _unless(matching(r"[A-Za-z0-9 ._/+-]{1,64}", "1 to 64 letters, digits, blanks and . _ / + -"))
+]
+
 # Lower case and dashes only, so that TOCSIN_SECRET_FILE_ON_CALL can mean one receiver.
 ReceiverName: TypeAlias = Annotated[
     str, _unless(matching(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", "1 to 63 lower-case letters, digits and inner dashes"))
@@ -186,6 +193,13 @@ class RollbackLimits(Section):
     rows_min: Annotated[int, Field(ge=30, le=1_000_000)] = 200
 
 
+class SegmentColumn(Section):
+    """One way to part the rows: by a categorical feature of this name or, with `values`, by a key of their segment."""
+
+    values: Annotated[tuple[SegmentValue, ...], Field(max_length=50)] = ()
+    values_max: Annotated[int, Field(ge=1, le=50)] = 8
+
+
 class MonitoredModel(Section):
     """One monitored model. Without `serving` it is only observed; without `known_good` nothing is paired."""
 
@@ -194,6 +208,7 @@ class MonitoredModel(Section):
     serving: Serving | None = None
     known_good: KnownGood | None = None
     target: Target | None = None
+    segments: Annotated[dict[SegmentName, SegmentColumn], Field(max_length=5)] = {}
     labels: LabelFeed = LabelFeed()
     rollback: RollbackLimits = RollbackLimits()
 

@@ -7,32 +7,30 @@ that nothing touched since the last look are not: a look costs what changed, not
 A sequential detector is stepped once per tick with the sum of the deltas that were folded since its last tick, each
 exactly once: its state and how far it consumed are committed with what the look decided.
 
-A detector that raises is BROKEN, counted, and its neighbours are read: this is the one place where any exception
-becomes a verdict, because third parties write detectors too.
+A rule that reads `by` a segment column has a window, a slot and an alert for each of its segments; one that compares
+groups reads all of them at once.
 
 Cost, `python -m bench look`: a sum of a few dozen panes and about a hundred readings, whatever the traffic.
 """
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import msgspec
 
 from monitor.decisions.rules import Rule, RulePack
-from monitor.detectors.protocol import Detector, Sequential, applies
-from monitor.facts import Epoch, ModelName, Outcomes, Pane, Reading, Slot, Subject, Verdict, View
-from monitor.panes.layout import Layout
+from monitor.facts import Epoch, ModelName, Outcomes, Reading, Slot, Subject, Verdict
 from monitor.panes.views import Views
 from monitor.panes.window import sum_panes
 from monitor.store.protocol import Store
-from monitor.turns.watched import Shown, Watched
+from monitor.turns.reading import due, newer, read_all, read_groups, slot_of, stepped
+from monitor.turns.watched import Counted, Shown, Watched
 
-Slots: TypeAlias = dict[tuple[str, str], tuple[Slot, ...]]
-WORST_MAX = 10  # breaching columns named in a slot
+Slots: TypeAlias = dict[tuple[str, str], tuple[Slot, ...]]  # by (rule, segment), oldest first
+Place: TypeAlias = tuple[str, str, float, float]  # reference, segment, start, end
+WHOLE = ""  # the segment that is everything
 TICKS_KEPT = 100  # slots of a sequential rule: the longest hold or calm a rule may have
-RANK = {Verdict.BREACH: 3, Verdict.BROKEN: 2, Verdict.OK: 1, Verdict.UNKNOWN: 0}
 
 
 class Ticks(msgspec.Struct, frozen=True):
@@ -59,8 +57,8 @@ class Seen:
     epoch: Epoch
     pack: RulePack  # the rules that `slots` were read by
     fold: int  # folds up to this one are in `slots`
-    panes: dict[tuple[str, float, float], Views] = field(default_factory=dict)  # by (reference, start, end)
-    slots: dict[tuple[str, float], Slot] = field(default_factory=dict)  # by (rule, start)
+    panes: dict[Place, Views] = field(default_factory=dict)
+    slots: dict[tuple[str, str, float], Slot] = field(default_factory=dict)  # by (rule, segment, start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +92,12 @@ class Look:
             if rule.sequential:
                 tick = self._tick(watched, rule, seen.epoch, now, fold)
                 ticks.append(tick)
-                slots[rule.name, ""] = tick.slots
+                slots[rule.name, WHOLE] = tick.slots
                 self._show(watched, rule, tick.slots[-1:], {})
-            else:
-                slots[rule.name, ""] = self._read(watched, rule, seen, now)
-        forget(seen, [slot for rule in seen.pack.rules if not rule.sequential for slot in slots[rule.name, ""]])
+                continue
+            for segment in self._segments(watched, rule, seen.epoch):
+                slots[rule.name, segment] = self._read(watched, rule, segment, seen, now)
+        forget(seen, [slot for rule in seen.pack.rules if not rule.sequential for slot in read_by(rule, slots)])
         return Looked(slots, tuple(ticks), fold)
 
     def committed(self, looked: Looked) -> None:
@@ -116,43 +115,60 @@ class Look:
         seen = self._seen.get(watched.name)
         if seen is None or seen.epoch.number != epoch.number or seen.pack is not pack:
             watched.shown.clear()
-            watched.outputs, watched.confusion = (), ()
+            watched.outputs, watched.confusion = Counted(), Counted()
             self._seen[watched.name] = Seen(epoch, pack, fold)
             return self._seen[watched.name]
         mine = (watched.name, epoch.number)
         touched = [key for key, _ in self._store.touched(seen.fold) if (key.model, key.epoch) == mine]
-        for reference, start, end in list(seen.panes):
-            if any(key.reference == reference and start <= key.start < end for key in touched):
-                del seen.panes[reference, start, end]
+        for place in list(seen.panes):
+            reference, segment, start, end = place
+            if any((key.reference, key.segment) == (reference, segment) and start <= key.start < end for key in touched):
+                del seen.panes[place]
         starts = sorted({key.start for key in touched})
-        for (rule, start), slot in list(seen.slots.items()):
-            if any(start <= at < slot.end for at in starts):
-                del seen.slots[rule, start]
+        for place_of, slot in list(seen.slots.items()):
+            if any(slot.start <= at < slot.end for at in starts):
+                del seen.slots[place_of]
         seen.fold = fold
         return seen
 
-    def _read(self, watched: Watched, rule: Rule, seen: Seen, now: float) -> tuple[Slot, ...]:
+    def _segments(self, watched: Watched, rule: Rule, epoch: Epoch) -> Sequence[str]:
+        """The segments of which a rule has a slot each; what compares them has one for all."""
+        if not rule.by or rule.subject is Subject.GROUPS:
+            return (WHOLE,)
+        return watched.segments(epoch.judge).names(rule.by)
+
+    def _read(self, watched: Watched, rule: Rule, segment: str, seen: Seen, now: float) -> tuple[Slot, ...]:
         """Slots of the newest closed windows of the open epoch, oldest first."""
         slots, revised = [], False
         for start, end in due(seen.epoch, rule, now - self._grace_s):
-            if (rule.name, start) not in seen.slots:
-                judge = seen.epoch.judge
-                readings = read_all(rule, self._reference(watched, judge), self._pane(watched, judge, seen, start, end))
-                seen.slots[rule.name, start] = slot_of(rule, seen.epoch, start, end, readings)
-                self._show_window(watched, rule, seen, seen.slots[rule.name, start], readings)
+            key = (rule.name, segment, start)
+            if key not in seen.slots:
+                readings = self._readings(watched, rule, seen, (seen.epoch.judge, segment, start, end))
+                seen.slots[key] = slot_of(rule, segment, seen.epoch, start, end, readings)
+                self._show_window(watched, rule, seen, seen.slots[key], readings)
                 revised = True
-            slots.append(seen.slots[rule.name, start])
+            slots.append(seen.slots[key])
         if revised and rule.labels_late:
-            self._show_late(watched, rule, seen, slots)
+            self._show_late(watched, rule, segment, seen, slots)
         return tuple(slots)
 
-    def _pane(self, watched: Watched, reference: str, seen: Seen, start: float, end: float) -> Views:
-        if (reference, start, end) not in seen.panes:
-            found = self._store.panes(watched.name, seen.epoch.number, "", reference, start, end)
+    def _readings(self, watched: Watched, rule: Rule, seen: Seen, place: Place) -> dict[str, Reading]:
+        """Read one window of one segment, or all segments of it."""
+        reference, segment, start, end = place
+        if rule.subject is not Subject.GROUPS:
+            return read_all(rule, self._reference(watched, reference), self._pane(watched, seen, place))
+        names = watched.segments(reference).names(rule.by)
+        assert segment == WHOLE, "groups are compared over the whole of the traffic"
+        return read_groups(rule, {name: self._pane(watched, seen, (reference, name, start, end)) for name in names})
+
+    def _pane(self, watched: Watched, seen: Seen, place: Place) -> Views:
+        if place not in seen.panes:
+            reference, segment, start, end = place
+            found = self._store.panes(watched.name, seen.epoch.number, segment, reference, start, end)
             layout = watched.layouts[reference]
             pane = sum_panes([body for _, body in found], reference, layout.size)
-            seen.panes[reference, start, end] = Views(layout, pane)
-        return seen.panes[reference, start, end]
+            seen.panes[place] = Views(layout, pane)
+        return seen.panes[place]
 
     def _reference(self, watched: Watched, reference: str) -> Views:
         if reference not in self._references:
@@ -187,28 +203,37 @@ class Look:
         if rule.labels_late:
             return
         self._show(watched, rule, (slot,), readings)
-        self._count(watched, rule, slot, seen.panes[epoch.judge, slot.start, slot.end])
-        if epoch.own in ("", epoch.judge):
+        self._count(watched, rule, seen, slot)
+        if epoch.own in ("", epoch.judge) or slot.segment:
             return
-        window = self._pane(watched, epoch.own, seen, slot.start, slot.end)
-        self._show(watched, rule, (slot,), read_all(rule, self._reference(watched, epoch.own), window), own=True)
+        own = self._readings(watched, rule, seen, (epoch.own, WHOLE, slot.start, slot.end))
+        self._show(watched, rule, (slot,), own, own=True)
 
-    def _show_late(self, watched: Watched, rule: Rule, seen: Seen, slots: Sequence[Slot]) -> None:
+    def _show_late(self, watched: Watched, rule: Rule, segment: str, seen: Seen, slots: Sequence[Slot]) -> None:
         """Keep the newest reading that could be told; a revision may take away what was known, so from all of them."""
-        watched.shown.pop((rule.name, "", False), None)
+        watched.shown.pop((rule.name, "", segment, False), None)
         for slot in slots:
             self._show(watched, rule, (slot,), {})
-            self._count(watched, rule, slot, self._pane(watched, seen.epoch.judge, seen, slot.start, slot.end))
+            self._count(watched, rule, seen, slot)
 
-    def _count(self, watched: Watched, rule: Rule, slot: Slot, window: Views) -> None:
-        """Keep the class counts and the confusion of the newest window in which they could be read."""
-        newest = watched.shown[rule.name, "", False].end == slot.end if rule.subject is not Subject.FEATURES else False
-        if rule.subject is Subject.OUTPUT and newest:
-            watched.outputs = tuple(window.pane.counts[window.layout.output].tolist())
-        if rule.subject is Subject.OUTCOMES and newest and slot.reading.verdict is not Verdict.UNKNOWN:
-            outcomes = window.of(Subject.OUTCOMES)
-            assert isinstance(outcomes, Outcomes), "OUTCOMES are Outcomes"
-            watched.confusion = outcomes.confusion
+    def _count(self, watched: Watched, rule: Rule, seen: Seen, slot: Slot) -> None:
+        """Keep the class counts and the confusion of the newest window of the whole in which they could be read.
+
+        Of rules with different windows the longer one's are kept, so that what is drawn does not jump between them.
+        """
+        if slot.segment or rule.subject not in (Subject.OUTPUT, Subject.OUTCOMES):
+            return
+        if watched.shown[rule.name, "", WHOLE, False].end != slot.end:
+            return
+        counted = Counted(slot.end, rule.window_s)
+        window = self._pane(watched, seen, (seen.epoch.judge, WHOLE, slot.start, slot.end))
+        if rule.subject is Subject.OUTPUT and counted.over(watched.outputs):
+            cells = tuple(window.pane.counts[window.layout.output].tolist())
+            watched.outputs = msgspec.structs.replace(counted, outputs=cells)
+        if rule.subject is Subject.OUTCOMES and slot.reading.verdict is not Verdict.UNKNOWN:
+            truth = window.of(Subject.OUTCOMES)
+            if isinstance(truth, Outcomes) and counted.over(watched.confusion):
+                watched.confusion = msgspec.structs.replace(counted, confusion=truth.confusion)
 
     def _show(
         self,
@@ -221,88 +246,20 @@ class Look:
     ) -> None:
         for slot in slots:
             for column, reading in (readings or ({} if own else {"": slot.reading})).items():
-                key = (rule.name, column, own)
-                shown = Shown(rule.name, column, "", slot.start, slot.end, reading, own)
+                key = (rule.name, column, slot.segment, own)
+                shown = Shown(rule.name, column, slot.segment, slot.start, slot.end, reading, own)
                 if newer(watched.shown.get(key), shown, late=rule.labels_late):
                     watched.shown[key] = shown
+
+
+def read_by(rule: Rule, slots: Slots) -> list[Slot]:
+    """All slots of one rule, whatever the segment."""
+    return [slot for (name, _), found in slots.items() if name == rule.name for slot in found]
 
 
 def forget(seen: Seen, slots: Sequence[Slot]) -> None:
     """Keep only the windows that are still looked at."""
     if len(slots) < len(seen.slots):
-        seen.slots = {(slot.rule, slot.start): slot for slot in slots}
+        seen.slots = {(slot.rule, slot.segment, slot.start): slot for slot in slots}
         windows = {(slot.start, slot.end) for slot in slots}
-        seen.panes = {key: pane for key, pane in seen.panes.items() if key[1:] in windows}
-
-
-def due(epoch: Epoch, rule: Rule, closed: float) -> Iterator[tuple[float, float]]:
-    """The newest `rule.reach` windows of an epoch that ended by `closed`, oldest first.
-
-    The first window of an epoch is cut at the epoch's start, so that it holds no row of another; it keeps its place.
-    """
-    width = rule.window_s
-    last = math.floor(closed / width)  # windows before this one are over
-    first = math.floor(epoch.start / width)
-    for k in range(max(first, last - rule.reach), last):
-        if (k + 1) * width > epoch.start:
-            yield k * width, (k + 1) * width
-
-
-def newer(old: Shown | None, new: Shown, *, late: bool) -> bool:
-    """Whether `new` is shown instead of `old`: the later window, but of late labels the last one known."""
-    if old is None or old.end == new.end:
-        return True
-    if late and new.reading.verdict is Verdict.UNKNOWN and old.reading.verdict is not Verdict.UNKNOWN:
-        return False
-    return new.end > old.end or (late and old.reading.verdict is Verdict.UNKNOWN is not new.reading.verdict)
-
-
-def read_all(rule: Rule, reference: Views, current: Views) -> dict[str, Reading]:
-    """Read a window with a rule: one reading, or of features one per column to which the question applies."""
-    detector = cast("Detector", rule.detector)
-    if rule.subject is not Subject.FEATURES:
-        return {"": read(detector, reference.of(rule.subject), current.of(rule.subject))}
-    pairs = zip(reference.features, current.features, strict=True)
-    return {now.column: read(detector, then, now) for then, now in pairs if applies(detector, then)}
-
-
-def read(detector: Detector, reference: View, current: View) -> Reading:
-    """One reading; BROKEN if the detector raises."""
-    try:
-        return detector.read(reference, current)
-    except Exception as error:  # noqa: BLE001 - whatever a third party's detector does, the others are read
-        return broken(error)
-
-
-def stepped(
-    rule: Rule, layout: Layout, delta: Pane, dt_s: float, state: dict[str, Any] | None
-) -> tuple[Reading, dict[str, Any] | None]:
-    """One step of a sequential detector, and its state as plain values; BROKEN if it raises, the state unchanged."""
-    detector = cast("Sequential", rule.detector)
-    reference, current = layout.view(layout.reference_pane(), rule.subject), layout.view(delta, rule.subject)
-    try:
-        before = None if state is None else msgspec.convert(state, detector.State)
-        reading, after = detector.step(reference, current, dt_s, before)
-        return reading, msgspec.to_builtins(after)
-    except Exception as error:  # noqa: BLE001 - as in `read`
-        return broken(error), state
-
-
-def broken(error: Exception) -> Reading:
-    """What a detector that raised has said; the text of the error may hold data, so only its type is told."""
-    return Reading(Verdict.BROKEN, 0, why=f"the detector failed: {type(error).__name__}")
-
-
-def slot_of(rule: Rule, epoch: Epoch, start: float, end: float, readings: Mapping[str, Reading]) -> Slot:
-    """The worst reading stands for the window; the breaching columns are named, worst first."""
-    if not readings:
-        nothing = Reading(Verdict.UNKNOWN, 0, why="no column to which this applies")
-        return Slot(rule.name, "", epoch.number, start, end, nothing)
-    order = sorted(readings, key=lambda column: (-RANK[readings[column].verdict], -excess(readings[column]), column))
-    worst = tuple(column for column in order if column and readings[column].verdict is Verdict.BREACH)[:WORST_MAX]
-    return Slot(rule.name, "", epoch.number, start, end, readings[order[0]], worst)
-
-
-def excess(reading: Reading) -> float:
-    """How far a value is beyond its limit; for ordering only."""
-    return abs((reading.value or 0.0) - (reading.limit or 0.0))
+        seen.panes = {place: pane for place, pane in seen.panes.items() if place[2:] in windows}

@@ -170,7 +170,7 @@ def reading_view(shown: Shown, rule: RuleView) -> ReadingView:
 def outputs(watched: Watched) -> tuple[ClassRows, ...]:
     """Rows per class in the newest window that was read."""
     names = (*watched.schema.classes, OTHER)
-    return tuple(ClassRows(name, rows) for name, rows in zip(names, watched.outputs, strict=False))
+    return tuple(ClassRows(name, rows) for name, rows in zip(names, watched.outputs.outputs, strict=False))
 
 
 def confusion(watched: Watched) -> tuple[ConfusionCell, ...]:
@@ -178,7 +178,7 @@ def confusion(watched: Watched) -> tuple[ConfusionCell, ...]:
     names = (*watched.schema.classes, OTHER)
     return tuple(
         ConfusionCell(predicted, label, rows)
-        for predicted, row in zip(names, watched.confusion, strict=False)
+        for predicted, row in zip(names, watched.confusion.confusion, strict=False)
         for label, rows in zip(names, row, strict=True)
     )
 

@@ -13,6 +13,7 @@ from monitor.decisions.rules import RulePack
 from monitor.decisions.state import ModelState
 from monitor.facts import Bundle, BundleId, Epoch, Incident, ModelName, Reading, Rollback, RollbackStep, Schema, Slot
 from monitor.panes.layout import Layout
+from monitor.panes.segments import Segments
 from monitor.settings import MonitoredModel
 from monitor.turns.loading import Releases
 
@@ -78,6 +79,19 @@ class Shown:
     own: bool = False  # against the bundle's own reference: display only
 
 
+class Counted(msgspec.Struct, frozen=True):
+    """Counts of one window for display, and which window it was."""
+
+    end: float = float("-inf")
+    window_s: float = 0.0
+    outputs: tuple[int, ...] = ()  # rows per class; () before any was read
+    confusion: tuple[tuple[int, ...], ...] = ()
+
+    def over(self, other: "Counted") -> bool:
+        """Whether these are shown instead of `other`: longer windows first, then the newer one."""
+        return (self.window_s, self.end) >= (other.window_s, other.end)
+
+
 @dataclass(slots=True)
 class Watched:
     """One watched model."""
@@ -91,9 +105,9 @@ class Watched:
     state: ModelState
     epochs: tuple[Epoch, ...] = ()
     totals: Totals = field(default_factory=Totals)
-    shown: dict[tuple[str, str, bool], Shown] = field(default_factory=dict)  # newest, by (rule, column, own)
-    outputs: tuple[int, ...] = ()  # rows per class in the newest window that was read; () before one was
-    confusion: tuple[tuple[int, ...], ...] = ()  # of the newest window with enough labels to read
+    shown: dict[tuple[str, str, str, bool], Shown] = field(default_factory=dict)  # by (rule, column, segment, own)
+    outputs: Counted = Counted()  # the newest window that was read
+    confusion: Counted = Counted()  # the newest window with enough labels to read
     slots: Mapping[tuple[str, str], tuple[Slot, ...]] = field(default_factory=dict)  # of the last look
     incidents: dict[str, Incident] = field(default_factory=dict)  # by id, oldest first
     reached: Reached = field(default_factory=Reached)
@@ -101,6 +115,14 @@ class Watched:
     asked: BundleId | None = None  # the bundle that answers as known-good, as proved
     killed: Callable[[], bool] = lambda: False  # whether the operator's kill switch is set
     unproved_since: float | None = None  # monotonic; None while the server proves what it serves
+
+    _segments: dict[str, Segments] = field(default_factory=dict)  # by digest of the reference profile
+
+    def segments(self, reference: str) -> Segments:
+        """How rows counted in the bins of this reference are parted."""
+        if reference not in self._segments:
+            self._segments[reference] = Segments.of(self.settings.segments, self.layouts[reference])
+        return self._segments[reference]
 
     @property
     def epoch(self) -> Epoch:

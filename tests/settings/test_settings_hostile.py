@@ -59,14 +59,10 @@ def test_values_replaced_by_junk(file: Path, changes: list[tuple[tuple[Any, ...]
     document = copy.deepcopy(GOOD)
     for place, junk in changes:
         holder: Any = document
-        for part in place[:-1]:
-            holder = (
-                holder[part]
-                if isinstance(holder, dict | list) and (isinstance(holder, list) or part in holder)
-                else None
-            )
-            if isinstance(holder, list) and not holder:
-                holder = None
+        for part in place[:-1]:  # an earlier change may have put junk in the way
+            fits = isinstance(holder, dict) or (isinstance(holder, list) and isinstance(part, int))
+            inside = fits and (part in holder if isinstance(holder, dict) else part < len(holder))
+            holder = holder[part] if inside else None
         if isinstance(holder, dict) or (
             isinstance(holder, list) and isinstance(place[-1], int) and place[-1] < len(holder)
         ):

@@ -136,8 +136,8 @@ def house(tmp_path, logs):
 def test_the_canaries_were_taken_in_and_seen(house):
     totals, shown = house.turns.watched.totals, house.turns.watched.shown
     assert (totals.predictions, totals.claims_wrong, totals.labels_untrusted) == (len(ROWS) + 60, 1, 2)
-    assert shown["unseen_share", "c", False].reading.value > 0
-    assert shown["invalid_share", "x", False].reading.value > 0
+    assert shown["unseen_share", "c", "", False].reading.value > 0
+    assert shown["invalid_share", "x", "", False].reading.value > 0
     assert (len(house.turns.outbox.every()), sum(house.counters.rejected.values())) == (1, len(REJECTED) + 1)
 
 

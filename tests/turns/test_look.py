@@ -9,7 +9,9 @@ from world import Consumer, Covered, Spy, Turns, label, many, prediction, rule
 
 from monitor.decisions.rules import RulePack
 from monitor.facts import BundleId, Epoch, ModelName, Subject, Verdict
-from monitor.turns.look import Look, due
+from monitor.turns.look import Look
+from monitor.turns.reading import due
+from monitor.turns.watched import Counted
 
 
 @pytest.fixture
@@ -148,10 +150,10 @@ def test_a_rule_that_is_gone_shows_nothing_any_more(turns):
 def test_a_new_epoch_starts_empty(turns):
     turns.count(many(60))
     turns.looked(60.0)
-    assert turns.watched.outputs
+    assert turns.watched.outputs.outputs
     turns.serve((0.0, "v1"), (60.0, "v1"), (60.0, "v2"))
     assert turns.slots("output", 61.0) == ()
-    assert (turns.watched.shown, turns.watched.outputs, turns.watched.confusion) == ({}, (), ())
+    assert (turns.watched.shown, turns.watched.outputs, turns.watched.confusion) == ({}, Counted(), Counted())
 
 
 def test_what_is_remembered_of_windows_is_bounded(turns):

@@ -4,7 +4,7 @@ import pytest
 from world import Covered, Faulty, Spy, Turns, label, many, rule
 
 from monitor.facts import Subject, Verdict
-from monitor.turns.look import WORST_MAX
+from monitor.turns.reading import WORST_MAX
 
 
 @pytest.fixture
@@ -89,13 +89,13 @@ def test_what_stays_of_late_labels_is_the_newest_reading_that_could_be_told(tmp_
     turns = Turns(tmp_path / "state", rule("error", Subject.OUTCOMES, Spy(rows_min=2)))
     turns.serve((0.0, "v1"))
     turns.count(many(180))
-    newest = lambda: turns.watched.shown["error", "", False]  # noqa: E731  # read after each step
+    newest = lambda: turns.watched.shown["error", "", "", False]  # noqa: E731  # read after each step
     turns.looked(60.0)
     assert newest().reading.verdict is Verdict.UNKNOWN
     turns.count([label("p5", 1), label("p6", 1)])
     turns.looked(180.0)
     assert (newest().end, newest().reading.value) == (60.0, 2.0)
-    assert sum(map(sum, turns.watched.confusion)) == 2
+    assert sum(map(sum, turns.watched.confusion.confusion)) == 2
     turns.count([label(f"p{i}", 1) for i in (70, 71, 72)])
     turns.looked(180.0)
     assert (newest().end, newest().reading.value) == (120.0, 3.0)
@@ -107,11 +107,11 @@ def test_late_rows_may_take_away_what_was_known_of_a_window(tmp_path):
     turns.serve((0.0, "v1"))
     turns.count(many(9), many(9, 60.0, "q"), [label("p1", 1), label("q1", 0), label("q2", 0)])
     turns.looked(120.0)
-    assert turns.watched.shown["error", "", False].end == 120.0
+    assert turns.watched.shown["error", "", "", False].end == 120.0
     turns.count(many(30, 70.0, "late"))
     turns.looked(120.0)
-    assert turns.watched.shown["error", "", False].end == 60.0
-    assert turns.watched.confusion[1][1] == 1
+    assert turns.watched.shown["error", "", "", False].end == 60.0
+    assert turns.watched.confusion.confusion[1][1] == 1
     turns.close()
 
 
@@ -120,5 +120,5 @@ def test_a_reading_that_needs_no_labels_gives_way_to_a_newer_unknown_one(tmp_pat
     turns.serve((0.0, "v1"))
     turns.count(many(60))
     turns.looked(120.0)
-    assert turns.watched.shown["output", "", False].reading.verdict is Verdict.UNKNOWN
+    assert turns.watched.shown["output", "", "", False].reading.verdict is Verdict.UNKNOWN
     turns.close()

@@ -155,7 +155,7 @@ def test_a_look_that_adds_to_the_readings_meanwhile_does_no_harm(turns, monkeypa
         real = getattr(show, name)
 
         def adding(each, *more, real=real):
-            turns.watched.shown[f"{len(turns.watched.shown)}", "", False] = each
+            turns.watched.shown[f"{len(turns.watched.shown)}", "", "", False] = each
             return real(each, *more)
 
         monkeypatch.setattr(show, name, adding)
