@@ -31,7 +31,7 @@ def built(rows):
 
     def build_it(columns, size=1000, labels=None, progress=None, **rest):
         whole = rows(columns, **rest)
-        given_labels = np.full(whole.n, NO_LABEL, np.uint8) if labels is None else np.array(labels, np.uint8)
+        given_labels = np.full(whole.n, NO_LABEL) if labels is None else np.array(labels, float)
 
         def batches():
             for start in range(0, whole.n, size):
@@ -89,7 +89,7 @@ def test_the_counts_are_those_of_the_live_path(built, rows):
     reference = built(columns, outputs=[0, 1, 1, 7], scores=[0.1, 0.9, math.nan, 1.0])
     layout = Layout.of(reference)
     live = rows(columns, outputs=[0, 1, 1, 7], scores=[0.1, 0.9, math.nan, 1.0])
-    assert layout.reference_pane() == count_rows(layout, bin_rows(layout, live), live.outputs)
+    assert layout.reference_pane() == count_rows(layout, bin_rows(layout, live))
 
 
 def test_a_constant_column_has_one_bin(built):
@@ -202,7 +202,7 @@ def test_history_that_changes_between_the_passes_is_an_error(rows):
 
     def batches():
         n = next(passes)
-        return iter([HistoryBatch(rows({"x": [1.0] * n}), np.full(n, NO_LABEL, np.uint8))])
+        return iter([HistoryBatch(rows({"x": [1.0] * n}), np.full(n, NO_LABEL))])
 
     with pytest.raises(SettingsError, match="had 3 rows, then 2"):
         build_reference(batches, schema("x"), lambda _: None)
