@@ -132,18 +132,11 @@ def _batch(
     labels = np.full(n, NO_LABEL, np.uint8)
     if names.label is not None:
         labels = _classes(batch.column(names.label), dialect, classes, NO_LABEL)
-    predictions = Predictions(
-        n=n,
-        ids=[""] * n
-        if names.id is None
-        else [text or "" for text in batch.column(names.id).cast("string").to_pylist()],
+    predictions = Predictions.unsent(
+        ids=None if names.id is None else batch.column(names.id).cast("string").fill_null(""),
         times=times,
-        arrivals=times,
         outputs=_classes(batch.column(names.prediction), dialect, classes, len(classes)),
         scores=scores,
-        sources=[""] * n,
-        claimed=[""] * n,
-        segments=[None] * n,
         columns={feature.name: _column(batch, feature.name, feature.kind, dialect) for feature in schema.features},
     )
     return HistoryBatch(predictions, labels)

@@ -218,7 +218,7 @@ def _receipts(
     keys: NDArray[np.uint64],
     said: NDArray[np.uint8],
 ) -> Receipts:
-    sources = {source: hash_source(source) for source in dict.fromkeys(rows.sources)}
+    sources = np.array([hash_source(source) for source in rows.sources.values], np.uint32)
     records = write_receipts(
         binned,
         times=rows.times,
@@ -227,7 +227,7 @@ def _receipts(
         known_good_outputs=said,
         scores=rows.scores,
         segments=np.zeros(rows.n, np.uint16),
-        sources=np.fromiter((sources[source] for source in rows.sources), np.uint32, rows.n),
+        sources=sources[rows.sources.codes],
     )
     return Receipts(model, keys, records)
 
@@ -264,8 +264,8 @@ def _stored(name: ModelName, held: Sequence[Held], known: Known) -> list[StoredL
 
 
 def _claims_wrong(found: Sorted) -> int:
-    if not any(found.rows.claimed):
+    claimed, bundles = found.rows.claimed, [epoch.bundle for epoch in found.epochs]
+    if not any(claimed.values):
         return 0
-    bundles = [epoch.bundle for epoch in found.epochs]
-    served = (bundles[at] for at in found.at.tolist())
-    return sum(claim not in ("", bundle) for claim, bundle in zip(found.rows.claimed, served, strict=True))
+    wrong = np.array([[claim not in ("", bundle) for bundle in bundles] for claim in claimed.values])
+    return int(np.count_nonzero(wrong[claimed.codes, found.at]))
