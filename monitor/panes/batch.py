@@ -44,7 +44,6 @@ INVALID: Final = -2
 PROBABILITIES_MAX: Final = 6  # classes of which all probabilities are kept, 4 bytes each; of more only the top one
 
 _META: Final = {b"tocsin.batch": VERSION}
-_WORD: Final = pa.dictionary(pa.int32(), pa.string())
 _NAN: Final = float("nan")
 _INTEGER_MAX: Final = 10**400  # longer ones are no category, and CPython refuses to print 4,301 digits
 
@@ -468,7 +467,7 @@ def _matrix(values: pa.FixedSizeListArray) -> NDArray[np.float32]:
 def _column(batch: pa.RecordBatch, name: str, values: pa.Array) -> Column:
     at = batch.schema.get_field_index(f"x:{name}")
     invalid = batch.column(at).to_numpy(zero_copy_only=False) if at >= 0 else np.zeros(batch.num_rows, np.bool_)
-    if values.type == _WORD:
+    if pa.types.is_dictionary(values.type):
         codes, texts = _coded(values)
         return CategoricalColumn(np.where(invalid, np.int32(INVALID), codes), tuple(texts))
     missing = values.is_null().to_numpy(zero_copy_only=False) & ~invalid
@@ -482,7 +481,8 @@ def _doubles(values: pa.Array) -> Doubles:
 
 def _coded(values: pa.DictionaryArray) -> tuple[NDArray[np.int32], list[str]]:
     """Split a dictionary column into codes, MISSING where null, and the words they point to."""
-    return values.indices.fill_null(MISSING).to_numpy(), values.dictionary.to_pylist()
+    indices = values.indices.cast(pa.int32())  # as narrow as the sender chose
+    return indices.fill_null(MISSING).to_numpy(), values.dictionary.cast(pa.string()).to_pylist()
 
 
 def _texts(values: pa.DictionaryArray) -> Coded[str]:
