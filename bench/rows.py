@@ -33,8 +33,7 @@ def predictions(rows: int, seed: int, start: float = 0.0, length_s: float = 86_4
     scores = rng.random(rows)
     times = start + np.arange(rows) * (length_s / rows)
     outputs = (scores > 0.5).astype(np.uint8)
-    nothing = [""] * rows
-    return Predictions(rows, nothing, times, times, outputs, scores, nothing, nothing, [None] * rows, columns)
+    return Predictions.unsent(columns, times=times, outputs=outputs, scores=scores)
 
 
 def bodies(count: int, seed: int) -> list[bytes]:

@@ -6,15 +6,19 @@
 | time | no RFC 3339 with offset or Unix seconds, too far ahead or behind | absent: the arrival |
 | model | unknown; absent while several are monitored | |
 | source | the token's is a prefix and this is not below it | another than the token's: a claim, counted |
-| prediction, label | absent, or no text, integer or bool | |
+| prediction, label | absent, or not what the task's answers are, see below | |
 | features | present and no object | never for a cell; unknown names are counted |
 | scores, segment, bundle, prediction_time | | not usable |
+
+A class is text, an integer or a bool. A number is one, NaN and infinite as it may be; as a label it is finite. A ranked
+list is an array of items or how many they are; its label is an array of gains, or the place of the relevant item.
 
 The functions that judge one value (`id_of`, `time_of` ...) are public for columns.py, which judges whole columns alike.
 Pure: no clock, no IO, no counters; the caller hands in `now` and adds the tally up when the journal has answered.
 Cost: 1.7 us a row of 20 features (2 cores, CPython 3.11, 2026-11): 0.6 us the time, 0.3 us the names of the features.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,19 +27,23 @@ from typing import Any, Final, TypeAlias, TypeVar
 import msgspec
 
 from monitor.errors import Rejected
-from monitor.facts import Cell, Label, ModelName, Prediction, RejectReason, Schema
+from monitor.facts import Cell, Label, ModelName, Prediction, RejectReason, Schema, Task
 from monitor.ingest.counters import UNKNOWN_NAMES_MAX, Claim
 from monitor.ingest.decode import LabelRow, PredictionRow, Row, typed_rows
 from monitor.ingest.limits import Limits
 from monitor.ingest.times import parse_time
-from monitor.panes.batch import is_unicode, word
+from monitor.panes.batch import is_unicode, keeps_probabilities, number, word
+from monitor.panes.ranking import score_gains, score_place
 
 TEXT_MAX: Final = 256  # characters of an id, a source, a bundle
 SEGMENT_MAX: Final = 8  # keys of a segment, each and its value at most 128 characters: a place, not a document
 SEGMENT_TEXT_MAX: Final = 128
+ITEMS_MAX: Final = 2**53  # in a ranked list: as long as doubles count one by one
 _NAN: Final = float("nan")
 NO_PREDICTION: Final = (RejectReason.PREDICTION_MISSING.value, RejectReason.PREDICTION_INVALID.value)
-_NO_LABEL: Final = (RejectReason.LABEL_MISSING.value, RejectReason.LABEL_INVALID.value)
+NO_LABEL: Final = (RejectReason.LABEL_MISSING.value, RejectReason.LABEL_INVALID.value)
+
+_ANSWERS: Final = "by the model's task a class (text, integer or bool), a number"
 
 Fact = TypeVar("Fact", Prediction, Label)
 Rows: TypeAlias = Mapping[ModelName, list[Prediction]] | Mapping[ModelName, list[Label]]
@@ -51,9 +59,9 @@ EXPLAINED: Final[Mapping[RejectReason, tuple[str, str]]] = {  # field and words 
     RejectReason.MODEL_UNKNOWN: ("model", "no model of this name is monitored here"),
     RejectReason.MODEL_MISSING: ("model", "several models are monitored: name one"),
     RejectReason.PREDICTION_MISSING: ("prediction", "every prediction needs its outcome"),
-    RejectReason.PREDICTION_INVALID: ("prediction", "a prediction is a class: text, integer or bool"),
+    RejectReason.PREDICTION_INVALID: ("prediction", f"a prediction is {_ANSWERS}, an array of items or its length"),
     RejectReason.LABEL_MISSING: ("label", "every label needs its outcome"),
-    RejectReason.LABEL_INVALID: ("label", "a label is a class: text, integer or bool"),
+    RejectReason.LABEL_INVALID: ("label", f"a label is {_ANSWERS}, finite, an array of gains or a place"),
     RejectReason.FEATURES_INVALID: ("features", "features are an object: name to value"),
     RejectReason.SOURCE_FORBIDDEN: ("source", "the token speaks for sources of one prefix: name one of these"),
 }
@@ -155,7 +163,9 @@ def _accept(
 
 
 def _prediction(row: PredictionRow, known: Known, setting: Setting, tally: Tally) -> Prediction:
-    output = outcome_of(row.prediction, known, NO_PREDICTION)
+    classes = known.schema.task is Task.CLASSIFICATION
+    output = outcome_of(row.prediction, known, NO_PREDICTION) if classes else 0
+    value = _NAN if classes else value_of(row.prediction, known)
     return Prediction(
         id=id_of(row.id),
         time=time_of(row.time, setting),
@@ -166,6 +176,8 @@ def _prediction(row: PredictionRow, known: Known, setting: Setting, tally: Tally
         arrival=setting.now,
         segment=None if row.segment is None else segment_of(row.segment, tally),
         claimed_bundle="" if row.bundle is None else bundle_of(row.bundle, tally),
+        value=value,
+        probabilities=None if row.scores is None else probabilities_of(row.scores, known),
     )
 
 
@@ -176,7 +188,7 @@ def _label(row: LabelRow, known: Known, setting: Setting, tally: Tally) -> Label
     return Label(
         id=id_of(row.id),
         time=time_of(row.time, setting),
-        label=outcome_of(row.label, known, _NO_LABEL),
+        label=label_of(row.label, known),
         source=source_of(row.source, setting.bound, tally),
         arrival=setting.now,
         prediction_time=hint,
@@ -244,6 +256,54 @@ def outcome_of(value: Any, known: Known, reasons: tuple[str, str]) -> int:
     return known.classes.get(name, len(known.classes))
 
 
+def value_of(value: Any, known: Known) -> float:
+    """The number that a regression predicted, or how many items were ranked. Rejected if it is none."""
+    if value is None:
+        raise Rejected(RejectReason.PREDICTION_MISSING.value)
+    if known.schema.task is Task.REGRESSION:
+        found = None if isinstance(value, bool) else number(value)
+    else:
+        found = float(len(value)) if isinstance(value, list) else _whole(value)
+    if found is None:
+        raise Rejected(RejectReason.PREDICTION_INVALID.value)
+    return found
+
+
+def label_of(value: Any, known: Known) -> float:
+    """What a label says, as of `facts.Label`. Rejected if it says nothing."""
+    if known.schema.task is Task.CLASSIFICATION:
+        return outcome_of(value, known, NO_LABEL)
+    if value is None:
+        raise Rejected(RejectReason.LABEL_MISSING.value)
+    found = _number(value) if known.schema.task is Task.REGRESSION else _ranks(value)
+    if found is None:
+        raise Rejected(RejectReason.LABEL_INVALID.value)
+    return found
+
+
+def _number(value: Any) -> float | None:
+    found = None if isinstance(value, bool) else number(value)
+    return found if found is not None and math.isfinite(found) else None
+
+
+def _whole(value: Any) -> float | None:
+    """A number of items, or a place among them."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= ITEMS_MAX:
+        return float(value) if value == int(value) else None
+    return None
+
+
+def _ranks(value: Any) -> float | None:
+    """Gains by place as served, or the place of the one relevant item (0: none)."""
+    if isinstance(value, list):
+        try:
+            return score_gains(value)
+        except ValueError:
+            return None
+    place = _whole(value)
+    return None if place is None else score_place(int(place))
+
+
 def _features(value: Any, known: Known, tally: Tally) -> dict[str, Cell]:
     if value is None:
         return {}
@@ -265,15 +325,34 @@ def score_of(scores: Any, output: int, known: Known, tally: Tally) -> float:
     `scores` is a map by class, an array in the schema's order, or that one number itself.
     """
     classes, positive = known.schema.classes, known.schema.positive
-    at = output if positive is None else known.classes[positive]
+    at = output if positive is None else known.classes[positive]  # of no classes: out of range, whatever it is
     if isinstance(scores, dict):
         scores = scores.get(classes[at]) if at < len(classes) else None
     elif isinstance(scores, list):
         scores = scores[at] if at < len(classes) == len(scores) else None
-    if isinstance(scores, (float, int)) and 0 <= scores <= 1 and not isinstance(scores, bool):
+    if classes and _is_probability(scores):
         return float(scores)
     tally.dropped[Claim.SCORES] += 1
     return _NAN
+
+
+def probabilities_of(scores: Any, known: Known) -> tuple[float, ...] | None:
+    """A probability of every class, where the classes are few and the sender gave them all; what is amiss shows above.
+
+    They are not asked to add up to one.
+    """
+    if not keeps_probabilities(known.schema):
+        return None
+    classes = known.schema.classes
+    if isinstance(scores, dict):
+        scores = [scores.get(name) for name in classes]
+    if isinstance(scores, list) and len(scores) == len(classes) and all(map(_is_probability, scores)):
+        return tuple(map(float, scores))
+    return None
+
+
+def _is_probability(value: Any) -> bool:
+    return isinstance(value, (float, int)) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def segment_of(value: Any, tally: Tally) -> dict[str, str] | None:

@@ -77,6 +77,12 @@ class Ticket:
             detail = "the body did not come in time"
             raise Refused(408, AdmissionReason.BODY_TIMEOUT.value, detail, CLOSE) from None
 
+    def charge(self, size: int) -> None:
+        """Charge a body for what has come, or for what it became; Refused with 429."""
+        if size > self._charged:
+            self._admission.charge(size - self._charged)
+            self._charged = size
+
     async def _read(self, receive: Receive) -> bytes:
         chunks: list[bytes] = []
         size, more = 0, True
@@ -88,9 +94,7 @@ class Ticket:
             size += len(chunk)
             if size > self._max:
                 raise too_large()
-            if size > self._charged:
-                self._admission.charge(size - self._charged)
-                self._charged = size
+            self.charge(size)
             chunks.append(chunk)
             more = message.get("more_body", False)
         return b"".join(chunks)

@@ -28,7 +28,7 @@ from typing import Any, Final
 import msgspec
 
 from monitor.errors import Rejected
-from monitor.facts import Schema
+from monitor.facts import Schema, Task
 from monitor.ingest.accept import (
     NO_PREDICTION,
     TEXT_MAX,
@@ -39,14 +39,16 @@ from monitor.ingest.accept import (
     id_of,
     model_of,
     outcome_of,
+    probabilities_of,
     score_of,
     segment_of,
     source_of,
     time_of,
+    value_of,
 )
 from monitor.ingest.decode import BOM, PREDICTIONS, UNREADABLE
 from monitor.ingest.limits import Limits
-from monitor.panes.batch import Columns
+from monitor.panes.batch import Columns, keeps_probabilities
 
 _NAN: Final = float("nan")
 _TEXTS: Final = {str}
@@ -91,17 +93,21 @@ def read_clean(body: bytes, setting: Setting, limits: Limits, rows_min: int = 1)
 
 def _columns(rows: Sequence[Any], known: Known, setting: Setting, tally: Tally) -> Columns:
     """Judge rows by column. Rejected if there is one to refuse."""
-    outputs = _outputs([row.prediction for row in rows], known)
+    classes = known.schema.task is Task.CLASSIFICATION
+    given = [row.scores for row in rows]
+    outputs = _outputs([row.prediction for row in rows], known) if classes else [0] * len(rows)
     return Columns(
         ids=_ids([row.id for row in rows]),
         times=_times([row.time for row in rows], setting),
         arrivals=[setting.now] * len(rows),
         outputs=outputs,
-        scores=_scores([row.scores for row in rows], outputs, known, tally),
+        scores=_scores(given, outputs, known, tally),
         sources=_sources([row.source for row in rows], setting.bound, tally),
         claimed=["" if row.bundle is None else bundle_of(row.bundle, tally) for row in rows],
         segments=[None if row.segment is None else segment_of(row.segment, tally) for row in rows],
         cells=_cells([row.features for row in rows], len(known.schema.features)),
+        values=None if classes else [value_of(row.prediction, known) for row in rows],
+        probabilities=[probabilities_of(each, known) for each in given] if keeps_probabilities(known.schema) else None,
     )
 
 
@@ -126,7 +132,7 @@ def _outputs(values: list[Any], known: Known) -> list[int]:
 
 
 def _scores(values: list[Any], outputs: list[int], known: Known, tally: Tally) -> list[float]:
-    if set(map(type, values)) == _NUMBERS and min(values) >= 0 and max(values) <= 1:
+    if known.classes and set(map(type, values)) == _NUMBERS and min(values) >= 0 and max(values) <= 1:
         return values
     return [
         _NAN if value is None else score_of(value, output, known, tally)

@@ -20,7 +20,7 @@ Cost (2 cores, CPython 3.11, 2026-11), 20 features, 500 bytes: 2.0 us a row in a
 row spelled oddly, 22 us for a row of an array that had to be cut. Failure mode: time, bounded by `body_bytes_max`: the
 worst array of 16 MiB keeps the parser busy for 3 s; one that msgspec reads holds the interpreter for 12 ms a MiB.
 
-A new format (Arrow IPC next) is one entry in DECODERS; a compressed body is inflated before it gets here.
+A new format of rows is one entry in DECODERS; a compressed body is inflated before it gets here.
 """
 
 import json
@@ -30,7 +30,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
-from monitor.facts import FeatureKind, RejectReason, Schema
+from monitor.facts import FeatureKind, RejectReason, Schema, Task
 from monitor.ingest.counters import AdmissionReason
 from monitor.ingest.limits import Limits
 from monitor.ingest.problems import Refused
@@ -86,6 +86,13 @@ _BLANK: Final = b" \t\r\n"
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
+_PREDICTION: Final[Mapping[Task, Any]] = {
+    Task.CLASSIFICATION: str | int | float | bool | None,
+    Task.REGRESSION: float | None,  # an integer becomes the double that counts
+    Task.RANKING: list[Any] | int | float | None,
+}
+
+
 class Decoder(Protocol):
     """How the bodies of one content type are read. Refused (413) if one holds too much, perhaps only while iterated."""
 
@@ -121,6 +128,10 @@ DECODERS: Final[Mapping[str, Decoder]] = {
 }
 
 
+ARROW: Final = "application/vnd.apache.arrow.stream"  # is not read as rows: monitor.ingest.arrow
+CONTENT_TYPES: Final = (*DECODERS, ARROW)
+
+
 def typed_rows(schema: Schema) -> "msgspec.json.Decoder[Any] | None":
     """Make what reads a prediction of this schema: fields as PredictionRow, `features` a struct with a field for each.
 
@@ -149,7 +160,7 @@ def typed_rows(schema: Schema) -> "msgspec.json.Decoder[Any] | None":
         "model": str | None,
         "bundle": str | None,
         "features": features | None,
-        "prediction": str | int | float | bool | None,
+        "prediction": _PREDICTION[schema.task],
         "scores": float | list[float] | dict[str, float] | None,
         "segment": dict[str, str] | None,
         "source": str | None,

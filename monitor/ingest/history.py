@@ -124,18 +124,11 @@ def _batch(batch: pa.RecordBatch, dialect: _Dialect, schema: Schema, names: Colu
     n, cells = batch.num_rows, dialect.cells
     times = np.full(n, np.nan) if names.time is None else cells.numbers(batch.column(names.time)).values
     answers = read_answers(batch, cells, schema, names)
-    predictions = Predictions(
-        n=n,
-        ids=[""] * n
-        if names.id is None
-        else [text or "" for text in batch.column(names.id).cast("string").to_pylist()],
+    predictions = Predictions.unsent(
+        ids=None if names.id is None else batch.column(names.id).cast("string").fill_null(""),
         times=times,
-        arrivals=times,
         outputs=answers.outputs,
         scores=answers.scores,
-        sources=[""] * n,
-        claimed=[""] * n,
-        segments=[None] * n,
         columns={feature.name: _column(batch, feature.name, feature.kind, dialect) for feature in schema.features},
         values=answers.values,
         probabilities=answers.probabilities,

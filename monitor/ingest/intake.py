@@ -13,19 +13,22 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
+import pyarrow.compute as pc
 
 from monitor.clock import Clock
 from monitor.errors import Rejected, Transient
 from monitor.facts import Encoded, Idempotency, ModelName, RowKind, Schema, Submission
 from monitor.ingest.accept import Known, Rows, Setting, Tally, accept_labels, accept_predictions
 from monitor.ingest.admission import Admission
+from monitor.ingest.arrow import Ready, judge_stream
 from monitor.ingest.columns import Clean, read_clean
 from monitor.ingest.counters import AdmissionReason, Counters
-from monitor.ingest.decode import DECODERS, LABELS, PREDICTIONS, Decoder, decode_lines
+from monitor.ingest.decode import ARROW, CONTENT_TYPES, DECODERS, LABELS, PREDICTIONS, Decoder, decode_lines
 from monitor.ingest.endpoint import Call
+from monitor.ingest.inflate import ENCODINGS, inflate
 from monitor.ingest.limits import Limits
 from monitor.ingest.problems import Answer, Refused, retry_after
 from monitor.ingest.tokens import Token
@@ -48,6 +51,7 @@ class Journal(Protocol):
         ...
 
 
+T = TypeVar("T")
 Schemas = Callable[[], Mapping[ModelName, Schema]]
 Encode = Callable[[RowKind, ModelName, Sequence[Any]], bytes]
 
@@ -75,21 +79,28 @@ class Intake:
         return await self._take(call, RowKind.LABELS)
 
     async def _take(self, call: Call, kind: RowKind) -> Answer:
-        decoder, key = _decoder(call), _idempotency_key(call)
+        content, encoding, key = _content_type(call), _encoding(call), _idempotency_key(call)
         with self.admission.admit(call.content_length, self.limits.body_bytes_max) as ticket:
-            body = await ticket.read(call.receive)
-            self.counters.body_bytes += len(body)
+            body = sent = await ticket.read(call.receive)
+            self.counters.body_bytes += len(sent)
+            if encoding is not None:
+                body = await self._apart(partial(inflate, sent, encoding, self.limits.body_bytes_max))
+                ticket.charge(len(body))
             assert call.token is not None, "intake routes have scopes"
             setting = Setting.of(self._models(), call.token.source, self.clock.now(), self.limits)
-            judged = await self._judge(partial(self._judged, kind, body, decoder, setting), len(body))
+            work = partial(self._judged, kind, body, content, setting)
+            judged = work() if len(body) <= self.limits.inline_bytes_max else await self._apart(work)
             if not judged.submissions and judged.tally.rejected:
                 self._count(judged.tally)
                 raise _nothing_acceptable(judged.tally)
-            submissions = _promised(judged.submissions, _idempotency(call.token, key, body, judged.answer))
+            submissions = _promised(judged.submissions, _idempotency(call.token, key, sent, judged.answer))
             return Answer(200, await self._append(submissions, judged.tally, judged.answer))
 
-    def _judged(self, kind: RowKind, body: bytes, decoder: Decoder, setting: Setting) -> "Judged":
-        """Judge the rows: by columns if they are many and clean, else row by row."""
+    def _judged(self, kind: RowKind, body: bytes, content: str, setting: Setting) -> "Judged":
+        """Judge the rows: by columns if they come so, or are many and clean; else row by row."""
+        if content == ARROW:
+            return _columns(kind, *judge_stream(kind, body, setting, self.limits), len(body))
+        decoder = DECODERS[content]
         if self.encode is not None and kind is RowKind.PREDICTIONS and decoder is decode_lines:
             clean = read_clean(body, setting, self.limits, ENCODED_ROWS_MIN)
             if clean is not None:
@@ -118,10 +129,8 @@ class Intake:
         ready = Encoded(self.encode(kind, model, rows), len(rows), rows[0].arrival)
         return Submission(kind, model, [], size, encoded=ready)
 
-    async def _judge(self, work: Callable[[], "Judged"], size: int) -> "Judged":
-        """Parse small bodies here, large ones in the parser's thread: one at a time, and the loop stays awake."""
-        if size <= self.limits.inline_bytes_max:
-            return work()
+    async def _apart(self, work: Callable[[], T]) -> T:
+        """Work in the parser's thread: one at a time, and the loop stays awake."""
         return await asyncio.get_running_loop().run_in_executor(self.parser, work)
 
     async def _append(self, submissions: Sequence[Submission], tally: Tally, answer: bytes) -> bytes:
@@ -172,14 +181,22 @@ def judge(kind: RowKind, body: bytes, decoder: Decoder, setting: Setting, limits
 # ---------------------------------------------------------------- headers
 
 
-def _decoder(call: Call) -> Decoder:
-    """What reads a body of this content type; Refused with 415."""
+def _content_type(call: Call) -> str:
+    """One of CONTENT_TYPES; Refused with 415."""
     kind = (call.header(b"content-type") or b"").partition(b";")[0].strip().lower().decode("latin-1")
-    if kind not in DECODERS:
-        raise _unsupported("send one of: " + ", ".join(DECODERS))
-    if (call.header(b"content-encoding") or b"identity").strip().lower() != b"identity":
-        raise _unsupported("no Content-Encoding is understood yet: send the body as it is")
-    return DECODERS[kind]
+    if kind not in CONTENT_TYPES:
+        raise _unsupported("send one of: " + ", ".join(CONTENT_TYPES))
+    return kind
+
+
+def _encoding(call: Call) -> str | None:
+    """One of ENCODINGS, None for a body as it is; Refused with 415, for several at once too."""
+    name = (call.header(b"content-encoding") or b"identity").strip().lower().decode("latin-1")
+    if name == "identity":
+        return None
+    if name not in ENCODINGS:
+        raise _unsupported("send the body as it is, or with one Content-Encoding of: " + ", ".join(ENCODINGS))
+    return name
 
 
 def _unsupported(detail: str) -> Refused:
@@ -228,6 +245,18 @@ def _clean(clean: Clean, size: int) -> Judged:
     answer = msgspec.json.encode(_accepted(len(ids), _repeated(ids), clean.tally))
     ready = Encoded(encode_columns(clean.columns, clean.schema), len(ids), arrivals[0])
     return Judged([Submission(RowKind.PREDICTIONS, clean.schema.model, [], size, encoded=ready)], clean.tally, answer)
+
+
+def _columns(kind: RowKind, found: Mapping[ModelName, Ready], tally: Tally, size: int) -> Judged:
+    """Write what was read as columns as the records that they are."""
+    total = sum(len(ready.ids) for ready in found.values())
+    repeated = sum(len(ready.ids) - pc.count_distinct(ready.ids).as_py() for ready in found.values())
+    answer = msgspec.json.encode(_accepted(total, repeated if kind is RowKind.PREDICTIONS else 0, tally))
+    submissions = []
+    for model, ready in found.items():
+        encoded = Encoded(ready.body, len(ready.ids), ready.arrival)
+        submissions.append(Submission(kind, model, [], size * encoded.rows // total, encoded=encoded))
+    return Judged(submissions, tally, answer)
 
 
 def _accepted(kept: int, duplicates: int, tally: Tally) -> Accepted:

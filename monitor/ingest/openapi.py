@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from monitor.ingest.decode import DECODERS
+from monitor.ingest.decode import ARROW, CONTENT_TYPES
+from monitor.ingest.inflate import ENCODINGS
 from monitor.ingest.intake import KEY_MAX
 from monitor.ingest.routes import RouteSpec
 from monitor.ingest.wire import ProblemDetails
@@ -73,15 +74,23 @@ def _operation(route: RouteSpec, schemas: dict[type, dict[str, Any]]) -> dict[st
 def _content(route: RouteSpec, one: dict[str, Any]) -> dict[str, Any]:
     if not route.rows:
         return {"application/json": {"schema": one}}
-    schemas = {"application/json": {"anyOf": [one, {"type": "array", "items": one}]}}
+    schemas: dict[str, dict[str, Any]] = {"application/json": {"anyOf": [one, {"type": "array", "items": one}]}}
+    schemas[ARROW] = {"type": "string", "format": "binary", "description": "a column for each field and each feature"}
     lines = {"type": "string", "description": "one such JSON object a line"}
-    return {kind: {"schema": schemas.get(kind, lines)} for kind in DECODERS}
+    return {kind: {"schema": schemas.get(kind, lines)} for kind in CONTENT_TYPES}
 
 
 def _parameters(route: RouteSpec) -> Iterable[dict[str, Any]]:
     for name in re.findall(r"{(\w+)}", route.path):
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
     if route.rows:
+        yield {
+            "name": "Content-Encoding",
+            "in": "header",
+            "required": False,
+            "description": "how the body is compressed; its size counts as inflated",
+            "schema": {"enum": ["identity", *ENCODINGS]},
+        }
         yield {
             "name": "Idempotency-Key",
             "in": "header",

@@ -1,32 +1,34 @@
 """Rows <-> the bytes of one journal record: an Arrow IPC stream of one record batch, version in its metadata.
 
-Layout, `tocsin.batch` = b"1" in the schema's metadata:
+Layout, `tocsin.batch` = b"2" in the schema's metadata:
 
     predictions   id utf8 · time f8 · arrival f8 · output u1 · score f8 (NaN: none) · source, claimed dict<utf8>
                   · segment dict<utf8 JSON object>, null: none
+                  · value f8, of regressions and rankings only · probabilities list<f4>[K], of three classes or more and
+                  only where a row has them; null: this row has none
                   · per feature `f:NAME` f8 (numeric) or dict<utf8> (categorical), null: missing or invalid
                   · `x:NAME` bool, only where a cell of NAME is invalid: true there
-    labels        id utf8 · time f8 · arrival f8 · label u1 · source dict<utf8> · prediction_time f8, null: none
+    labels        id utf8 · time f8 · arrival f8 · label f8 · source dict<utf8> · prediction_time f8, null: none
 
 Why Arrow: columns are what the fold counts, it needs no pickle, and it describes itself, so that a record outlives a
-change of the schema (a column that a record lacks is missing downstream).
+change of the schema (a column that a record lacks is missing downstream). Texts stay Arrow's or are numbered (`Coded`):
+a Python object a row costs more than all that is counted of the row.
 
 What a cell means is decided here and nowhere else. Numeric: int, float and bool count as numbers; NaN and inf stay as
 they are (the panes count them); integers beyond 2**53 become the nearest double, beyond the doubles +-inf. Categorical:
 str as it is, int and bool by their JSON text, integral floats like ints. null is missing. Everything else is invalid.
 
 Cost (2 cores, CPython 3.11, 2026-11), 5,000 rows: 20 numeric features 1.3 us and 213 bytes a row, 15 numeric and 5
-categorical 1.4 us and 193 bytes; reading 0.24 us; hashing an id 0.4 us. A record of one row costs 0.15 ms and 4 KB,
-hence group commit. The fast path hands a whole column to Arrow, which refuses mixed types; only then is that column
-judged cell by cell, 0.2 us a cell.
+categorical 1.4 us and 193 bytes; reading 0.24 us. A record of one row costs 0.15 ms and 4 KB, hence group commit. The
+fast path hands a whole column to Arrow, which refuses mixed types; only then is that column judged cell by cell, 0.2 us
+a cell.
 Failure mode: an id or source that is no valid Unicode raises; intake refuses those rows, so they cannot get here.
 """
 
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -34,21 +36,21 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.errors import Corrupt
-from monitor.facts import Cell, Feature, FeatureKind, Label, Prediction, Schema
+from monitor.facts import Cell, Feature, FeatureKind, Label, Prediction, Schema, Task
 
-VERSION: Final = b"1"
+VERSION: Final = b"2"
 MISSING: Final = -1  # category codes
 INVALID: Final = -2
+PROBABILITIES_MAX: Final = 6  # classes of which all probabilities are kept, 4 bytes each; of more only the top one
 
 _META: Final = {b"tocsin.batch": VERSION}
-_WORD: Final = pa.dictionary(pa.int32(), pa.string())
 _NAN: Final = float("nan")
 _INTEGER_MAX: Final = 10**400  # longer ones are no category, and CPython refuses to print 4,301 digits
 
 Bools: TypeAlias = NDArray[np.bool_]
 Doubles: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = Bools | NDArray[np.intp] | slice  # which rows: a mask, indices, or a slice
-_T = TypeVar("_T")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +81,49 @@ class CategoricalColumn:
 Column: TypeAlias = NumericColumn | CategoricalColumn
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Coded(Generic[T]):
+    """Values of which there are few: row i has `values[codes[i]]`, codes i4[n]. A value may stand in `values` twice."""
+
+    codes: NDArray[np.int32]
+    values: tuple[T, ...]
+
+    @classmethod
+    def of(cls, rows: Sequence[T]) -> "Coded[T]":
+        """Number the values of these rows.
+
+        >>> Coded.of(["a", "b", "a"]).values
+        ('a', 'b')
+        """
+        found: dict[str | T, int] = {}
+        codes = [found.setdefault(row if isinstance(row, str) else repr(row), len(found)) for row in rows]
+        first: list[T | None] = [None] * len(found)
+        for code, row in zip(codes, rows, strict=True):
+            first[code] = row
+        return cls(np.array(codes, np.int32), tuple(first))  # type: ignore[arg-type]  # each code came from a row
+
+    @classmethod
+    def all(cls, value: T, n: int) -> "Coded[T]":
+        """The same value in every row."""
+        return cls(np.zeros(n, np.int32), (value,))
+
+    def take(self, rows: Rows) -> "Coded[T]":
+        """The same of some of the rows; `values` stay, so codes keep their meaning."""
+        return Coded(self.codes[rows], self.values)
+
+    def tolist(self) -> list[T]:
+        """A value a row."""
+        return [self.values[code] for code in self.codes.tolist()]
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(self.codes)
+
+    def __iter__(self) -> Iterator[T]:
+        """A value a row."""
+        return iter(self.tolist())
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Predictions by column on their way into a record: fields as of `Prediction`, each a value a row."""
@@ -92,6 +137,8 @@ class Columns:
     claimed: Sequence[str]
     segments: Sequence[dict[str, str] | None]
     cells: Iterable[Sequence[Cell]]  # one sequence for each feature of the schema, in its order; None is missing
+    values: Sequence[float] | None = None  # None: of a classification
+    probabilities: Sequence[Sequence[float] | None] | None = None  # None: no row has any
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,34 +146,53 @@ class Predictions:
     """Predictions by column, in the order in which they arrived; every column has `n` entries."""
 
     n: int
-    ids: list[str]
+    ids: pa.StringArray  # without nulls
     times: Doubles
     arrivals: Doubles
-    outputs: NDArray[np.uint8]
+    outputs: NDArray[np.uint8]  # 0 where the task has no classes
     scores: Doubles
-    sources: list[str]
-    claimed: list[str]
-    segments: list[dict[str, str] | None]
+    sources: Coded[str]
+    claimed: Coded[str]
+    segments: Coded[dict[str, str] | None]
     columns: dict[str, Column]
-    values: Doubles = field(default_factory=lambda: np.empty(0))  # f8[n] of tasks without classes
-    probabilities: NDArray[np.float32] | None = None  # f4[n, K], NaN in rows that came without
+    values: Doubles  # the predicted numbers, or lengths of ranked lists; NaN for a classification
+    probabilities: NDArray[np.float32] | None = None  # [n, classes], a row of NaN where they were not sent
+
+    @classmethod
+    def unsent(
+        cls,
+        columns: dict[str, Column],
+        *,
+        times: Doubles,
+        outputs: NDArray[np.uint8],
+        scores: Doubles,
+        values: Doubles | None = None,
+        probabilities: NDArray[np.float32] | None = None,
+        ids: pa.StringArray | None = None,
+    ) -> "Predictions":
+        """Rows that nobody sent, such as those of history: without sources, claims and segments."""
+        n = len(times)
+        nothing, unknown = Coded.all("", n), np.full(n, _NAN)
+        segments: Coded[dict[str, str] | None] = Coded.all(None, n)
+        ids = pa.repeat(pa.scalar("", pa.string()), n) if ids is None else ids
+        values = unknown if values is None else values
+        return cls(n, ids, times, times, outputs, scores, nothing, nothing, segments, columns, values, probabilities)
 
     def take(self, rows: Rows) -> "Predictions":
         """Some of the rows, in the order of the indices; a mask keeps arrival order."""
         at = np.arange(self.n)[rows]
-        pick = at.tolist()
         return Predictions(
-            n=len(pick),
-            ids=[self.ids[i] for i in pick],
+            n=len(at),
+            ids=self.ids.take(pa.array(at)),
             times=self.times[at],
             arrivals=self.arrivals[at],
             outputs=self.outputs[at],
             scores=self.scores[at],
-            sources=[self.sources[i] for i in pick],
-            claimed=[self.claimed[i] for i in pick],
-            segments=[self.segments[i] for i in pick],
+            sources=self.sources.take(at),
+            claimed=self.claimed.take(at),
+            segments=self.segments.take(at),
             columns={name: column.take(at) for name, column in self.columns.items()},
-            values=self.values[at] if len(self.values) else self.values,
+            values=self.values[at],
             probabilities=None if self.probabilities is None else self.probabilities[at],
         )
 
@@ -136,11 +202,11 @@ class Labels:
     """Labels by column, in the order in which they arrived; `prediction_times` is NaN where no hint was given."""
 
     n: int
-    ids: list[str]
+    ids: pa.StringArray
     times: Doubles
     arrivals: Doubles
-    labels: NDArray[np.uint8]
-    sources: list[str]
+    labels: Doubles  # as of `Label.label`
+    sources: Coded[str]
     prediction_times: Doubles
 
 
@@ -205,8 +271,15 @@ def encode_predictions(rows: Sequence[Prediction], schema: Schema) -> bytes:
         claimed=[r.claimed_bundle for r in rows],
         segments=[r.segment for r in rows],
         cells=_cells(rows, schema.features),
+        values=None if schema.task is Task.CLASSIFICATION else [r.value for r in rows],
+        probabilities=[r.probabilities for r in rows] if keeps_probabilities(schema) else None,
     )
     return encode_columns(columns, schema)
+
+
+def keeps_probabilities(schema: Schema) -> bool:
+    """Whether rows of this schema may hold a probability of every class: there are three to PROBABILITIES_MAX."""
+    return 2 < len(schema.classes) <= PROBABILITIES_MAX
 
 
 def encode_columns(columns: Columns, schema: Schema) -> bytes:
@@ -222,22 +295,26 @@ def encode_columns(columns: Columns, schema: Schema) -> bytes:
         "claimed": _words(columns.claimed),
         "segment": _words(segments),
     }
+    if columns.values is not None:
+        arrays["value"] = pa.array(columns.values, pa.float64())
+    if columns.probabilities is not None and any(each is not None for each in columns.probabilities):
+        arrays["probabilities"] = pa.array(columns.probabilities, pa.list_(pa.float32(), len(schema.classes)))
     for feature, cells in zip(schema.features, columns.cells, strict=True):
         values, invalid = _numeric(cells) if feature.kind is FeatureKind.NUMERIC else _categorical(cells)
         arrays[f"f:{feature.name}"] = values
         if invalid is not None:
             arrays[f"x:{feature.name}"] = invalid
-    return _write(arrays)
+    return encode_arrays(arrays)
 
 
 def encode_labels(rows: Sequence[Label]) -> bytes:
     """Write labels, at least none, as one record. ValueError as `encode_predictions`."""
-    return _write(
+    return encode_arrays(
         {
             "id": pa.array([r.id for r in rows], pa.string()),
             "time": pa.array([r.time for r in rows], pa.float64()),
             "arrival": pa.array([r.arrival for r in rows], pa.float64()),
-            "label": pa.array([r.label for r in rows], pa.uint8()),
+            "label": pa.array([r.label for r in rows], pa.float64()),
             "source": _words([r.source for r in rows]),
             "prediction_time": pa.array([r.prediction_time for r in rows], pa.float64()),
         }
@@ -285,7 +362,8 @@ def _words(texts: Sequence[Cell]) -> pa.Array:
     return pa.array(texts, pa.string()).dictionary_encode()
 
 
-def _write(columns: dict[str, pa.Array]) -> bytes:
+def encode_arrays(columns: Mapping[str, pa.Array]) -> bytes:
+    """Write a record whose columns are laid out already as the note above says; nothing is checked."""
     schema = pa.schema([(name, values.type) for name, values in columns.items()], metadata=_META)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as stream:
@@ -306,7 +384,7 @@ def decode_labels(body: bytes) -> Labels:
     return _read(body, _labels)
 
 
-def _read(body: bytes, build: Callable[[pa.RecordBatch], _T]) -> _T:
+def _read(body: bytes, build: Callable[[pa.RecordBatch], T]) -> T:
     try:
         with pa.ipc.open_stream(body) as stream:
             if (stream.schema.metadata or {}).get(b"tocsin.batch") != VERSION:
@@ -323,6 +401,7 @@ def _read(body: bytes, build: Callable[[pa.RecordBatch], _T]) -> _T:
         ValueError,
         TypeError,
         OverflowError,
+        AttributeError,
     ) as error:
         raise Corrupt("journal record", 0, "its bytes are damaged; restore state.db") from error
 
@@ -332,38 +411,63 @@ def _predictions(batch: pa.RecordBatch) -> Predictions:
     segments: list[dict[str, str] | None] = [msgspec.json.decode(text, type=dict[str, str]) for text in texts]
     return Predictions(
         n=batch.num_rows,
-        ids=batch.column("id").to_pylist(),
+        ids=_ids(batch),
         times=_doubles(batch.column("time")),
         arrivals=_doubles(batch.column("arrival")),
         outputs=batch.column("output").to_numpy(),
         scores=_doubles(batch.column("score")),
         sources=_texts(batch.column("source")),
         claimed=_texts(batch.column("claimed")),
-        segments=_spread(codes, [*segments, None]),
+        segments=Coded(np.where(codes == MISSING, np.int32(len(segments)), codes), (*segments, None)),
         columns={
             name[2:]: _column(batch, name[2:], values)
             for name, values in zip(batch.schema.names, batch.columns, strict=True)
             if name.startswith("f:")
         },
+        values=_optional(batch, "value", _doubles, np.full(batch.num_rows, _NAN)),
+        probabilities=_optional(batch, "probabilities", _matrix, None),
     )
 
 
 def _labels(batch: pa.RecordBatch) -> Labels:
     return Labels(
         n=batch.num_rows,
-        ids=batch.column("id").to_pylist(),
+        ids=_ids(batch),
         times=_doubles(batch.column("time")),
         arrivals=_doubles(batch.column("arrival")),
-        labels=batch.column("label").to_numpy(),
+        labels=_doubles(batch.column("label")),
         sources=_texts(batch.column("source")),
         prediction_times=_doubles(batch.column("prediction_time")),
     )
 
 
+def _ids(batch: pa.RecordBatch) -> pa.StringArray:
+    found = batch.column("id")
+    if found.type != pa.string() or found.null_count:
+        raise ValueError
+    return found
+
+
+def _optional(batch: pa.RecordBatch, name: str, read: Callable[[pa.Array], Any], default: Any) -> Any:
+    at = batch.schema.get_field_index(name)
+    return default if at < 0 else read(batch.column(at))
+
+
+def _matrix(values: pa.FixedSizeListArray) -> NDArray[np.float32]:
+    """Rows of probabilities; NaN all over a row that is null."""
+    width = values.type.list_size
+    flat: NDArray[np.float32] = values.values.slice(values.offset * width, len(values) * width).to_numpy()
+    rows = flat.reshape(len(values), width)
+    if not values.null_count:
+        return rows
+    gone = values.is_null().to_numpy(zero_copy_only=False)
+    return np.where(gone[:, None], np.float32(_NAN), rows)
+
+
 def _column(batch: pa.RecordBatch, name: str, values: pa.Array) -> Column:
     at = batch.schema.get_field_index(f"x:{name}")
     invalid = batch.column(at).to_numpy(zero_copy_only=False) if at >= 0 else np.zeros(batch.num_rows, np.bool_)
-    if values.type == _WORD:
+    if pa.types.is_dictionary(values.type):
         codes, texts = _coded(values)
         return CategoricalColumn(np.where(invalid, np.int32(INVALID), codes), tuple(texts))
     missing = values.is_null().to_numpy(zero_copy_only=False) & ~invalid
@@ -377,30 +481,12 @@ def _doubles(values: pa.Array) -> Doubles:
 
 def _coded(values: pa.DictionaryArray) -> tuple[NDArray[np.int32], list[str]]:
     """Split a dictionary column into codes, MISSING where null, and the words they point to."""
-    return values.indices.fill_null(MISSING).to_numpy(), values.dictionary.to_pylist()
+    indices = values.indices.cast(pa.int32())  # as narrow as the sender chose
+    return indices.fill_null(MISSING).to_numpy(), values.dictionary.cast(pa.string()).to_pylist()
 
 
-def _texts(values: pa.DictionaryArray) -> list[str]:
-    return _spread(*_coded(values))
-
-
-def _spread(codes: NDArray[np.int32], values: list[Any]) -> list[Any]:
-    """Look up every code; -1 is the last of `values`."""
-    return [values[code] for code in codes.tolist()]
-
-
-# ---------------------------------------------------------------- ids
-
-
-def hash_ids(ids: Sequence[str], secret: bytes) -> NDArray[np.uint64]:
-    """Hash ids under a secret of at most 64 bytes, so that senders can choose neither samples nor collisions.
-
-    Keyed BLAKE2b (RFC 7693), 8 bytes read as little endian: the same on every machine and at every restart.
-    """
-    keyed = hashlib.blake2b(key=secret, digest_size=8)
-    found = bytearray()
-    for text in ids:
-        each = keyed.copy()
-        each.update(text.encode())
-        found += each.digest()
-    return np.frombuffer(bytes(found), "<u8").astype(np.uint64, copy=False)
+def _texts(values: pa.DictionaryArray) -> Coded[str]:
+    if values.null_count:
+        raise ValueError
+    codes, texts = _coded(values)
+    return Coded(codes, tuple(texts))

@@ -5,12 +5,12 @@ a column that changed its kind between two records (a new schema) is invalid in 
 """
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import accumulate, chain
 
 import numpy as np
-from numpy.typing import NDArray
+import pyarrow as pa
 
-from monitor.panes.batch import INVALID, MISSING, CategoricalColumn, Column, NumericColumn, Predictions
+from monitor.panes.batch import INVALID, MISSING, CategoricalColumn, Coded, Column, NumericColumn, Predictions, T
 
 
 def concat(batches: Sequence[Predictions]) -> Predictions:
@@ -20,36 +20,47 @@ def concat(batches: Sequence[Predictions]) -> Predictions:
     names = dict.fromkeys(chain.from_iterable(batch.columns for batch in batches))
     return Predictions(
         n=sum(batch.n for batch in batches),
-        ids=list(chain.from_iterable(batch.ids for batch in batches)),
+        ids=pa.concat_arrays([pa.array([], pa.string()), *(batch.ids for batch in batches)]),
         times=_joined([batch.times for batch in batches]),
         arrivals=_joined([batch.arrivals for batch in batches]),
         outputs=np.concatenate([np.empty(0, np.uint8), *(batch.outputs for batch in batches)]),
         scores=_joined([batch.scores for batch in batches]),
-        sources=list(chain.from_iterable(batch.sources for batch in batches)),
-        claimed=list(chain.from_iterable(batch.claimed for batch in batches)),
-        segments=list(chain.from_iterable(batch.segments for batch in batches)),
+        sources=_coded([batch.sources for batch in batches]),
+        claimed=_coded([batch.claimed for batch in batches]),
+        segments=_coded([batch.segments for batch in batches]),
         columns={name: _column([batch.columns.get(name) for batch in batches], batches) for name in names},
         values=_joined([batch.values for batch in batches]),
         probabilities=_probabilities(batches),
     )
 
 
-def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
-    return np.concatenate([np.empty(0), *parts])
+def _coded(parts: Sequence[Coded[T]]) -> Coded[T]:
+    """Number on where the part before ends; nothing is looked up, so a value may stand there more than once."""
+    starts = accumulate((len(part.values) for part in parts), initial=0)
+    codes = [part.codes + np.int32(start) for part, start in zip(parts, starts, strict=False)]
+    return Coded(
+        np.concatenate([np.empty(0, np.int32), *codes]), tuple(chain.from_iterable(part.values for part in parts))
+    )
 
 
-def _probabilities(batches: Sequence[Predictions]) -> NDArray[np.float32] | None:
-    """One row each, NaN in the rows of batches that had none; None if no batch had, or the classes changed."""
+def _probabilities(batches: Sequence[Predictions]) -> np.ndarray | None:
+    """All of them, NaN for a batch without; None where none has any, or their classes are not as many."""
     widths = {batch.probabilities.shape[1] for batch in batches if batch.probabilities is not None}
     if len(widths) != 1:
         return None
-    nothing = (np.full((batch.n, *widths), np.nan, np.float32) for batch in batches)
+    nothing = np.full((1, *widths), np.nan, np.float32)
     return np.concatenate(
         [
-            none if batch.probabilities is None else batch.probabilities
-            for none, batch in zip(nothing, batches, strict=True)
+            np.broadcast_to(nothing, (batch.n, nothing.shape[1]))
+            if batch.probabilities is None
+            else batch.probabilities
+            for batch in batches
         ]
     )
+
+
+def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.empty(0), *parts])
 
 
 def _column(parts: Sequence[Column | None], batches: Sequence[Predictions]) -> Column:

@@ -40,7 +40,7 @@ class StoredLabel(NamedTuple):
     model: ModelName
     hash: int  # of the prediction's id, unsigned 64-bit
     source: str
-    label: int  # 0..255, indexes Schema.classes
+    label: float  # as of facts.Label
     weight: int  # what it moved, in numbers of monitor.turns.labels: what a correction must take back
     labelled: float  # the label's own time
     time: float  # the prediction's: the label is forgotten with its receipt
@@ -52,7 +52,7 @@ class WaitingLabel(NamedTuple):
     model: ModelName
     hash: int  # of the prediction's id, unsigned 64-bit
     source: str
-    label: int  # 0..255
+    label: float
     time: float  # the label's own
     arrival: float
     expires: float  # event time at which nobody waits any longer

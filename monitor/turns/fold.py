@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from monitor.facts import JournalRecord, ModelName, RowKind
 from monitor.panes.attribution import attribute
-from monitor.panes.batch import Predictions, decode_labels, decode_predictions, hash_ids
+from monitor.panes.batch import Predictions, decode_labels, decode_predictions
 from monitor.panes.concat import concat
+from monitor.panes.ids import hash_ids
 from monitor.panes.receipts import receipt_dtype
 from monitor.store.protocol import Change, Store
 from monitor.turns.counting import Counting, FoldSettings, ModelChange, Sorted

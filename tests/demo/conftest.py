@@ -130,11 +130,10 @@ class Days:
         return HistoryBatch(self._predictions(rows, (score >= 0.5).astype(np.uint8), score), labels)
 
     def _predictions(self, rows, outputs, score):
-        n, none = len(rows), [""] * len(rows)
         columns = {name: _numbers(values[rows]) for name, values in self.flights.numeric.items()}
         columns |= {name: _words(values[rows]) for name, values in self.flights.categorical.items()}
         times = self.flights.time[rows].astype(np.float64)
-        return Predictions(n, none, times, times, outputs, score, none, none, [None] * n, columns)
+        return Predictions.unsent(columns, times=times, outputs=outputs, scores=score)
 
     def _schema(self):
         numeric = [Feature(name, FeatureKind.NUMERIC) for name in self.flights.numeric]

@@ -42,8 +42,7 @@ class World:
             "flag": NumericColumn(self.flag.astype(float), nothing, nothing),
             "c": CategoricalColumn(self.c.astype(np.int32), tuple("vwxyz")),
         }
-        zeros, blank = np.zeros(N), [""] * N
-        return Predictions(N, blank, zeros, zeros, self.outputs, self.scores, blank, blank, [None] * N, columns)
+        return Predictions.unsent(columns, times=np.zeros(N), outputs=self.outputs, scores=self.scores)
 
     def pane(self) -> Pane:
         """The same rows as they would be counted live, an hour before their labels."""

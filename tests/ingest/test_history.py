@@ -80,7 +80,12 @@ def cells(column) -> list:
 def test_a_row_of_csv_becomes_a_prediction_with_its_label(csv):
     batch = read(csv("1.5,u,yes,1362132900,0.25,no,f-1"))
     rows = batch.predictions
-    assert (rows.n, rows.ids, rows.times.tolist(), rows.scores.tolist()) == (1, ["f-1"], [1362132900.0], [0.25])
+    assert (rows.n, rows.ids.to_pylist(), rows.times.tolist(), rows.scores.tolist()) == (
+        1,
+        ["f-1"],
+        [1362132900.0],
+        [0.25],
+    )
     assert (rows.outputs.tolist(), batch.labels.tolist()) == ([1], [0])
     assert (cells(rows.columns["x"]), cells(rows.columns["c"])) == ([1.5], ["u"])
 

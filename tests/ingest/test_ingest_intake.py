@@ -282,7 +282,7 @@ def test_many_rows_reach_the_journal_as_the_record_they_will_be(open_service, li
     answer = service.predictions([row(str(i)) for i in range(ENCODED_ROWS_MIN)])
     (submission,) = service.journal.submissions
     assert answer.json()["accepted"] == submission.count == submission.encoded.rows == ENCODED_ROWS_MIN
-    assert decode_predictions(submission.encoded.body).ids == [str(i) for i in range(ENCODED_ROWS_MIN)]
+    assert decode_predictions(submission.encoded.body).ids.to_pylist() == [str(i) for i in range(ENCODED_ROWS_MIN)]
     assert (submission.rows, submission.encoded.arrival) == ([], NOW)
     assert service.counters.accepted[RowKind.PREDICTIONS, MODEL] == ENCODED_ROWS_MIN
 

@@ -30,18 +30,12 @@ def words(cells: Sequence[str | None]) -> CategoricalColumn:
 def make_rows(
     columns: dict[str, Column], n: int, *, outputs=None, scores=None, times=None, values=None, probabilities=None
 ) -> Predictions:
-    return Predictions(
-        n=n,
-        ids=[str(i) for i in range(n)],
+    return Predictions.unsent(
+        columns,
         times=np.arange(n, dtype=float) if times is None else np.array(times, float),
-        arrivals=np.zeros(n),
         outputs=np.zeros(n, np.uint8) if outputs is None else np.array(outputs, np.uint8),
         scores=np.full(n, np.nan) if scores is None else np.array(scores, float),
-        sources=["s"] * n,
-        claimed=[""] * n,
-        segments=[None] * n,
-        columns=columns,
-        values=np.full(n, np.nan) if values is None else np.array(values, float),
+        values=None if values is None else np.array(values, float),
         probabilities=None if probabilities is None else np.array(probabilities, np.float32),
     )
 

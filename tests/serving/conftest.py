@@ -87,5 +87,4 @@ def rows():
         "carrier": CategoricalColumn(np.array([0, -1], np.int32), ("UA",)),
         "origin": CategoricalColumn(np.array([-2, 1], np.int32), ("EWR", "JFK")),
     }
-    outputs = np.zeros(2, np.uint8)
-    return Predictions(2, ["a", "b"], nothing, nothing, outputs, nothing, ["s"] * 2, [""] * 2, [None] * 2, columns)
+    return Predictions.unsent(columns, times=nothing, outputs=np.zeros(2, np.uint8), scores=nothing)
