@@ -27,6 +27,7 @@ are as they came. Not encrypted: Parquet's modular encryption asks a key service
 put the state directory on an encrypted file system.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -124,8 +125,7 @@ def _probabilities(given: NDArray[np.float32] | None, at: NDArray[np.intp]) -> p
     """A list per row; null where not all classes got one."""
     rows: list[Any] = [None] * len(at)
     if given is not None:
-        whole: NDArray[np.bool_] = ~np.isnan(given[at]).any(axis=1)
-        rows = [row if here else None for row, here in zip(given[at].tolist(), whole.tolist(), strict=True)]
+        rows = [None if any(map(math.isnan, row)) else row for row in given[at].tolist()]
     return pa.array(rows, pa.list_(pa.float32()))
 
 
