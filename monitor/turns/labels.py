@@ -35,7 +35,7 @@ class Arrived:
 
     key: int  # 64-bit keyed hash of the prediction's id
     source: str
-    label: int
+    label: float
     time: float
 
 
@@ -45,7 +45,7 @@ class Held:
 
     key: int
     source: str
-    label: int
+    label: float
     time: float  # of the first label, so that a correction does not change the lag
     weight: Weight
 
@@ -55,7 +55,7 @@ class Effect:
     """`sign` times one label for the prediction `key`."""
 
     key: int
-    label: int
+    label: float
     time: float
     weight: Weight
     sign: int  # +1, or -1 to take an old label back
