@@ -77,6 +77,7 @@ class WaitingLabel(NamedTuple):
     time: float  # the label's own
     arrival: float
     expires: float  # event time at which nobody waits any longer
+    trusted: bool = True  # over the bound, others are dropped first
 
 
 class Change(msgspec.Struct, frozen=True, eq=False):
@@ -88,7 +89,7 @@ class Change(msgspec.Struct, frozen=True, eq=False):
     receipts: Sequence[Receipts] = ()
     samples: Sequence[Samples] = ()
     labels: Sequence[StoredLabel] = ()  # upserts
-    waiting: Sequence[WaitingLabel] = ()  # upserts; over the store's bound the longest-waiting are dropped, counted
+    waiting: Sequence[WaitingLabel] = ()  # upserts; over the bound untrusted ones go, then the longest-waiting
     waiting_done: Sequence[tuple[ModelName, int, str]] = ()  # (model, hash, source): no longer waiting; before upserts
     puts: Sequence[tuple[str, msgspec.Struct]] = ()  # documents, by (type name, key)
     deletes: Sequence[tuple[type[msgspec.Struct], str]] = ()  # before the puts

@@ -42,6 +42,7 @@ from monitor.store.runs import (
     HALVINGS_MAX,
     Chunk,
     Run,
+    Shape,
     merged,
     merged_shape,
     open_run,
@@ -201,9 +202,12 @@ class ReceiptRuns:
         """The next run to thin; None when every model is under its quota."""
         for model in self.files.models():
             entries = [entry for entry in self.files.of(model) if entry.run.shape.rows]
-            if sum(entry.run.size for entry in entries) > bytes_max(model):
-                newest = max(entry.run.shape.end for entry in entries)
-                return max(entries, key=lambda entry: _priority(entry, newest))
+            if sum(entry.run.size for entry in entries) <= bytes_max(model):
+                continue
+            newest = max(entry.run.shape.end for entry in entries)
+            thick = [entry for entry in entries if entry.run.shape.halvings < HALVINGS_MAX]
+            if thick:
+                return max(thick, key=lambda entry: _priority(entry.run.shape, newest, entry.born))
         return None
 
     def kept(self) -> dict[ModelName, Kept]:
@@ -246,10 +250,9 @@ class _Search:
         self.found[which[here]] = True
 
 
-def _priority(entry: Entry, newest: float) -> tuple[float, int]:
+def _priority(shape: Shape, newest: float, born: int) -> tuple[float, int]:
     """Which run is thinned first: by inclusion times age, then the oldest."""
-    shape = entry.run.shape
-    return (shape.inclusion * (newest - shape.start) if shape.halvings < HALVINGS_MAX else -1.0, -entry.born)
+    return shape.inclusion * (newest - shape.start), -born
 
 
 def _kept(entries: Sequence[Entry]) -> Kept:

@@ -47,7 +47,7 @@ CRC = struct.Struct("<I")
 ALIGNMENT = 64
 HEADER_BYTES_MAX = 1 << 16  # a dtype of ten fields takes 300
 CHUNK = 1 << 18  # records merged at a time: 15 MB at 20 features
-HALVINGS_MAX = 64  # nothing is left then
+HALVINGS_MAX = 64  # one hash is left then
 HINT = "the labels of its predictions cannot be joined; restore the file from a backup, or start a new state directory"
 
 Keys = NDArray[np.uint64]
@@ -196,10 +196,8 @@ def within(keys: Keys, halvings: int) -> NDArray[np.bool_]:
     >>> within(np.array([0, 1 << 62, 1 << 63], np.uint64), 1).tolist()
     [True, True, False]
     """
-    if halvings == 0:
-        return np.ones(len(keys), np.bool_)
     result: NDArray[np.bool_] = keys <= np.uint64((1 << (HALVINGS_MAX - halvings)) - 1)
-    return result if halvings < HALVINGS_MAX else np.zeros(len(keys), np.bool_)
+    return result
 
 
 def merged_shape(runs: Sequence[Run], horizon: float, halvings: int = 0) -> Shape:

@@ -51,6 +51,7 @@ class Prepared:
     runs: Sequence[Entry]
     samples: Sequence[SampleEntry]
     panes: panes.PaneWrites
+    labels: labels.LabelRows
     puts: list[documents.Put]
 
 
@@ -94,6 +95,7 @@ class SqliteStore:
         self._position = Position(**meta)
         self._waiting_labels = labels.count_waiting(db)
         self._series = panes.SeriesIds(db)
+        self._walk = labels.LabelWalk(db)
         self._runs = ReceiptRuns(state_dir / "receipts", parts.disk)
         self._samples = samples.SampleFiles(state_dir / "samples", parts.disk, parts.clock)
         swept = self._runs.load(db.execute("SELECT name, model, level, born FROM runs"))
@@ -140,7 +142,7 @@ class SqliteStore:
 
     def _prepare(self, change: Change, position: Position) -> Prepared:
         """Everything that needs no transaction. Files written here count once they are named."""
-        puts = documents.encode(change.puts)
+        puts, rows = documents.encode(change.puts), labels.prepared(change.labels, change.waiting)
         add = partial(panes.prepare, ids=self._series, add=self._parts.sum_bodies, fold=position.fold)
         sums = self._read(lambda db: add(db, deltas=change.deltas, horizon=position.horizon))
         runs: list[Entry] = []
@@ -150,7 +152,7 @@ class SqliteStore:
             self._runs.files.remove(runs)
             self._samples.files.remove(kept)
             raise self._explained(written)
-        return Prepared(change, position, runs, kept, sums, puts)
+        return Prepared(change, position, runs, kept, sums, rows, puts)
 
     def _write_files(self, change: Change, runs: list[Entry], kept: list[SampleEntry]) -> None:
         """Files of receipts and samples; the lists grow by each, so that they can be taken back."""
@@ -164,8 +166,8 @@ class SqliteStore:
         with self._naming(runs, kept):
             panes.write(db, prepared.panes)
             expired = labels.end_waiting(db, change.waiting_done, change.now)
-            dropped = labels.put_waiting(db, change.waiting, self._limits.waiting_max)
-            labels.put_labels(db, change.labels)
+            dropped = labels.put_waiting(db, prepared.labels.waiting, self._limits.waiting_max)
+            labels.put_labels(db, prepared.labels.labels)
             documents.write(db, change.deletes, prepared.puts)
             for name in Position.__struct_fields__:
                 db.execute("REPLACE INTO meta VALUES (?, ?)", (name, getattr(prepared.position, name)))
@@ -210,6 +212,8 @@ class SqliteStore:
         """Have the writer delete what the move from `before` to the present position made superfluous."""
         for name, chore in prune.chores(self._db, before, self._position).items():
             self._writer.later(name, chore)
+        if self._walk.due(self._position.horizon):
+            self._writer.later("labels", self._walk.step)
         self._writer.later("keys", self._journal.prune_keys)
 
     def _on_commit(self, _db: apsw.Connection, _name: str, pages: int) -> int:

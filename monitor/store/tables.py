@@ -59,18 +59,19 @@ STEPS = (
     ) STRICT;
     CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
     """,
-    # Labels become numbers, exact as doubles; nothing was released with format 1, so there are none to keep.
+    # Labels become numbers, exact as doubles, and lose the index by time; nothing was released with format 1, so there
+    # are none to keep.
     """
     DROP TABLE labels;
     CREATE TABLE labels (
         model TEXT NOT NULL, hash INTEGER NOT NULL, source TEXT NOT NULL, label REAL NOT NULL,
         weight INTEGER NOT NULL, labelled REAL NOT NULL, time REAL NOT NULL, PRIMARY KEY (model, hash, source)
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX labels_by_time ON labels (time);
     DROP TABLE waiting;
     CREATE TABLE waiting (
         model TEXT NOT NULL, hash INTEGER NOT NULL, source TEXT NOT NULL, label REAL NOT NULL,
-        time REAL NOT NULL, arrival REAL NOT NULL, expires REAL NOT NULL, PRIMARY KEY (model, hash, source)
+        time REAL NOT NULL, arrival REAL NOT NULL, expires REAL NOT NULL, trusted INTEGER NOT NULL,
+        PRIMARY KEY (model, hash, source)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX waiting_by_expiry ON waiting (expires);
     CREATE TABLE samples (
