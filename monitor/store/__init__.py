@@ -4,12 +4,16 @@ Law one: a call that returns has been fsynced, and what it wrote appears whole o
 keeps and forgets, but understands nothing: rows are encoded and panes are summed by functions it is handed.
 """
 
-from monitor.store.parts import Limits, Parts
+from monitor.store.parts import Limits, Parts, Quota
 from monitor.store.protocol import (
     Change,
     Health,
+    Kept,
     Position,
     Receipts,
+    Sampled,
+    SampleFile,
+    Samples,
     Store,
     StoredLabel,
     WaitingLabel,
@@ -19,10 +23,15 @@ from monitor.store.sqlite import SqliteStore
 __all__ = [
     "Change",
     "Health",
+    "Kept",
     "Limits",
     "Parts",
     "Position",
+    "Quota",
     "Receipts",
+    "SampleFile",
+    "Sampled",
+    "Samples",
     "SqliteStore",
     "Store",
     "StoredLabel",

@@ -8,6 +8,7 @@ Failures?, USENIX ATC 2020), so it is never tried again: `SyncFailed` stops the 
 
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from monitor.errors import Permanent
@@ -54,6 +55,25 @@ class Disk:
     def remove(self, path: Path) -> None:
         """Delete a file; nothing happens if it is gone."""
         path.unlink(missing_ok=True)
+
+
+def publish(disk: Disk, path: Path, write: Callable[[int], None]) -> None:
+    """A new file under its name: `write` it by its descriptor, fsync, rename, fsync the directory.
+
+    OSError leaves at most a file that the next start sweeps; SyncFailed is final.
+    """
+    partial = path.with_name(path.name + PARTIAL)
+    descriptor = disk.create(partial)
+    try:
+        write(descriptor)
+        disk.sync(descriptor)
+    except BaseException:
+        disk.remove(partial)
+        raise
+    finally:
+        os.close(descriptor)
+    disk.rename(partial, path)
+    disk.sync_directory(path.parent)
 
 
 def free_bytes(path: Path) -> int:

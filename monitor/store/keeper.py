@@ -1,4 +1,4 @@
-"""The thread that keeps receipts tidy: it verifies runs after a start, drops expired ones, merges small ones.
+"""The thread that keeps files tidy: it verifies runs after a start, drops, merges and thins them; then the samples.
 
 It works on files nobody changes and asks the writer only for the transaction that renames them, so it delays neither
 intake nor folds. A merge that would eat into the reserved space waits. After an error it rests and tries again, except
@@ -10,8 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from monitor.errors import Corrupt
+from monitor.facts import ModelName
 from monitor.store.faults import RETRY_S, Failed, attempt
 from monitor.store.receipts import Entry, ReceiptRuns, Stopped
+
+UNBOUNDED = 1 << 62
 
 
 class Duties(NamedTuple):
@@ -21,6 +24,8 @@ class Duties(NamedTuple):
     horizon: Callable[[], float]
     spare_bytes: Callable[[], int]  # free space above the reserve
     failed: Callable[[Exception], bool]  # tells the store; True: stop for good
+    bytes_max: Callable[[ModelName], int] = lambda _: UNBOUNDED  # of receipts, by model
+    also: Callable[[threading.Event], object] = lambda _: None  # what else is to be kept tidy
 
 
 class Keeper:
@@ -51,15 +56,30 @@ class Keeper:
         self._runs.verify(self._stopping)
 
     def tidy(self) -> None:
-        """Drop and merge until nothing is left to do. Errors are raised; the thread handles its own."""
+        """Drop, merge and thin until nothing is left to do. Errors are raised; the thread handles its own."""
         horizon = self._duties.horizon()
         expired = self._runs.expired(horizon)
         if expired:
             self._duties.rename(expired, ())
+        self._merge(horizon)
+        self._thin(horizon)
+        self._duties.also(self._stopping)
+
+    def _merge(self, horizon: float) -> None:
+        """As far as there is room for it."""
         while group := self._runs.mergeable():
             if sum(entry.run.size for entry in group) > self._duties.spare_bytes():
                 return
             self._duties.rename(group, [self._runs.merge(group, horizon, self._stopping)])
+
+    def _thin(self, horizon: float) -> None:
+        """Until every model is under its quota, or there is no room to rewrite."""
+        while old := self._runs.over(self._duties.bytes_max):
+            if old.run.size // 2 > self._duties.spare_bytes():
+                return
+            new = self._runs.thin(old, horizon, self._stopping)
+            self._duties.rename([old], [new])
+            self._runs.thinned += new.run.shape.dropped - old.run.shape.dropped
 
     def _loop(self) -> None:
         """Verify once, then tidy whenever kicked."""

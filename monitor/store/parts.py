@@ -1,14 +1,30 @@
 """What the store is built of: its bounds, and what it is handed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from monitor.clock import Clock
+from monitor.facts import ModelName
 from monitor.store.disk import Disk, free_bytes, reserve_bytes
 from monitor.store.journal import Encode, Space
 from monitor.store.panes import SumBodies
+from monitor.store.samples import SampleQuota
 from monitor.store.writer import Pace
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What the files of one model may take."""
+
+    receipts_bytes_max: int = 2 << 30  # 40 million predictions at 20 features; over it they are thinned
+    samples_bytes_max: int = 1 << 30  # about 10 million rows of 20 features; over it the oldest go
+    samples_age_max_s: float = 14 * 86_400.0
+
+    @property
+    def samples(self) -> SampleQuota:
+        """For the samples' upkeep."""
+        return SampleQuota(self.samples_bytes_max, self.samples_age_max_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +37,11 @@ class Limits:
     waiting_max: int = 100_000  # labels without a prediction, per model
     keys_max: int = 2_000_000  # idempotency keys: 200 MB
     keys_kept_s: float = 86_400.0  # wire-formats.md
+    quotas: Mapping[ModelName, Quota] = field(default_factory=dict)  # of models that are not named: Quota()
+
+    def quota(self, model: ModelName) -> Quota:
+        """What this model's files may take."""
+        return self.quotas.get(model, Quota())
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ def advanced(before: Position, change: Change, last_seq: int) -> Position:
         later(change.cursor, before.cursor),
         later(change.consumed, before.consumed),
         later(change.horizon, before.horizon),
+        max(later(change.now, before.now), before.now),
     )
     assert change.fold is None or change.fold > before.fold, f"fold {change.fold} after {before.fold}"
     assert change.fold is not None or not change.deltas, "deltas need the number of their fold"

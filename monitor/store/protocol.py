@@ -8,11 +8,13 @@ readers from that commit on, whenever the space is really freed: so a restart or
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.facts import JournalRecord, ModelName, PaneKey, Submission
@@ -34,13 +36,32 @@ class Receipts(msgspec.Struct, frozen=True, eq=False):
     __hash__ = None  # type: ignore[assignment]  # mutable buffers lie underneath
 
 
+class Samples(msgspec.Struct, frozen=True, eq=False):
+    """Rows of newly folded predictions of one model that are kept as they came: a table with a column `time` (f8)."""
+
+    model: ModelName
+    table: pa.Table  # see monitor.panes.sample_rows
+
+    __hash__ = None  # type: ignore[assignment]  # tables have no hash
+
+
+class SampleFile(NamedTuple):
+    """One Parquet file of kept rows; its rows lie in [start, end] and in no order."""
+
+    path: Path
+    start: float
+    end: float
+    rows: int
+    size: int  # bytes
+
+
 class StoredLabel(NamedTuple):
     """The label that holds now for one prediction, as said by one source. A correction replaces it."""
 
     model: ModelName
     hash: int  # of the prediction's id, unsigned 64-bit
     source: str
-    label: float  # as of facts.Label
+    label: float  # as of monitor.facts.Label
     weight: int  # what it moved, in numbers of monitor.turns.labels: what a correction must take back
     labelled: float  # the label's own time
     time: float  # the prediction's: the label is forgotten with its receipt
@@ -56,6 +77,7 @@ class WaitingLabel(NamedTuple):
     time: float  # the label's own
     arrival: float
     expires: float  # event time at which nobody waits any longer
+    trusted: bool = True  # over the bound, others are dropped first
 
 
 class Change(msgspec.Struct, frozen=True, eq=False):
@@ -65,14 +87,34 @@ class Change(msgspec.Struct, frozen=True, eq=False):
     cursor: int | None = None  # journal records <= this are folded, and are deleted in chunks afterwards
     deltas: Sequence[tuple[PaneKey, bytes]] = ()  # encoded panes to add
     receipts: Sequence[Receipts] = ()
+    samples: Sequence[Samples] = ()
     labels: Sequence[StoredLabel] = ()  # upserts
-    waiting: Sequence[WaitingLabel] = ()  # upserts; over the store's bound the longest-waiting are dropped, counted
+    waiting: Sequence[WaitingLabel] = ()  # upserts; over the bound untrusted ones go, then the longest-waiting
     waiting_done: Sequence[tuple[ModelName, int, str]] = ()  # (model, hash, source): no longer waiting; before upserts
     puts: Sequence[tuple[str, msgspec.Struct]] = ()  # documents, by (type name, key)
     deletes: Sequence[tuple[type[msgspec.Struct], str]] = ()  # before the puts
     consumed: int | None = None  # `touched` and `delta` will not be asked again for folds <= this
     horizon: float | None = None  # event time: receipts, labels and pane detail before it are forgotten
     now: float | None = None  # event time: labels that wait until then or earlier are given up, counted
+
+
+class Kept(NamedTuple):
+    """What is left of one model's receipts."""
+
+    rows: int
+    dropped: int  # by thinning, of the time that is still remembered
+    size: int  # bytes
+    inclusion_min: float  # of what was thinned most; 1.0: nothing is missing
+
+
+class Sampled(NamedTuple):
+    """What is kept of one model's rows, and what was lost of it since start."""
+
+    files: int
+    rows: int
+    size: int  # bytes
+    over_quota: int  # rows dropped over the quota
+    lost: int  # rows in files that were gone or damaged
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -82,6 +124,7 @@ class Position(msgspec.Struct, frozen=True):
     cursor: int = 0  # the last journal record folded
     consumed: int = 0  # folds whose single deltas are forgotten
     horizon: float = 0.0
+    now: float = 0.0  # event time that was said last: it tells which samples are too old
 
 
 class Health(msgspec.Struct, frozen=True):
@@ -104,6 +147,9 @@ class Health(msgspec.Struct, frozen=True):
     run_files: int  # of receipts
     run_rows: int
     run_bytes: int
+    receipts: Mapping[ModelName, Kept]
+    receipts_thinned: int  # dropped since start, over the quota
+    samples: Mapping[ModelName, Sampled]
     refused_full: int  # submissions refused since start, for want of space
     waiting_dropped: int  # waiting labels dropped since start, over the bound
     waiting_expired: int  # and given up, their time being over
@@ -169,12 +215,38 @@ class Store(Protocol):
         ...
 
     def find_receipts(
-        self, model: ModelName, hashes: NDArray[np.uint64], dtype: np.dtype[Any]
+        self,
+        model: ModelName,
+        hashes: NDArray[np.uint64],
+        dtype: np.dtype[Any],
+        near: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.bool_], NDArray[np.void]]:
         """For k hashes: which are known (bool[k]) and their newest receipts as `dtype[k]`, zero where unknown.
 
-        Records written with another dtype are converted by field name; a shorter array field is filled up with 0, a
-        longer one is cut.
+        `near` f8[k] says where to look first, by the time of the prediction; NaN: anywhere. A wrong hint costs time and
+        changes no answer. Records written with another dtype are converted by field name; a shorter array field is
+        filled up with 0, a longer one is cut.
+        """
+        ...
+
+    def sampled_out(
+        self, model: ModelName, hashes: NDArray[np.uint64], times: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """Of hashes that `find_receipts` does not know: which were dropped over the quota, if `times` are right.
+
+        False where nothing was dropped of that time, or the time (NaN) or its receipts are not known.
+        """
+        ...
+
+    def receipts_kept_share(self, model: ModelName, start: float, end: float) -> float | None:
+        """About which share of the receipts of predictions in [start, end) is still there; None: there were none."""
+        ...
+
+    def samples(self, model: ModelName, start: float, end: float) -> list[SampleFile]:
+        """Files that may hold kept rows of predictions in [start, end), oldest first.
+
+        A file may hold rows of other times as well. It stays readable for minutes, unless the quota drops it just then:
+        who finds it gone asks again.
         """
         ...
 

@@ -21,9 +21,6 @@ PANES = (
     "DELETE FROM panes WHERE rowid IN (SELECT p.rowid FROM series s CROSS JOIN panes p ON p.series = s.id "
     "AND p.span IN (0, 3600) AND p.start < ? LIMIT ?)"
 )
-LABELS = (
-    "DELETE FROM labels WHERE (model, hash, source) IN (SELECT model, hash, source FROM labels WHERE time < ? LIMIT ?)"
-)
 
 
 def chores(db: apsw.Connection, before: Position, now: Position) -> dict[str, Chore]:
@@ -32,7 +29,6 @@ def chores(db: apsw.Connection, before: Position, now: Position) -> dict[str, Ch
         "journal": (JOURNAL, 64, before.cursor, now.cursor),  # a record has up to 256 pages, all read to be freed
         "deltas": (DELTAS, 500, before.consumed, now.consumed),
         "panes": (PANES, 500, detail_start(before.horizon), detail_start(now.horizon)),
-        "labels": (LABELS, 1_000, before.horizon, now.horizon),
     }
     return {
         name: partial(_delete, db, statement, limit, chunk)

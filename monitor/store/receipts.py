@@ -1,19 +1,31 @@
-"""All receipts of all models: which runs count, how they are searched, merged and forgotten.
+"""All receipts of all models: which runs count, how they are searched, merged, thinned and forgotten.
 
-Every fold writes one small run per model. When `FAN_IN` runs of one model, level and dtype have gathered, they are
-merged into one of the next level, so n folds leave at most 7 log8(n) files, and a receipt is rewritten log8(n) times:
-14 days of one fold a second are 48 files and 7 rewrites. Merges stop at `ROWS_MAX` rows a run, which bounds the space a
-merge needs; from there on the number of files grows with the data.
+Every fold writes one small run per model. When `FAN_IN` runs of one model, level, dtype and threshold have gathered,
+they are merged into one of the next level, so n folds leave at most 7 log8(n) files a threshold, and a receipt is
+rewritten log8(n) times: 14 days of one fold a second are 48 files and 7 rewrites. Merges stop at `ROWS_MAX` rows a run,
+which bounds the space a merge needs; from there on the number of files grows with the data.
 
-Runs are searched from the newest to the oldest, each only for what is not found yet. The set of runs is an immutable
-tuple per model, replaced as a whole: a search never sees half of a merge. The commit adds, the keeper merges and
-forgets, each under `_lock`; files are named by a row of state.db before they count, and removed after the row is gone.
+Runs are searched from the newest to the oldest, each only for what is not found yet; where a label says when its
+prediction was, first the runs of that time.
+
+*Quota.* Over it a run is thinned: of its receipts those with the lower half of the hashes stay (`runs.within`), until
+the model is back under it. Next comes the run with the largest `inclusion * age`: old ones first, and every doubling of
+age ends up with about the same room, because that is how lags of labels spread. Each thinning rewrites half of what it
+reads, so all of them together write less than was written before. What it costs, and is not hidden:
+
+- a late label for a dropped prediction has nothing to be joined to. If it says `prediction_time` it is known to be
+  sampled out at once (`sampled_out`); if not, it waits until it expires. One late row stretches the time its run
+  stands for, and labels of that time then wait as well.
+- a pane's labels that come after its receipts were thinned count for fewer than came, so its error leans to labels
+  that came early; `kept_share` says by how much.
+- a repeated id is recognised only while its receipt is there. The hashes of dropped receipts are not kept: at 8 of 60
+  bytes they would reach the quota themselves at 7 times the traffic. Repetitions come within minutes of the first,
+  and the newest receipts are thinned last.
+- nothing is dropped when it is written: a burst is over the quota until the keeper comes round.
 """
 
-import secrets
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,21 +36,26 @@ from numpy.typing import NDArray
 from monitor.errors import Corrupt
 from monitor.facts import ModelName
 from monitor.store.disk import Disk
-from monitor.store.protocol import Receipts
+from monitor.store.named import NamedFiles, Table
+from monitor.store.protocol import Kept, Receipts
 from monitor.store.runs import (
+    HALVINGS_MAX,
     Chunk,
     Run,
+    Shape,
     merged,
     merged_shape,
     open_run,
     shape_of,
     sorted_chunk,
+    within,
     write_run,
 )
 
 FAN_IN = 8
 ROWS_MAX = 16_000_000  # 1 GB at 20 features
 SUFFIX = ".run"
+TABLE = Table("INSERT INTO runs VALUES (?, ?, ?, ?)", "DELETE FROM runs WHERE name = ?")
 
 
 class Stopped(Exception):
@@ -54,6 +71,10 @@ class Entry:
     level: int  # how often its oldest records were merged
     born: int  # orders runs by age of their newest records; unique among the runs of a moment
     run: Run
+
+    def row(self) -> tuple[Any, ...]:
+        """See named.Entry."""
+        return (self.name, self.model, self.level, self.born)
 
 
 def together(receipts: Iterable[Receipts]) -> list[Receipts]:
@@ -77,103 +98,125 @@ class ReceiptRuns:
 
     def __init__(self, directory: Path, disk: Disk) -> None:
         """Nothing is loaded yet; the directory is made if need be."""
-        directory.mkdir(exist_ok=True)
-        disk.sync_directory(directory.parent)
-        self._directory = directory
+        self.files: NamedFiles[Entry] = NamedFiles(directory, disk, TABLE, SUFFIX)
+        self.thinned = 0  # receipts dropped over the quota since start; counted by the keeper
         self._disk = disk
-        self._lock = threading.Lock()
-        self._entries: dict[ModelName, tuple[Entry, ...]] = {}  # oldest first
-        self._abandoned: list[Entry] = []
-        self._born = 0
         self._damage: Corrupt | None = None
 
     def load(self, rows: Iterable[tuple[str, ModelName, int, int]]) -> int:
         """Open the named runs (name, model, level, born) and sweep every other file; returns how many were swept."""
-        named = [Entry(name, model, level, born, open_run(self._directory / name)) for name, model, level, born in rows]
-        self.replace((), named)
-        self._born = max((entry.born for entry in named), default=0)
-        strays = {path.name for path in self._directory.iterdir()} - {entry.name for entry in named}
-        for name in strays:
-            self._disk.remove(self._directory / name)
-        return len(strays)
+        where = self.files.directory
+        return self.files.load(
+            [Entry(name, model, level, born, open_run(where / name)) for name, model, level, born in rows]
+        )
 
     def write(self, receipts: Receipts) -> Entry:
         """A new run on disk, which does not count yet. ValueError if these are no receipts."""
         shape = shape_of(receipts.hashes, receipts.records)
-        path = self._path()
+        path = self.files.fresh()
         write_run(self._disk, path, shape, [sorted_chunk(receipts.hashes, receipts.records)])
-        return Entry(path.name, receipts.model, 0, self._next_born(), open_run(path))
+        return Entry(path.name, receipts.model, 0, self.files.next_born(), open_run(path))
 
     def merge(self, entries: Sequence[Entry], horizon: float, stopping: threading.Event) -> Entry:
-        """One run on disk instead of several of one model, level and dtype, oldest first; it does not count yet.
+        """One run on disk instead of several of one model, level, dtype and threshold, oldest first; it does not count.
 
         Every input is verified first: damage must not get a fresh checksum. Raises Corrupt, Stopped, OSError.
         """
+        newest = entries[-1]
+        run = self._rewrite(entries, horizon, newest.run.shape.halvings, stopping)
+        return Entry(run.path.name, newest.model, newest.level + 1, newest.born, run)
+
+    def thin(self, entry: Entry, horizon: float, stopping: threading.Event) -> Entry:
+        """About half of a run, by hash; it does not count yet. Raises as `merge` does."""
+        run = self._rewrite([entry], horizon, entry.run.shape.halvings + 1, stopping)
+        return Entry(run.path.name, entry.model, entry.level, entry.born, run)
+
+    def _rewrite(self, entries: Sequence[Entry], horizon: float, halvings: int, stopping: threading.Event) -> Run:
         runs = [entry.run for entry in entries]
         for run in runs:
             run.verify()
-        path = self._path()
-        write_run(self._disk, path, merged_shape(runs, horizon), _until(stopping, merged(runs, horizon)))
-        newest = entries[-1]
-        return Entry(path.name, newest.model, newest.level + 1, newest.born, open_run(path))
-
-    def abandon(self, entries: Sequence[Entry]) -> None:
-        """The transaction that names these failed. A crash could still bring it back, so the files wait."""
-        self._abandoned += entries
-
-    def replace(self, old: Sequence[Entry], new: Sequence[Entry]) -> None:
-        """A transaction succeeded: `new` counts now and `old` does not. The files of `old` remain, see `remove`."""
-        self.remove(self._abandoned)  # of earlier transactions, which can no longer come back
-        self._abandoned.clear()
-        gone = {entry.name for entry in old}
-        with self._lock:
-            for model in {entry.model for entry in (*old, *new)}:
-                kept = [entry for entry in self._entries.get(model, ()) if entry.name not in gone]
-                kept += [entry for entry in new if entry.model == model]
-                self._entries[model] = tuple(sorted(kept, key=lambda entry: entry.born))
-
-    def remove(self, entries: Iterable[Entry]) -> None:
-        """Delete files whose rows are gone; who still searches them keeps their bytes."""
-        for entry in entries:
-            with suppress(OSError):  # it is swept at the next start
-                self._disk.remove(self._directory / entry.name)
+        path, shape = self.files.fresh(), merged_shape(runs, horizon, halvings)
+        write_run(self._disk, path, shape, _until(stopping, merged(runs, horizon, halvings)))
+        return open_run(path)
 
     def find(
-        self, model: ModelName, hashes: NDArray[np.uint64], dtype: np.dtype[Any], horizon: float
+        self,
+        model: ModelName,
+        hashes: NDArray[np.uint64],
+        dtype: np.dtype[Any],
+        horizon: float,
+        near: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.bool_], NDArray[np.void]]:
         """See Store.find_receipts; Corrupt once a run of any model was seen to be damaged."""
         if self._damage:
             raise Corrupt(self._damage.path, self._damage.offset, self._damage.hint)
-        found, records = np.zeros(len(hashes), np.bool_), np.zeros(len(hashes), dtype)
-        order = np.argsort(hashes, kind="stable")  # neighbours in the run are then neighbours in the cache
-        for entry in reversed(self._entries.get(model, ())):
-            if not len(order):
-                break
-            here, at = entry.run.find(hashes[order])
-            here[here] = entry.run.records["time"][at[here]] >= horizon
-            _copy(entry.run.records, at[here], records, order[here])
-            found[order[here]] = True
-            order = order[~here]
-        return found, records
+        search = _Search(hashes, np.zeros(len(hashes), np.bool_), np.zeros(len(hashes), dtype), horizon)
+        entries = self.files.of(model)[::-1]
+        left = np.argsort(hashes, kind="stable")  # neighbours in the run are then neighbours in the cache
+        if near is not None:
+            for entry in entries:
+                there = (near[left] >= entry.run.shape.start) & (near[left] <= entry.run.shape.end)
+                search.look(entry.run, left[there])
+                left = left[~search.found[left]]
+        for entry in entries:
+            search.look(entry.run, left)
+            left = left[~search.found[left]]
+        return search.found, search.records
+
+    def sampled_out(
+        self, model: ModelName, hashes: NDArray[np.uint64], times: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """See Store.sampled_out."""
+        covered, possible = np.zeros(len(hashes), np.bool_), np.zeros(len(hashes), np.bool_)
+        for entry in self.files.of(model):
+            shape = entry.run.shape
+            there = (times >= shape.start) & (times <= shape.end)
+            covered |= there
+            possible |= there & within(hashes, shape.halvings)
+        return covered & ~possible
+
+    def kept_share(self, model: ModelName, start: float, end: float) -> float | None:
+        """See Store.receipts_kept_share."""
+        shapes = [entry.run.shape for entry in self.files.of(model)]
+        shapes = [shape for shape in shapes if shape.start < end and shape.end >= start]
+        rows, dropped = sum(shape.rows for shape in shapes), sum(shape.dropped for shape in shapes)
+        return rows / (rows + dropped) if rows + dropped else None
 
     def expired(self, horizon: float) -> list[Entry]:
         """Runs that hold nothing from the horizon on."""
-        return [entry for entry in self.entries() if entry.run.shape.end < horizon]
+        return [entry for entry in self.files.every() if entry.run.shape.end < horizon]
 
     def mergeable(self) -> list[Entry]:
         """The next runs to merge, oldest first; none when all is tidy."""
-        groups: dict[tuple[ModelName, int, str], list[Entry]] = {}
-        for entry in self.entries():
-            groups.setdefault((entry.model, entry.level, str(entry.run.shape.dtype)), []).append(entry)
+        groups: dict[tuple[ModelName, int, str, int], list[Entry]] = {}
+        for entry in self.files.every():
+            shape = entry.run.shape
+            groups.setdefault((entry.model, entry.level, str(shape.dtype), shape.halvings), []).append(entry)
         for group in groups.values():
             oldest = group[:FAN_IN]
             if len(oldest) == FAN_IN and sum(entry.run.shape.rows for entry in oldest) <= ROWS_MAX:
                 return oldest
         return []
 
+    def over(self, bytes_max: Callable[[ModelName], int]) -> Entry | None:
+        """The next run to thin; None when every model is under its quota."""
+        for model in self.files.models():
+            entries = [entry for entry in self.files.of(model) if entry.run.shape.rows]
+            if sum(entry.run.size for entry in entries) <= bytes_max(model):
+                continue
+            newest = max(entry.run.shape.end for entry in entries)
+            thick = [entry for entry in entries if entry.run.shape.halvings < HALVINGS_MAX]
+            if thick:
+                return max(thick, key=lambda entry: _priority(entry.run.shape, newest, entry.born))
+        return None
+
+    def kept(self) -> dict[ModelName, Kept]:
+        """What is left, by model."""
+        return {model: _kept(self.files.of(model)) for model in self.files.models()}
+
     def verify(self, stopping: threading.Event) -> None:
         """Read every run once. A damaged one is remembered, and every later search raises it."""
-        for entry in self.entries():
+        for entry in self.files.every():
             if stopping.is_set():
                 return
             try:
@@ -185,20 +228,41 @@ class ReceiptRuns:
         """Remember damage: a label that is not joined would be taken for one whose prediction never came."""
         self._damage = damage
 
-    def entries(self) -> list[Entry]:
-        """All runs that count, each model's oldest first."""
-        with self._lock:
-            return [entry for entries in self._entries.values() for entry in entries]
 
-    def _path(self) -> Path:
-        """A name that was never used; age and owner stand in state.db."""
-        return self._directory / f"{secrets.token_hex(12)}{SUFFIX}"
+@dataclass(frozen=True, slots=True, eq=False)
+class _Search:
+    """What is looked for, and what was found: entries of `found` and `records` are filled in."""
 
-    def _next_born(self) -> int:
-        """Age of the next run."""
-        with self._lock:
-            self._born += 1
-            return self._born
+    hashes: NDArray[np.uint64]
+    found: NDArray[np.bool_]
+    records: NDArray[np.void]
+    horizon: float
+
+    def look(self, run: Run, which: NDArray[np.intp]) -> None:
+        """Look in one run for some of the hashes, `which` in ascending order of hash."""
+        if run.shape.halvings:
+            which = which[within(self.hashes[which], run.shape.halvings)]
+        if not len(which):
+            return
+        here, at = run.find(self.hashes[which])
+        here[here] = run.records["time"][at[here]] >= self.horizon
+        _copy(run.records, at[here], self.records, which[here])
+        self.found[which[here]] = True
+
+
+def _priority(shape: Shape, newest: float, born: int) -> tuple[float, int]:
+    """Which run is thinned first: by inclusion times age, then the oldest."""
+    return shape.inclusion * (newest - shape.start), -born
+
+
+def _kept(entries: Sequence[Entry]) -> Kept:
+    shapes = [entry.run.shape for entry in entries]
+    return Kept(
+        sum(shape.rows for shape in shapes),
+        sum(shape.dropped for shape in shapes),
+        sum(entry.run.size for entry in entries),
+        min((shape.inclusion for shape in shapes), default=1.0),
+    )
 
 
 def _copy(source: NDArray[np.void], rows: NDArray[np.intp], target: NDArray[np.void], to: NDArray[np.intp]) -> None:

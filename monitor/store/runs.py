@@ -1,16 +1,19 @@
 """Runs: immutable files of receipts, sorted by id hash, mapped into memory.
 
-Layout, format 1, little endian, no padding between the parts:
+Layout, format 2, little endian, no padding between the parts:
 
     offset  size
     0       8     magic 89 54 53 52 55 4E 0D 0A  ("TSRUN" between bytes that a text transfer would change)
     8       4     format
     12      4     header_bytes: where the keys begin, a multiple of 64
     16      8     count
-    24      16    smallest and largest `time` of the records, f8 (+inf, -inf when there are none)
+    24      16    smallest and largest `time` of the records, f8 (+inf, -inf when there never were any); thinning
+                  keeps them, because they say what time the run stands for
     40      8     CRC-32 of the keys, CRC-32 of the records
-    48      4     length of the next
-    52      ...   the records' dtype as JSON [[name, type, shape]...], then zeros
+    48      8     dropped: receipts of this time that thinning took away
+    56      4     halvings h: every key is < 2**(64 - h), so a receipt is here with probability 2**-h
+    60      4     length of the next
+    64      ...   the records' dtype as JSON [[name, type, shape]...], then zeros
     -4      4     CRC-32 of the header so far
     header_bytes          keys     u8[count], ascending; of equal keys the last is the newest
     header_bytes + 8 n    records  dtype[count]
@@ -18,11 +21,12 @@ Layout, format 1, little endian, no padding between the parts:
 Finding k sorted keys among n is k binary searches in 8 n bytes that the page cache holds: 10,000 among 1,000,000 take
 2 ms (measured 2026-11, two cores). Keys lie apart from records so that a search touches no record it does not want.
 Opening checks the header and the length; `verify` reads everything. A run is never changed: a merge writes a new one.
+*Thinning* keeps the receipts whose hash is below a threshold. Thresholds are powers of two, and a lower one keeps a
+subset of what a higher one keeps: a sample of a sample is the sample, however often it was thinned on the way.
 Rejected: SQLite tables (a random B-tree page per receipt), LSM libraries (a second store to crash-test for one query).
 """
 
 import json
-import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,15 +38,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import Corrupt
-from monitor.store.disk import PARTIAL, Disk
+from monitor.store.disk import Disk, publish
 
 MAGIC = b"\x89TSRUN\r\n"
-FORMAT = 1
-FIXED = struct.Struct("<8sIIQddIII")
+FORMAT = 2
+FIXED = struct.Struct("<8sIIQddIIQII")
 CRC = struct.Struct("<I")
 ALIGNMENT = 64
 HEADER_BYTES_MAX = 1 << 16  # a dtype of ten fields takes 300
 CHUNK = 1 << 18  # records merged at a time: 15 MB at 20 features
+HALVINGS_MAX = 64  # one hash is left then
 HINT = "the labels of its predictions cannot be joined; restore the file from a backup, or start a new state directory"
 
 Keys = NDArray[np.uint64]
@@ -57,6 +62,13 @@ class Shape(NamedTuple):
     dtype: np.dtype[Any]
     start: float  # smallest time
     end: float  # largest time
+    halvings: int = 0
+    dropped: int = 0
+
+    @property
+    def inclusion(self) -> float:
+        """How likely a receipt of this time is to be here, (0, 1]."""
+        return 2.0**-self.halvings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,18 +124,7 @@ def write_run(disk: Disk, path: Path, shape: Shape, chunks: Iterable[Chunk]) -> 
 
     OSError leaves at most a file that the next start sweeps; SyncFailed is final.
     """
-    partial = path.with_name(path.name + PARTIAL)
-    descriptor = disk.create(partial)
-    try:
-        _write_parts(disk, descriptor, shape, chunks)
-        disk.sync(descriptor)
-    except BaseException:
-        disk.remove(partial)
-        raise
-    finally:
-        os.close(descriptor)
-    disk.rename(partial, path)
-    disk.sync_directory(path.parent)
+    publish(disk, path, lambda descriptor: _write_parts(disk, descriptor, shape, chunks))
 
 
 def _write_parts(disk: Disk, descriptor: int, shape: Shape, chunks: Iterable[Chunk]) -> None:
@@ -146,7 +147,8 @@ def _header(shape: Shape, keys_crc: int, records_crc: int) -> bytes:
     fields = [[name, *_described(shape.dtype[name])] for name in shape.dtype.names or ()]
     description = json.dumps(fields, separators=(",", ":")).encode()
     size = -(-(FIXED.size + len(description) + CRC.size) // ALIGNMENT) * ALIGNMENT
-    fixed = FIXED.pack(MAGIC, FORMAT, size, shape.rows, shape.start, shape.end, keys_crc, records_crc, len(description))
+    counted = (shape.rows, shape.start, shape.end, keys_crc, records_crc, shape.dropped, shape.halvings)
+    fixed = FIXED.pack(MAGIC, FORMAT, size, *counted, len(description))
     body = (fixed + description).ljust(size - CRC.size, b"\0")
     return body + CRC.pack(zlib.crc32(body))
 
@@ -174,8 +176,10 @@ def _read_header(path: Path, head: bytes) -> tuple[Shape, int, tuple[int, int]]:
     """Shape, header_bytes and checksums; Corrupt at the first field that is wrong."""
     if len(head) < FIXED.size or not head.startswith(MAGIC):
         raise Corrupt(str(path), 0, f"no receipts begin like this; {HINT}")
-    _, version, size, count, start, end, keys_crc, records_crc, length = FIXED.unpack_from(head)
-    if version != FORMAT:
+    _, version, size, count, start, end, *crcs, dropped, halvings, length = FIXED.unpack_from(head)
+    if version < FORMAT:
+        raise Corrupt(str(path), 8, f"format {version} was never released: start a new state directory")
+    if version > FORMAT:
         raise Corrupt(str(path), 8, f"format {version}, this version of tocsin reads {FORMAT}: upgrade it")
     if not FIXED.size + length + CRC.size <= size <= len(head):
         raise Corrupt(str(path), 12, f"the header has no end; {HINT}")
@@ -183,21 +187,30 @@ def _read_header(path: Path, head: bytes) -> tuple[Shape, int, tuple[int, int]]:
         raise Corrupt(str(path), size - CRC.size, f"the header was changed; {HINT}")
     fields = json.loads(head[FIXED.size : FIXED.size + length])
     dtype = np.dtype([(name, kind, tuple(shape)) for name, kind, shape in fields])
-    return Shape(count, dtype, start, end), size, (keys_crc, records_crc)
+    return Shape(count, dtype, start, end, halvings, dropped), size, (crcs[0], crcs[1])
 
 
-def merged_shape(runs: Sequence[Run], horizon: float) -> Shape:
-    """Shape of the merger of runs of one dtype, without the records from before the horizon."""
-    kept = [run.records["time"][run.records["time"] >= horizon] for run in runs]
-    return Shape(
-        sum(map(len, kept)),
-        runs[0].shape.dtype,
-        min(float(times.min(initial=np.inf)) for times in kept),
-        max(float(times.max(initial=-np.inf)) for times in kept),
-    )
+def within(keys: Keys, halvings: int) -> NDArray[np.bool_]:
+    """Which keys are below the threshold 2**(64 - halvings).
+
+    >>> within(np.array([0, 1 << 62, 1 << 63], np.uint64), 1).tolist()
+    [True, True, False]
+    """
+    result: NDArray[np.bool_] = keys <= np.uint64((1 << (HALVINGS_MAX - halvings)) - 1)
+    return result
 
 
-def merged(runs: Sequence[Run], horizon: float, chunk: int = CHUNK) -> Iterator[Chunk]:
+def merged_shape(runs: Sequence[Run], horizon: float, halvings: int = 0) -> Shape:
+    """Shape of the merger of runs of one dtype, without the records from before the horizon, thinned to `halvings`."""
+    alive = [run.records["time"] >= horizon for run in runs]
+    kept = [np.count_nonzero(on & within(run.keys, halvings)) for run, on in zip(runs, alive, strict=True)]
+    rows = sum(kept)
+    gone = sum(int(np.count_nonzero(on)) for on in alive) - rows + sum(run.shape.dropped for run in runs)
+    starts, ends = [run.shape.start for run in runs], [run.shape.end for run in runs]
+    return Shape(int(rows), runs[0].shape.dtype, max(min(starts), horizon), max(ends), halvings, int(gone))
+
+
+def merged(runs: Sequence[Run], horizon: float, halvings: int = 0, chunk: int = CHUNK) -> Iterator[Chunk]:
     """Merge runs of one dtype, oldest first, in pieces of about `chunk` records, whatever the runs' lengths.
 
     The largest run's keys cut all of them at the same places, so that a piece holds all of its keys.
@@ -210,7 +223,7 @@ def merged(runs: Sequence[Run], horizon: float, chunk: int = CHUNK) -> Iterator[
         slices = [slice(ends[piece], ends[piece + 1]) for ends in bounds]
         hashes = np.concatenate([run.keys[part] for run, part in zip(runs, slices, strict=True)])
         records = np.concatenate([run.records[part] for run, part in zip(runs, slices, strict=True)])
-        alive = records["time"] >= horizon
+        alive = (records["time"] >= horizon) & within(hashes, halvings)
         yield sorted_chunk(hashes[alive], records[alive])
 
 

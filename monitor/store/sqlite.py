@@ -1,16 +1,13 @@
-"""The embedded store: state.db, a directory of receipt runs beside it, two threads.
+"""The embedded store: state.db, receipt runs and samples beside it, two threads.
 
     event loop    append -> queue                                          Writer  the one writing connection
     turns         commit: files and sums first, then one transaction       Keeper  verifies, merges, drops runs
     any thread    reads, on a connection of its own while it reads
 
-`commit` writes the receipt files and adds up the panes on the calling thread; only commits change these, and `_turn`
+`commit` writes the files and adds up the panes on the calling thread; only commits change these, and `_turn`
 lets one in at a time. The writer is left with the transaction. The position and the set of runs in memory follow the
 transaction, never lead it. What a commit made superfluous is deleted by chores of the writer, all of which are
 scheduled again at start.
-
-A failed transaction keeps its receipt files until a later one succeeds: the log may still hold it as a whole, and a
-crash would bring it back; the next commit overwrites it.
 """
 
 import os
@@ -29,14 +26,16 @@ from numpy.typing import NDArray
 
 from monitor.errors import Corrupt
 from monitor.facts import JournalRecord, ModelName, PaneKey, Submission
-from monitor.store import connections, documents, journal, labels, panes, prune
+from monitor.store import connections, documents, journal, labels, panes, prune, samples
 from monitor.store.disk import lock
 from monitor.store.faults import Failed, Fault, attempt, diagnose
 from monitor.store.keeper import Duties, Keeper
+from monitor.store.named import Move, NamedFiles
 from monitor.store.parts import Limits, Parts, space
 from monitor.store.position import advanced
-from monitor.store.protocol import Change, Fact, Health, Position, StoredLabel, WaitingLabel
+from monitor.store.protocol import Change, Fact, Health, Position, SampleFile, StoredLabel, WaitingLabel
 from monitor.store.receipts import Entry, ReceiptRuns, together
+from monitor.store.samples import SampleEntry, SampleUpkeep
 from monitor.store.writer import Reply, Work, Writer
 
 T = TypeVar("T")
@@ -50,7 +49,9 @@ class Prepared:
     change: Change
     position: Position
     runs: Sequence[Entry]
+    samples: Sequence[SampleEntry]
     panes: panes.PaneWrites
+    labels: labels.LabelRows
     puts: list[documents.Put]
 
 
@@ -94,18 +95,35 @@ class SqliteStore:
         self._position = Position(**meta)
         self._waiting_labels = labels.count_waiting(db)
         self._series = panes.SeriesIds(db)
+        self._walk = labels.LabelWalk(db)
         self._runs = ReceiptRuns(state_dir / "receipts", parts.disk)
+        self._samples = samples.SampleFiles(state_dir / "samples", parts.disk, parts.clock)
         swept = self._runs.load(db.execute("SELECT name, model, level, born FROM runs"))
+        strays, lost = self._samples.load(db.execute("SELECT * FROM samples"))
+        db.executemany(samples.TABLE.delete, [(entry.name,) for entry in lost])
         bounds = journal.KeyBounds(self._limits.keys_kept_s, self._limits.keys_max)
         self._journal = journal.Journal(db, parts.encode, parts.clock, self._space, bounds)
         self._readers = connections.Readers(self._path, parts.vfs)
         db.set_wal_hook(self._on_commit)
         work = Work(self._journal.write, self._checkpoint, self._diagnose, self._fatal)
         self._writer = Writer(work, parts.clock, self._limits.pace)
-        duties = Duties(self._rename_runs, lambda: self._position.horizon, self._spare_bytes, self._failed)
-        self._keeper = Keeper(self._runs, duties)
+        self._keeper = Keeper(self._runs, self._duties())
         self._schedule(Position())
-        log.info("store.opened", path=str(self._path), unfolded_rows=self._journal.lag.rows, swept_files=swept)
+        log.info("store.opened", path=str(self._path), unfolded_rows=self._journal.lag.rows, swept_files=swept + strays)
+
+    def _duties(self) -> Duties:
+        """What the keeper is to do, and with what."""
+        quota = self._limits.quota
+        rename = partial(self._rename, self._samples.files)
+        upkeep = SampleUpkeep(rename, lambda model: quota(model).samples, lambda: self._position.now, self._spare_bytes)
+        return Duties(
+            self._rename_runs,
+            lambda: self._position.horizon,
+            self._spare_bytes,
+            self._failed,
+            lambda model: quota(model).receipts_bytes_max,
+            partial(samples.tidy, self._samples, upkeep),
+        )
 
     # ------------------------------------------------------------ writing
 
@@ -124,28 +142,34 @@ class SqliteStore:
 
     def _prepare(self, change: Change, position: Position) -> Prepared:
         """Everything that needs no transaction. Files written here count once they are named."""
-        puts = documents.encode(change.puts)
+        puts, rows = documents.encode(change.puts), labels.prepared(change.labels, change.waiting)
         add = partial(panes.prepare, ids=self._series, add=self._parts.sum_bodies, fold=position.fold)
         sums = self._read(lambda db: add(db, deltas=change.deltas, horizon=position.horizon))
         runs: list[Entry] = []
-        for receipts in together(change.receipts):
-            entry = attempt(partial(self._runs.write, receipts))
-            if isinstance(entry, Failed):
-                self._runs.remove(runs)
-                raise self._explained(entry)
-            runs.append(entry)
-        return Prepared(change, position, runs, sums, puts)
+        kept: list[SampleEntry] = []
+        written = attempt(partial(self._write_files, change, runs, kept))
+        if isinstance(written, Failed):
+            self._runs.files.remove(runs)
+            self._samples.files.remove(kept)
+            raise self._explained(written)
+        return Prepared(change, position, runs, kept, sums, rows, puts)
+
+    def _write_files(self, change: Change, runs: list[Entry], kept: list[SampleEntry]) -> None:
+        """Files of receipts and samples; the lists grow by each, so that they can be taken back."""
+        runs.extend(map(self._runs.write, together(change.receipts)))
+        kept.extend(map(self._samples.write, samples.together(change.samples)))
 
     def _apply(self, prepared: Prepared) -> None:
         """The one transaction of a change, on the writer's thread."""
         db, change = self._db, prepared.change
-        with self._naming((), prepared.runs):
+        runs, kept = Move(self._runs.files, (), prepared.runs), Move(self._samples.files, (), prepared.samples)
+        with self._naming(runs, kept):
             panes.write(db, prepared.panes)
             expired = labels.end_waiting(db, change.waiting_done, change.now)
-            dropped = labels.put_waiting(db, change.waiting, self._limits.waiting_max)
-            labels.put_labels(db, change.labels)
+            dropped = labels.put_waiting(db, prepared.labels.waiting, self._limits.waiting_max)
+            labels.put_labels(db, prepared.labels.labels)
             documents.write(db, change.deletes, prepared.puts)
-            for name in ("fold", "cursor", "consumed", "horizon"):
+            for name in Position.__struct_fields__:
                 db.execute("REPLACE INTO meta VALUES (?, ?)", (name, getattr(prepared.position, name)))
         self._position = prepared.position
         self._series.adopt(prepared.panes.series)
@@ -156,33 +180,40 @@ class SqliteStore:
             self._waiting_labels = labels.count_waiting(db)
 
     @contextmanager
-    def _naming(self, old: Sequence[Entry], new: Sequence[Entry]) -> Iterator[None]:
-        """A transaction after which `new` runs count and `old` ones do not, on the writer's thread."""
+    def _naming(self, *moves: Move) -> Iterator[None]:
+        """A transaction after which the `new` files of each move count and the `old` ones do not."""
         try:
             with connections.transaction(self._db):
                 yield
-                self._db.executemany("DELETE FROM runs WHERE name = ?", [(entry.name,) for entry in old])
-                rows = [(entry.name, entry.model, entry.level, entry.born) for entry in new]
-                self._db.executemany("INSERT INTO runs VALUES (?, ?, ?, ?)", rows)
+                for move in moves:
+                    move.write(self._db)
         except BaseException:
-            self._runs.abandon(new)
+            for move in moves:
+                move.files.abandon(move.new)
             raise
-        self._runs.replace(old, new)
+        for move in moves:
+            move.files.replace(move.old, move.new)
 
-    def _rename_runs(self, old: Sequence[Entry], new: Sequence[Entry]) -> None:
-        """For the keeper."""
+    def _rename(self, files: NamedFiles[Any], old: Sequence[Any], new: Sequence[Any]) -> None:
+        """For the keeper; the old files stay on disk."""
 
         def rename() -> None:
-            with self._naming(old, new):
+            with self._naming(Move(files, old, new)):
                 pass
 
         self._writer.run(rename)
-        self._runs.remove(old)
+
+    def _rename_runs(self, old: Sequence[Entry], new: Sequence[Entry]) -> None:
+        """For the keeper; the old runs go."""
+        self._rename(self._runs.files, old, new)
+        self._runs.files.remove(old)
 
     def _schedule(self, before: Position) -> None:
         """Have the writer delete what the move from `before` to the present position made superfluous."""
         for name, chore in prune.chores(self._db, before, self._position).items():
             self._writer.later(name, chore)
+        if self._walk.due(self._position.horizon):
+            self._writer.later("labels", self._walk.step)
         self._writer.later("keys", self._journal.prune_keys)
 
     def _on_commit(self, _db: apsw.Connection, _name: str, pages: int) -> int:
@@ -238,11 +269,33 @@ class SqliteStore:
         return self._read(lambda db: panes.read_delta(db, (model, epoch, segment, reference), after_fold, upto_fold))
 
     def find_receipts(
-        self, model: ModelName, hashes: NDArray[np.uint64], dtype: np.dtype[Any]
+        self,
+        model: ModelName,
+        hashes: NDArray[np.uint64],
+        dtype: np.dtype[Any],
+        near: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.bool_], NDArray[np.void]]:
         """See Store."""
         self._writer.check()
-        return self._runs.find(model, hashes, dtype, self._position.horizon)
+        return self._runs.find(model, hashes, dtype, self._position.horizon, near)
+
+    def sampled_out(
+        self, model: ModelName, hashes: NDArray[np.uint64], times: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """See Store."""
+        self._writer.check()
+        return self._runs.sampled_out(model, hashes, times)
+
+    def receipts_kept_share(self, model: ModelName, start: float, end: float) -> float | None:
+        """See Store."""
+        self._writer.check()
+        return self._runs.kept_share(model, start, end)
+
+    def samples(self, model: ModelName, start: float, end: float) -> list[SampleFile]:
+        """See Store."""
+        self._writer.check()
+        oldest = self._position.now - self._limits.quota(model).samples_age_max_s
+        return self._samples.within(model, max(start, oldest), end)
 
     def find_labels(self, model: ModelName, hashes: NDArray[np.uint64]) -> list[StoredLabel]:
         """See Store."""
@@ -269,7 +322,7 @@ class SqliteStore:
 
     def health(self) -> Health:
         """See Store."""
-        writer, tally, lag, entries = self._writer, self._writer.tally, self._journal.lag, self._runs.entries()
+        writer, tally, lag, entries = self._writer, self._writer.tally, self._journal.lag, self._runs.files.every()
         return Health(
             failed=str(writer.failure or ""),
             heartbeat=tally.heartbeat,
@@ -288,6 +341,9 @@ class SqliteStore:
             run_files=len(entries),
             run_rows=sum(entry.run.shape.rows for entry in entries),
             run_bytes=sum(entry.run.size for entry in entries),
+            receipts=self._runs.kept(),
+            receipts_thinned=self._runs.thinned,
+            samples=self._samples.kept(),
             refused_full=self._journal.refused_full,
             waiting_dropped=self._waiting_dropped,
             waiting_expired=self._waiting_expired,

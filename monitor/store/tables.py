@@ -1,4 +1,4 @@
-"""The tables of state.db, format 1.
+"""The tables of state.db, format 2.
 
     journal      one record per commit, model and stream, until folded
     keys         idempotency keys of requests, 24 h
@@ -6,10 +6,11 @@
     deltas       encoded panes by fold, until the sequential detectors have consumed them
     panes        the sums of all deltas: as they came (span 0), by hour (3600) and by day (86400)
     runs         names of the receipt files that count
+    samples      names of the sample files that count
     labels       the current label per (model, id hash, source)
     waiting      labels without a prediction, bounded
     documents    facts as JSON by (type name, key)
-    meta         fold, cursor, consumed, horizon, secret
+    meta         fold, cursor, consumed, horizon, now, secret
 
 Hashes are unsigned 64-bit outside and signed inside: SQLite has no other integer. Tables with short rows are clustered
 by their key (WITHOUT ROWID); those with bodies are not, because such rows would overflow interior pages.
@@ -57,5 +58,25 @@ STEPS = (
         kind TEXT NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL, UNIQUE (kind, key)
     ) STRICT;
     CREATE TABLE meta (name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+    """,
+    # Labels become numbers, exact as doubles, and lose the index by time; nothing was released with format 1, so there
+    # are none to keep.
+    """
+    DROP TABLE labels;
+    CREATE TABLE labels (
+        model TEXT NOT NULL, hash INTEGER NOT NULL, source TEXT NOT NULL, label REAL NOT NULL,
+        weight INTEGER NOT NULL, labelled REAL NOT NULL, time REAL NOT NULL, PRIMARY KEY (model, hash, source)
+    ) STRICT, WITHOUT ROWID;
+    DROP TABLE waiting;
+    CREATE TABLE waiting (
+        model TEXT NOT NULL, hash INTEGER NOT NULL, source TEXT NOT NULL, label REAL NOT NULL,
+        time REAL NOT NULL, arrival REAL NOT NULL, expires REAL NOT NULL, trusted INTEGER NOT NULL,
+        PRIMARY KEY (model, hash, source)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX waiting_by_expiry ON waiting (expires);
+    CREATE TABLE samples (
+        name TEXT PRIMARY KEY, model TEXT NOT NULL, level INTEGER NOT NULL, born INTEGER NOT NULL,
+        schema TEXT NOT NULL, start REAL NOT NULL, "end" REAL NOT NULL, rows INTEGER NOT NULL, size INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
     """,
 )

@@ -19,6 +19,7 @@ Cost: about 3 us a label, a dictionary look-up each; 10,000 labels a second take
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 
 class Weight(Enum):
@@ -29,8 +30,7 @@ class Weight(Enum):
     AGREEMENT = 2  # an untrusted opinion
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(NamedTuple):
     """One label as it came out of the journal, or out of the waiting room."""
 
     key: int  # 64-bit keyed hash of the prediction's id
@@ -39,8 +39,7 @@ class Arrived:
     time: float
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """The label that stands for one (prediction, source)."""
 
     key: int
@@ -50,8 +49,7 @@ class Held:
     weight: Weight
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(NamedTuple):
     """`sign` times one label for the prediction `key`."""
 
     key: int

@@ -6,10 +6,12 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from monitor.clock import ManualClock
 from monitor.facts import Idempotency, Label, ModelName, PaneKey, Prediction, RowKind, Submission
-from monitor.store import Change, Receipts, SqliteStore
+from monitor.store import Change, Receipts, Samples, SqliteStore
 from monitor.store.parts import Limits, Parts
 
 MODEL = ModelName("m")
@@ -102,6 +104,20 @@ def receipts(*values, time=100.0, dtype=RECEIPT, model=MODEL):
     return Receipts(model, hashes(*values), records)
 
 
+def samples(*ids, time=100.0, model=MODEL):
+    """A sample of all of these rows."""
+    table = {"time": pa.array([time] * len(ids), pa.float64()), "id": pa.array(ids, pa.string())}
+    return Samples(model, pa.table(table))
+
+
+def sampled(store):
+    """The ids of all kept rows, in no order; each file is read to its last byte, whose checksum must be right."""
+    files = store.samples(MODEL, 0, 1e6)
+    return [
+        one for file in files for one in pq.read_table(file.path, page_checksum_verification=True)["id"].to_pylist()
+    ]
+
+
 def fold(store, rows_max=1_000_000):
     """What a turn does, in small: count each id once, whatever was appended, and remember it by a receipt."""
     records = store.read_journal(store.last_seq(), rows_max)
@@ -120,6 +136,7 @@ def fold(store, rows_max=1_000_000):
             cursor=records[-1].seq,
             deltas=[(at, body(len(ids))) for at, ids in counted.items()],
             receipts=[receipts(*map(hash_id, fresh))],
+            samples=[samples(*fresh)],
         )
     )
     return True

@@ -10,7 +10,7 @@ from dataclasses import replace
 import apsw
 import pytest
 from storefaults import FaultyDisk, FaultyVfs, Plan
-from storeworld import claim, counted, fold, open_store, send, submission
+from storeworld import claim, counted, fold, open_store, sampled, send, submission
 
 from monitor.errors import Corrupt, Permanent, TocsinError, Transient
 from monitor.store import SqliteStore, connections, panes
@@ -82,6 +82,8 @@ def recount(path, acked):
         before, rows = counted(store, SENT)
         assert set(acked) <= before, f"lost: {sorted(set(acked) - before)}"
         assert rows == len(before), f"{rows} rows counted of {len(before)} ids"
+        assert sorted(sampled(store)) == sorted(before), "the sample holds what was counted, once"
+        assert not any(each.lost for each in store.health().samples.values()), "a named sample is whole"
         answers = [send(store, submission(*ids, claim=claim(ids[0])))[0] for ids in REQUESTS]
         assert not [answer for answer in answers if isinstance(answer, Exception)]
         while fold(store):
@@ -126,6 +128,18 @@ def test_without_fsync_of_receipts_the_power_cuts_show_damage(tmp_path):
             Disk.sync(self, descriptor)
 
     with pytest.raises(Corrupt, match=r"\.run"):
+        cut_everywhere(tmp_path, Careless, step=3)
+
+
+def test_without_fsync_of_samples_the_power_cuts_show_a_loss(tmp_path):
+    class Careless(FaultyDisk):
+        def sync(self, descriptor):
+            if ".parquet" in str(self.paths.get(descriptor)):
+                Disk.sync(self, descriptor)
+            else:
+                super().sync(descriptor)
+
+    with pytest.raises((AssertionError, OSError)):
         cut_everywhere(tmp_path, Careless, step=3)
 
 

@@ -158,7 +158,7 @@ def test_a_merge_is_given_up_when_the_store_closes(tmp_path):
 
 def test_an_error_of_the_keeper_is_counted_and_the_next_kick_tries_again(tmp_path):
     runs = ReceiptRuns(tmp_path / "receipts", Disk())
-    runs.replace((), [runs.write(receipts(value)) for value in range(FAN_IN)])
+    runs.files.replace((), [runs.write(receipts(value)) for value in range(FAN_IN)])
     renamed, told = threading.Event(), threading.Event()
     results = [OSError(28, "no space"), None]
 
@@ -166,7 +166,7 @@ def test_an_error_of_the_keeper_is_counted_and_the_next_kick_tries_again(tmp_pat
         error = results.pop(0)
         if error:
             raise error
-        runs.replace(old, new)
+        runs.files.replace(old, new)
         renamed.set()
 
     keeper = Keeper(runs, Duties(rename, lambda: 0.0, lambda: 1 << 40, lambda error: told.set()))

@@ -8,7 +8,7 @@ from storeworld import RECEIPT, hashes, receipts
 
 from monitor.errors import Corrupt
 from monitor.store.disk import Disk
-from monitor.store.runs import merged, merged_shape, open_run, shape_of, sorted_chunk, write_run
+from monitor.store.runs import FORMAT, merged, merged_shape, open_run, shape_of, sorted_chunk, write_run
 
 values = st.lists(st.integers(0, 2**64 - 1), max_size=60)
 
@@ -95,10 +95,38 @@ def test_a_run_that_is_gone_is_corrupt(tmp_path):
 def test_a_later_format_asks_for_an_upgrade(tmp_path):
     run = written(tmp_path / "r", receipts(1))
     data = bytearray(run.path.read_bytes())
-    data[8] = 2
+    data[8] = FORMAT + 1
     run.path.write_bytes(data)
     with pytest.raises(Corrupt, match="upgrade"):
         open_run(run.path)
+
+
+def test_the_format_before_asks_for_a_new_state(tmp_path):
+    run = written(tmp_path / "r", receipts(1))
+    data = bytearray(run.path.read_bytes())
+    data[8] = FORMAT - 1
+    run.path.write_bytes(data)
+    with pytest.raises(Corrupt, match="new state directory"):
+        open_run(run.path)
+
+
+@given(here=st.lists(st.integers(0, 2**64 - 1), max_size=60), halvings=st.lists(st.integers(0, 64), max_size=3))
+def test_a_sample_of_a_sample_is_the_sample(directory, here, halvings):
+    run = written(fresh(directory), receipts(*here))
+    for each in sorted(halvings):
+        path = fresh(directory)
+        write_run(Disk(), path, merged_shape([run], 0.0, each), merged([run], 0.0, each, 7))
+        run = open_run(path)
+        run.verify()
+    most = max(halvings, default=0)
+    assert run.keys.tolist() == sorted(value for value in here if value < 2 ** (64 - most))
+    assert (run.shape.halvings, run.shape.rows + run.shape.dropped) == (most, len(here))
+
+
+def test_a_thinned_run_still_stands_for_all_of_its_time(tmp_path):
+    run = written(tmp_path / "r", receipts(2**64 - 1, 1, 2**63, time=[30.0, 20.0, 10.0]))
+    shape = merged_shape([run], 0.0, 1)
+    assert (shape.rows, shape.dropped, shape.start, shape.end, shape.inclusion) == (1, 2, 10.0, 30.0, 0.5)
 
 
 @given(parts=st.lists(st.lists(st.integers(0, 40), max_size=25), min_size=1, max_size=4), chunk=st.integers(1, 30))
@@ -108,7 +136,7 @@ def test_a_merge_is_the_sorted_union_with_newer_last(directory, parts, chunk):
         of = receipts(*part, time=float(age))
         of.records["epoch"] = age
         runs.append(written(fresh(directory), of))
-    write_run(Disk(), path := fresh(directory), merged_shape(runs, 0.0), merged(runs, 0.0, chunk))
+    write_run(Disk(), path := fresh(directory), merged_shape(runs, 0.0), merged(runs, 0.0, 0, chunk))
     result = open_run(path)
     result.verify()
     pairs = list(zip(result.keys.tolist(), result.records["epoch"].tolist(), strict=True))

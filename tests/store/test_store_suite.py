@@ -401,6 +401,21 @@ def test_a_later_waiting_label_replaces_the_earlier_of_its_source(store):
     assert store.find_waiting(MODEL, hashes(1)) == [waiting(1, said=1)]
 
 
+def test_over_the_bound_labels_of_untrusted_sources_are_dropped_first(opened):
+    store = opened(limits=Limits(waiting_max=2, free_bytes_min=1 << 20))
+    store.commit(Change(waiting=[waiting(1, arrival=1.0), waiting(2, arrival=2.0)]))
+    store.commit(Change(waiting=[waiting(each, "crowd", arrival=3.0)._replace(trusted=False) for each in range(3, 9)]))
+    assert [label.hash for label in store.find_waiting(MODEL, hashes(*range(9)))] == [1, 2]
+    store.commit(Change(waiting=[waiting(9, arrival=4.0)]))
+    assert [label.hash for label in store.find_waiting(MODEL, hashes(*range(10)))] == [2, 9]
+
+
+def test_a_label_is_kept_to_the_last_bit(opened):
+    said = [0.1, -1e300, 5e-324, 2.0**40 + 2.0**-12]
+    opened().commit(Change(labels=[label(i, said=each) for i, each in enumerate(said)]))
+    assert [each.label for each in opened().find_labels(MODEL, hashes(*range(4)))] == said
+
+
 def test_labels_that_waited_long_enough_are_given_up_and_counted(store):
     store.commit(Change(waiting=[waiting(1, expires=50.0), waiting(2, expires=51.0)]))
     store.commit(Change(now=50.0))
