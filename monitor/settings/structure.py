@@ -191,7 +191,9 @@ def _nearest(place: Place) -> str:
 
 
 def _pattern(place: Place) -> str:
-    starred = ["*" if i and place[i - 1] in {"models", "receivers", "segments"} else str(part) for i, part in enumerate(place)]
+    starred = [
+        "*" if i and place[i - 1] in {"models", "receivers", "segments"} else str(part) for i, part in enumerate(place)
+    ]
     return ".".join(starred)
 
 

@@ -1,28 +1,32 @@
-"""Counting one fold: rows and labels of each model into pane deltas, receipts and the labels to keep.
+"""Counting one fold: rows and labels of each model into pane deltas, receipts, samples and the labels to keep.
 
-Rows are counted in the bins of their epoch's judge; of a bundle that is not known-good also in its own, for display.
-Labels are counted in the pane of their prediction, from its receipt, in the judge's panes only: they move no feature.
+Rows are counted in the bins of their epoch's judge, as a whole and by segment; of a bundle that is not known-good also
+in its own bins, for display. A sample of them is kept as it came (`monitor.panes.sampling`). Labels: joining.py.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.facts import Epoch, ModelName, Pane, PaneKey
+from monitor.facts import Epoch, ModelName, Pane, PaneKey, Task
 from monitor.panes.attribution import pane_start
-from monitor.panes.batch import Predictions
+from monitor.panes.batch import Coded, Predictions
 from monitor.panes.count import Binned, bin_rows, count_pairs, count_rows
 from monitor.panes.layout import Layout
-from monitor.panes.outcomes import count_agreement, count_outcomes
-from monitor.panes.receipts import hash_source, receipt_dtype, write_receipts
+from monitor.panes.odd import Flags
+from monitor.panes.receipts import hash_source, write_receipts
+from monitor.panes.sample_rows import Answers, Marks, sample_table
+from monitor.panes.sampling import Flag, choose
 from monitor.panes.stored import encode_pane
-from monitor.store.protocol import Receipts, Store, StoredLabel, WaitingLabel
-from monitor.turns.labels import Arrived, Effect, Held, Join, Weight, join
-from monitor.turns.opinion import Opinion
+from monitor.store.protocol import Receipts, Samples, Store, StoredLabel, WaitingLabel
+from monitor.turns.joining import count_effects, join_labels, stored
+from monitor.turns.labels import Arrived, Join, Weight
+from monitor.turns.opinion import Opinion, Said, heard
 from monitor.turns.watched import Totals, Watched
+
+Codes: TypeAlias = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +60,22 @@ class ModelChange:
     model: ModelName
     totals: Totals
     receipts: list[Receipts] = field(default_factory=list)
+    samples: list[Samples] = field(default_factory=list)
     labels: list[StoredLabel] = field(default_factory=list)
     waiting: list[WaitingLabel] = field(default_factory=list)
     waiting_done: list[tuple[ModelName, int, str]] = field(default_factory=list)
+    counted: dict[str, NDArray[np.int64]] = field(default_factory=dict)  # cells added, by reference profile
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Receipts of some predictions: `keys` ascending, `records` beside them."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """The rows of a fold that one epoch answered."""
 
+    epoch: Epoch
+    rows: Predictions
     keys: NDArray[np.uint64]
-    records: NDArray[np.void]
-
-    def at(self, keys: NDArray[np.uint64]) -> NDArray[np.void]:
-        """The records of `keys`, all of which are known."""
-        return self.records[np.searchsorted(self.keys, keys)]
+    said: Said  # by the known-good
+    starts: NDArray[np.int64]  # of each row's pane
 
 
 class Counting:
@@ -82,6 +87,15 @@ class Counting:
         self._now = now
         self._panes: dict[PaneKey, Pane] = {}
 
+    def counted(self, model: ModelName) -> dict[str, NDArray[np.int64]]:
+        """What this fold added to the whole of a model, by reference profile: for counters that only grow."""
+        sums: dict[str, NDArray[np.int64]] = {}
+        for key, pane in self._panes.items():
+            if key.model == model and not key.segment:
+                before = sums.get(key.reference)
+                sums[key.reference] = pane.counts if before is None else before + pane.counts
+        return sums
+
     def deltas(self) -> list[tuple[PaneKey, bytes]]:
         """All pane deltas of this fold, encoded, in the order of their keys."""
         return [(key, encode_pane(pane)) for key, pane in sorted(self._panes.items())]
@@ -90,92 +104,87 @@ class Counting:
         """Count the rows and labels of one model."""
         change = ModelChange(found.watched.name, found.watched.totals)
         for at in np.unique(found.at).tolist():
-            self._count_epoch(found, opinion, at, change)
+            self._count_epoch(found.watched, self._part(found, opinion, at), change)
         joined = self._join(found, change)
         change.totals = self._totals(found, opinion, joined)
         return change
 
     # ------------------------------------------------------------ rows
 
-    def _count_epoch(self, found: Sorted, opinion: Opinion, at: int, change: ModelChange) -> None:
-        """Count the rows that one epoch answered, and write their receipts."""
-        watched, epoch = found.watched, found.epochs[at]
+    def _part(self, found: Sorted, opinion: Opinion, at: int) -> Part:
         which = np.flatnonzero(found.at == at)
-        rows = found.rows if len(which) == found.rows.n else found.rows.take(which)
-        said = opinion.outputs[which]
-        starts = pane_start(rows.times, self._settings.pane_s)
-        judged = self._count_rows(watched, epoch, epoch.judge, rows, starts)
-        for start, part in _groups(starts):
-            pairs = count_pairs(watched.layouts[epoch.judge], judged, said, part)
-            self._add(watched, epoch, start, pairs)
-        if epoch.own not in ("", epoch.judge):
-            self._count_rows(watched, epoch, epoch.own, rows, starts)
-        layout = watched.layouts[epoch.judge]
-        records = _records(layout, epoch.number, rows, judged, said)
-        change.receipts.append(Receipts(watched.name, found.keys[which], records))
+        every = len(which) == found.rows.n
+        rows = found.rows if every else found.rows.take(which)
+        keys, said = (found.keys, opinion.said) if every else (found.keys[which], opinion.said[which])
+        return Part(found.epochs[at], rows, keys, said, pane_start(rows.times, self._settings.pane_s))
 
-    def _count_rows(
-        self, watched: Watched, epoch: Epoch, reference: str, rows: Predictions, starts: NDArray[np.int64]
-    ) -> Binned:
-        layout = watched.layouts[reference]
-        binned = bin_rows(layout, rows)
-        for start, part in _groups(starts):
-            self._add(watched, epoch, start, count_rows(layout, binned, part))
-        return binned
+    def _count_epoch(self, watched: Watched, part: Part, change: ModelChange) -> None:
+        """Count the rows that one epoch answered, write their receipts, and choose which are kept."""
+        epoch, layout = part.epoch, watched.layouts[part.epoch.judge]
+        binned = bin_rows(layout, part.rows)
+        whole = layout.empty()
+        for start, rows in groups(part.starts):
+            pane = count_rows(layout, binned, rows) + count_pairs(layout, binned, part.said, rows)
+            self._add(watched, epoch, "", start, pane)
+            whole += pane
+        packed = self._count_segments(watched, part, layout, binned)
+        if epoch.own not in {"", epoch.judge}:
+            own = watched.layouts[epoch.own]
+            again = bin_rows(own, part.rows)
+            for start, rows in groups(part.starts):
+                self._add(watched, epoch, "", start, count_rows(own, again, rows))
+        change.receipts.append(Receipts(watched.name, part.keys, _records(layout, part, binned, packed)))
+        flags = watched.odd(epoch.judge).flags(binned, whole) | self._flags(watched, part)
+        change.samples += _sample(watched, part, flags, watched.odd(epoch.judge).strata(binned))
 
-    def _add(self, watched: Watched, epoch: Epoch, start: int, pane: Pane) -> None:
-        key = PaneKey(watched.name, epoch.number, "", pane.reference, start, self._settings.replica)
+    def _count_segments(self, watched: Watched, part: Part, layout: Layout, binned: Binned) -> NDArray[np.uint16]:
+        """Count the rows of every segment; what receipts keep of the rows' segment maps."""
+        segments = watched.segments(part.epoch.judge)
+        packed = segments.pack(part.rows)
+        for segment, mine in segments.rows(binned.cells, packed) if segments.columns else ():
+            for start, at in groups(part.starts[mine]):
+                rows = mine[at]
+                pane = count_rows(layout, binned, rows) + count_pairs(layout, binned, part.said, rows)
+                self._add(watched, part.epoch, segment, start, pane)
+        return packed
+
+    def _add(self, watched: Watched, epoch: Epoch, segment: str, start: int, pane: Pane) -> None:
+        key = PaneKey(watched.name, epoch.number, segment, pane.reference, start, self._settings.replica)
         self._panes[key] = self._panes[key] + pane if key in self._panes else pane
+
+    def _flags(self, watched: Watched, part: Part) -> Flags:
+        """What makes a row odd beside its values."""
+        flags = np.zeros(part.rows.n, np.uint32)
+        over = part.starts + (self._settings.pane_s + self._settings.grace_s)
+        flags[over < self._now] |= np.uint32(Flag.LATE)
+        flags[claims_wrong(part.rows.claimed, part.epoch.bundle)] |= np.uint32(Flag.CLAIM)
+        if watched.schema.task is Task.CLASSIFICATION:
+            flags[heard(part.said) & (part.said != part.rows.outputs)] |= np.uint32(Flag.DISAGREES)
+        return flags
 
     # ------------------------------------------------------------ labels
 
     def _join(self, found: Sorted, change: ModelChange) -> Join:
         """Join the labels that came, and those that waited for a prediction of this fold."""
-        name = found.watched.name
+        watched, name = found.watched, found.watched.name
         waited = self._store.find_waiting(name, found.keys)
         change.waiting_done = [(name, label.hash, label.source) for label in waited]
         arrived = [Arrived(w.hash, w.source, w.label, w.time) for w in waited] + found.labels
-        keys = np.unique(np.fromiter((label.key for label in arrived), np.uint64, len(arrived)))
-        known = self._known(found.watched, keys, change.receipts)
-        held: dict[int, list[Held]] = {}
-        for label in self._store.find_labels(name, known.keys):
-            held.setdefault(label.hash, []).append(_held(label))
-        joined = join(arrived, known=set(known.keys.tolist()), held=held, trusted=found.watched.trusts)
-        self._count_effects(found, joined.effects, known)
-        change.labels = _stored(name, list(joined.held.values()), known)
+        joined = join_labels(self._store, watched, arrived, change.receipts)
+        count_effects(
+            watched,
+            found.epochs,
+            joined,
+            self._settings.pane_s,
+            lambda epoch, segment, start, pane: self._add(watched, epoch, segment, start, pane),
+        )
+        change.labels = stored(name, joined)
         expires = self._now + self._settings.horizon_s
         change.waiting = [
-            WaitingLabel(name, w.key, w.source, w.label, w.time, self._now, expires) for w in joined.waiting.values()
+            WaitingLabel(name, w.key, w.source, w.label, w.time, self._now, expires, watched.trusts(w.source))
+            for w in joined.join.waiting.values()
         ]
-        return joined
-
-    def _known(self, watched: Watched, keys: NDArray[np.uint64], fresh: Sequence[Receipts]) -> Known:
-        """Receipts of these ids, from this fold and from all before it; without bins, which joining does not need."""
-        bare = receipt_dtype(0, watched.schema.task, len(watched.schema.classes))
-        stored, records = self._store.find_receipts(watched.name, keys, bare)
-        for receipts in fresh:
-            mine = np.flatnonzero(np.isin(receipts.hashes, keys))
-            where = np.searchsorted(keys, receipts.hashes[mine])
-            stored[where] = True
-            for column in bare.names or ():
-                if column != "bins":
-                    records[column][where] = receipts.records[column][mine]
-        return Known(keys[stored], records[stored])
-
-    def _count_effects(self, found: Sorted, effects: Sequence[Effect], known: Known) -> None:
-        """Add what labels move to the panes of their predictions."""
-        if not effects:
-            return
-        records = known.at(np.fromiter((effect.key for effect in effects), np.uint64, len(effects)))
-        starts = pane_start(records["time"], self._settings.pane_s).tolist()
-        places = list(zip(records["epoch"].tolist(), starts, [e.weight.value for e in effects], strict=True))
-        epochs = {epoch.number: epoch for epoch in found.epochs}
-        order = sorted(range(len(effects)), key=places.__getitem__)
-        for (number, start, _), group in groupby(order, key=places.__getitem__):
-            part = list(group)
-            if number in epochs:  # else it was forgotten with its panes
-                pane = _effects_pane(found.watched, epochs[number], [effects[i] for i in part], records[part])
-                self._add(found.watched, epochs[number], start, pane)
+        return joined.join
 
     # ------------------------------------------------------------ totals
 
@@ -188,11 +197,15 @@ class Counting:
             duplicates=found.duplicates,
             late=int(np.count_nonzero(over < self._now)),
             unattributed=int(np.count_nonzero(np.isin(found.at, transition))),
-            claims_wrong=_claims_wrong(found),
+            claims_wrong=sum(
+                int(np.count_nonzero(claims_wrong(found.rows.claimed, epoch.bundle) & (found.at == at)))
+                for at, epoch in enumerate(epochs)
+            ),
             labels=sum(effect.sign for effect in joined.effects if effect.weight is Weight.OUTCOME),
             labels_untrusted=sum(effect.sign for effect in joined.effects if effect.weight is Weight.AGREEMENT),
             labels_repeated=joined.repeated,
             labels_corrected=joined.corrected,
+            labels_sampled_out=joined.sampled_out,
             pairs=opinion.asked,
             pairs_failed=opinion.failed,
         )
@@ -201,63 +214,60 @@ class Counting:
         return totals.at(newest, label)
 
 
-def _groups(starts: NDArray[np.int64]) -> list[tuple[int, NDArray[np.intp] | slice]]:
+def groups(starts: NDArray[np.int64]) -> list[tuple[int, NDArray[np.intp] | slice]]:
     """Rows by pane: (start, which rows), ascending."""
+    if not len(starts) or starts[0] == starts.min() == starts.max():  # a fold is a second or two: mostly one pane
+        return [(int(start), slice(None)) for start in starts[:1]]
     found, inverse = np.unique(starts, return_inverse=True)
-    if len(found) == 1:
-        return [(int(found[0]), slice(None))]
     order = np.argsort(inverse, kind="stable")
     cuts = np.searchsorted(inverse[order], np.arange(1, len(found)))
     return list(zip(found.tolist(), np.split(order, cuts), strict=True))
 
 
-def _records(
-    layout: Layout, epoch: int, rows: Predictions, binned: Binned, said: NDArray[np.uint8]
-) -> NDArray[np.void]:
-    sources = {source: hash_source(source) for source in dict.fromkeys(rows.sources)}
+def claims_wrong(claimed: Coded[str], bundle: str) -> NDArray[np.bool_]:
+    """Which rows name another bundle than the one that answered; most senders name none."""
+    wrong = np.array([claim not in {"", bundle} for claim in claimed.values], np.bool_)
+    found: NDArray[np.bool_] = wrong[claimed.codes]
+    return found
+
+
+def _records(layout: Layout, part: Part, binned: Binned, packed: NDArray[np.uint16]) -> NDArray[np.void]:
+    rows = part.rows
+    sources = np.array([hash_source(source) for source in rows.sources.values], np.uint32)
     return write_receipts(
         layout,
         rows,
         binned,
-        epochs=np.full(rows.n, epoch, np.uint32),
-        known_good=said,
-        segments=np.zeros(rows.n, np.uint16),
-        sources=np.fromiter((sources[source] for source in rows.sources), np.uint32, rows.n),
+        epochs=np.full(rows.n, part.epoch.number, np.uint32),
+        known_good=None if layout.task is Task.RANKING else part.said,
+        segments=packed,
+        sources=sources[rows.sources.codes],
     )
 
 
-def _effects_pane(watched: Watched, epoch: Epoch, effects: Sequence[Effect], records: NDArray[np.void]) -> Pane:
-    """Count effects of one weight in one pane."""
-    layout = watched.layouts[epoch.judge]
-    labels = np.fromiter((effect.label for effect in effects), np.float64, len(effects))
-    sign = np.fromiter((effect.sign for effect in effects), np.int8, len(effects))
-    if effects[0].weight is Weight.AGREEMENT:
-        return count_agreement(layout, records, labels, sign)
-    times = np.fromiter((effect.time for effect in effects), np.float64, len(effects))
-    return count_outcomes(
-        layout,
-        receipts=records,
-        labels=labels,
-        lags_s=np.maximum(times - records["time"], 0.0),
-        sign=sign,
+def _sample(watched: Watched, part: Part, flags: Flags, strata: NDArray[np.uint8]) -> list[Samples]:
+    """Choose the rows that are kept as they came; nothing where none is."""
+    settings = watched.settings.samples
+    chosen = choose(
+        part.keys,
+        strata,
+        flags,
+        share=settings.share,
+        per_stratum_min=settings.per_stratum_min,
+        flagged_max=settings.flagged_max,
     )
-
-
-def _held(label: StoredLabel) -> Held:
-    return Held(label.hash, label.source, label.label, label.labelled, Weight(label.weight))
-
-
-def _stored(name: ModelName, held: Sequence[Held], known: Known) -> list[StoredLabel]:
-    times = known.at(np.fromiter((one.key for one in held), np.uint64, len(held)))["time"].tolist()
-    return [
-        StoredLabel(name, one.key, one.source, one.label, one.weight.value, one.time, time)
-        for one, time in zip(held, times, strict=True)
-    ]
-
-
-def _claims_wrong(found: Sorted) -> int:
-    if not any(found.rows.claimed):
-        return 0
-    bundles = [epoch.bundle for epoch in found.epochs]
-    served = (bundles[at] for at in found.at.tolist())
-    return sum(claim not in ("", bundle) for claim, bundle in zip(found.rows.claimed, served, strict=True))
+    if not len(chosen.rows):
+        return []
+    epoch, rows, said = part.epoch, part.rows, part.said
+    numbers = watched.schema.task is not Task.CLASSIFICATION
+    answers = Answers(
+        rows.outputs,
+        rows.scores,
+        known_good_outputs=np.zeros(rows.n, np.uint8) if numbers else said.astype(np.uint8),
+        values=rows.values if numbers else None,
+        known_good_values=said.astype(np.float64) if numbers else None,
+        probabilities=rows.probabilities,
+    )
+    marks = Marks(part.keys, np.full(rows.n, epoch.number, np.uint32), flags, strata)
+    table = sample_table(watched.schema, rows, answers, marks, chosen, {epoch.number: epoch.bundle})
+    return [Samples(watched.name, table)]

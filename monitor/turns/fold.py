@@ -60,7 +60,7 @@ class Fold:
         opinions = [await self._opinion(each) for each in found]
         changes = await asyncio.to_thread(self._commit, records[-1].seq, found, opinions, now)
         for each, change in zip(found, changes, strict=True):
-            each.watched.totals = change.totals  # only now is it true
+            each.watched.folded(change.totals, change.counted)  # only now is it true
         return sum(record.rows for record in records)
 
     def _sort(self, records: Sequence[JournalRecord]) -> list[Sorted]:
@@ -90,12 +90,12 @@ class Fold:
     def _arrived(self, body: bytes) -> list[Arrived]:
         labels = decode_labels(body)
         keys = hash_ids(labels.ids, self._secret).tolist()
-        rows = zip(keys, labels.sources, labels.labels.tolist(), labels.times.tolist(), strict=True)
-        return [Arrived(*row) for row in rows]
+        columns = (labels.labels.tolist(), labels.times.tolist(), labels.prediction_times.tolist())
+        return [Arrived(*row) for row in zip(keys, labels.sources, *columns, strict=True)]
 
     async def _opinion(self, found: Sorted) -> Opinion:
         if self._ask is None or not found.rows.n:
-            return silent(found.rows.n)
+            return silent(found.rows.n, found.watched.schema.task)
         return await self._ask(found.watched, found.rows, found.keys)
 
     def _commit(
@@ -109,10 +109,13 @@ class Fold:
                 cursor=cursor,
                 deltas=counting.deltas(),
                 receipts=[receipts for change in changes for receipts in change.receipts],
+                samples=[samples for change in changes for samples in change.samples],
                 labels=[label for change in changes for label in change.labels],
                 waiting=[label for change in changes for label in change.waiting],
                 waiting_done=[key for change in changes for key in change.waiting_done],
                 puts=[(change.model, change.totals) for change in changes],
             )
         )
+        for change in changes:
+            change.counted = counting.counted(change.model)
         return changes

@@ -122,7 +122,9 @@ class Look:
         touched = [key for key, _ in self._store.touched(seen.fold) if (key.model, key.epoch) == mine]
         for place in list(seen.panes):
             reference, segment, start, end = place
-            if any((key.reference, key.segment) == (reference, segment) and start <= key.start < end for key in touched):
+            if any(
+                (key.reference, key.segment) == (reference, segment) and start <= key.start < end for key in touched
+            ):
                 del seen.panes[place]
         starts = sorted({key.start for key in touched})
         for place_of, slot in list(seen.slots.items()):
@@ -135,7 +137,7 @@ class Look:
         """The segments of which a rule has a slot each; what compares them has one for all."""
         if not rule.by or rule.subject is Subject.GROUPS:
             return (WHOLE,)
-        return watched.segments(epoch.judge).names(rule.by)
+        return named(watched, epoch.judge, rule.by)
 
     def _read(self, watched: Watched, rule: Rule, segment: str, seen: Seen, now: float) -> tuple[Slot, ...]:
         """Slots of the newest closed windows of the open epoch, oldest first."""
@@ -157,7 +159,7 @@ class Look:
         reference, segment, start, end = place
         if rule.subject is not Subject.GROUPS:
             return read_all(rule, self._reference(watched, reference), self._pane(watched, seen, place))
-        names = watched.segments(reference).names(rule.by)
+        names = named(watched, reference, rule.by)
         assert segment == WHOLE, "groups are compared over the whole of the traffic"
         return read_groups(rule, {name: self._pane(watched, seen, (reference, name, start, end)) for name in names})
 
@@ -250,6 +252,11 @@ class Look:
                 shown = Shown(rule.name, column, slot.segment, slot.start, slot.end, reading, own)
                 if newer(watched.shown.get(key), shown, late=rule.labels_late):
                     watched.shown[key] = shown
+
+
+def named(watched: Watched, reference: str, by: str) -> tuple[str, ...]:
+    """The segments of one column; none where a reload took the column away."""
+    return next((each.names for each in watched.segments(reference).columns if each.column == by), ())
 
 
 def read_by(rule: Rule, slots: Slots) -> list[Slot]:

@@ -12,11 +12,13 @@ Cost: one request per fold and model, at most `known_good.rows_max` rows.
 """
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import Permanent, Transient
+from monitor.facts import Task
 from monitor.panes.batch import Predictions
 from monitor.panes.count import NOT_ASKED
 from monitor.serving.open_inference import OpenInference
@@ -25,18 +27,28 @@ from monitor.turns.watched import Watched
 HASHES = 1 << 64
 
 
+Said: TypeAlias = NDArray[np.uint8] | NDArray[np.float64]  # classes, NOT_ASKED; or numbers, NaN where it was not asked
+
+
 @dataclass(frozen=True, slots=True)
 class Opinion:
-    """What the known-good said: an index into `Schema.classes` per row, `NOT_ASKED` where it did not say."""
+    """What the known-good said, an entry per row: an index into `Schema.classes`, or a number."""
 
-    outputs: NDArray[np.uint8]  # shape (n,)
+    said: Said
     asked: int = 0
     failed: int = 0
 
 
-def silent(n: int, failed: int = 0) -> Opinion:
+def silent(n: int, task: Task = Task.CLASSIFICATION, failed: int = 0) -> Opinion:
     """Nobody answered."""
-    return Opinion(np.full(n, NOT_ASKED, np.uint8), failed=failed)
+    nothing: Said = np.full(n, NOT_ASKED, np.uint8) if task is Task.CLASSIFICATION else np.full(n, np.nan)
+    return Opinion(nothing, failed=failed)
+
+
+def heard(said: Said) -> NDArray[np.bool_]:
+    """Which rows the known-good answered, too."""
+    found: NDArray[np.bool_] = said != NOT_ASKED if said.dtype == np.uint8 else ~np.isnan(said)
+    return found
 
 
 def sample(keys: NDArray[np.uint64], share: float, rows_max: int) -> NDArray[np.intp]:
@@ -51,19 +63,20 @@ def sample(keys: NDArray[np.uint64], share: float, rows_max: int) -> NDArray[np.
 
 async def ask(server: OpenInference, watched: Watched, rows: Predictions, keys: NDArray[np.uint64]) -> Opinion:
     """Ask `server` for a sample of `rows`, by the settings of the model; never raises for the server's sake."""
-    known_good = watched.settings.known_good
-    if known_good is None:
-        return silent(rows.n)
+    known_good, schema = watched.settings.known_good, watched.schema
+    nothing = silent(rows.n, schema.task)
+    if known_good is None or schema.task is Task.RANKING:  # lists are not compared
+        return nothing
     chosen = sample(keys, known_good.share, known_good.rows_max)
     if not len(chosen):
-        return silent(rows.n)
+        return nothing
     try:
-        answer = await server.infer(rows if len(chosen) == rows.n else rows.take(chosen))
+        answer = await server.infer(rows if len(chosen) == rows.n else rows.take(chosen), schema.task)
     except (Transient, Permanent):
-        return silent(rows.n, failed=len(chosen))
+        return silent(rows.n, schema.task, failed=len(chosen))
     if answer.digest != watched.good.checkpoint_digest:
-        return silent(rows.n, failed=len(chosen))
-    index = {name: i for i, name in enumerate(watched.schema.classes)}
-    opinion = Opinion(silent(rows.n).outputs, asked=len(chosen))
-    opinion.outputs[chosen] = [index.get(output, len(index)) for output in answer.outputs]
-    return opinion
+        return silent(rows.n, schema.task, failed=len(chosen))
+    index = {name: i for i, name in enumerate(schema.classes)}
+    numbers = schema.task is Task.REGRESSION
+    nothing.said[chosen] = answer.values if numbers else [index.get(each, len(index)) for each in answer.outputs]
+    return Opinion(nothing.said, asked=len(chosen))

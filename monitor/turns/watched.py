@@ -7,13 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from monitor.decisions.epochs import last_known_good
 from monitor.decisions.rules import RulePack
 from monitor.decisions.state import ModelState
 from monitor.facts import Bundle, BundleId, Epoch, Incident, ModelName, Reading, Rollback, RollbackStep, Schema, Slot
 from monitor.panes.layout import Layout
-from monitor.panes.segments import Segments
+from monitor.panes.odd import Odd
+from monitor.panes.segments import Chosen, Segments
 from monitor.settings import MonitoredModel
 from monitor.turns.loading import Releases
 
@@ -30,6 +33,7 @@ class Totals(msgspec.Struct, frozen=True):
     labels_untrusted: int = 0
     labels_repeated: int = 0
     labels_corrected: int = 0
+    labels_sampled_out: int = 0  # their predictions' receipts were dropped over the quota
     pairs: int = 0  # rows the known-good answered too
     pairs_failed: int = 0  # rows it was asked and did not answer
     last_prediction: float = 0.0  # event time of the newest; 0: none yet
@@ -92,6 +96,9 @@ class Counted(msgspec.Struct, frozen=True):
         return (self.window_s, self.end) >= (other.window_s, other.end)
 
 
+NOTHING = Counted()
+
+
 @dataclass(slots=True)
 class Watched:
     """One watched model."""
@@ -106,8 +113,8 @@ class Watched:
     epochs: tuple[Epoch, ...] = ()
     totals: Totals = field(default_factory=Totals)
     shown: dict[tuple[str, str, str, bool], Shown] = field(default_factory=dict)  # by (rule, column, segment, own)
-    outputs: Counted = Counted()  # the newest window that was read
-    confusion: Counted = Counted()  # the newest window with enough labels to read
+    outputs: Counted = NOTHING  # the newest window that was read
+    confusion: Counted = NOTHING  # the newest window with enough labels to read
     slots: Mapping[tuple[str, str], tuple[Slot, ...]] = field(default_factory=dict)  # of the last look
     incidents: dict[str, Incident] = field(default_factory=dict)  # by id, oldest first
     reached: Reached = field(default_factory=Reached)
@@ -116,13 +123,31 @@ class Watched:
     killed: Callable[[], bool] = lambda: False  # whether the operator's kill switch is set
     unproved_since: float | None = None  # monotonic; None while the server proves what it serves
 
+    counted: dict[str, NDArray[np.int64]] = field(default_factory=dict)  # cells since the start, by reference profile
     _segments: dict[str, Segments] = field(default_factory=dict)  # by digest of the reference profile
+    _odd: dict[str, Odd] = field(default_factory=dict)
+
+    def folded(self, totals: Totals, counted: Mapping[str, NDArray[np.int64]]) -> None:
+        """Take over what a fold has committed."""
+        self.totals = totals
+        for digest, cells in counted.items():
+            before = self.counted.get(digest)
+            self.counted[digest] = cells if before is None else before + cells
+
+    def odd(self, reference: str) -> Odd:
+        """Which cells of this reference make a row odd."""
+        if reference not in self._odd:
+            self._odd[reference] = Odd(self.layouts[reference])
+        return self._odd[reference]
 
     def segments(self, reference: str) -> Segments:
         """How rows counted in the bins of this reference are parted."""
         if reference not in self._segments:
-            self._segments[reference] = Segments.of(self.settings.segments, self.layouts[reference])
+            self._segments[reference] = Segments.of(self._chosen(), self.layouts[reference])
         return self._segments[reference]
+
+    def _chosen(self) -> dict[str, Chosen]:
+        return {name: Chosen(one.values, one.values_max) for name, one in self.settings.segments.items()}
 
     @property
     def epoch(self) -> Epoch:

@@ -1,0 +1,138 @@
+"""Labels of a fold: found receipts, the join (labels.py), and what it moves in the panes of the predictions.
+
+A label moves the pane of its prediction and those of its segments, in the bins of the judge of that epoch only: labels
+move no feature, and a bundle's own profile is display.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.facts import Epoch, ModelName, Pane
+from monitor.panes.attribution import pane_start
+from monitor.panes.layout import Layout
+from monitor.panes.outcomes import count_agreement, count_outcomes
+from monitor.panes.receipts import receipt_dtype
+from monitor.panes.segments import Segments
+from monitor.store.protocol import Receipts, Store, StoredLabel
+from monitor.turns.labels import Arrived, Effect, Held, Join, Weight, join
+from monitor.turns.watched import Watched
+
+Keys: TypeAlias = NDArray[np.uint64]
+Add: TypeAlias = Callable[[Epoch, str, int, Pane], None]  # epoch, segment, start of the pane
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Receipts of some predictions: `keys` ascending, `records` beside them."""
+
+    keys: Keys
+    records: NDArray[np.void]
+
+    def at(self, keys: Keys) -> NDArray[np.void]:
+        """The records of `keys`, all of which are known."""
+        return self.records[np.searchsorted(self.keys, keys)]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What joining found, before anything is counted."""
+
+    join: Join
+    known: Known
+
+
+def join_labels(store: Store, watched: Watched, arrived: Sequence[Arrived], fresh: Sequence[Receipts]) -> Joined:
+    """Join labels, in arrival order, to receipts of this fold (`fresh`) and of all before it."""
+    keys = np.fromiter((label.key for label in arrived), np.uint64, len(arrived))
+    hints = np.fromiter((label.prediction_time for label in arrived), np.float64, len(arrived))
+    wanted, first = np.unique(keys, return_index=True)
+    near = hints[first]
+    found, records = store.find_receipts(watched.name, wanted, dtype_of(watched), near)
+    for receipts in fresh:
+        mine = np.flatnonzero(np.isin(receipts.hashes, wanted))
+        where = np.searchsorted(wanted, receipts.hashes[mine])
+        found[where] = True
+        _copy(receipts.records[mine], records, where)
+    gone = np.zeros(len(wanted), np.bool_)
+    gone[~found] = store.sampled_out(watched.name, wanted[~found], near[~found])
+    known = Known(wanted[found], records[found])
+    held: dict[int, list[Held]] = {}
+    for label in store.find_labels(watched.name, known.keys):
+        stands = Held(label.hash, label.source, label.label, label.labelled, Weight(label.weight))
+        held.setdefault(label.hash, []).append(stands)
+    joined = join(
+        arrived,
+        known=set(known.keys.tolist()),
+        held=held,
+        trusted=watched.trusts,
+        sampled_out=set(wanted[gone].tolist()),
+    )
+    return Joined(joined, known)
+
+
+def dtype_of(watched: Watched) -> np.dtype[np.void]:
+    """What of a receipt a label needs: its features only where segments follow from them."""
+    schema = watched.schema
+    features = max(len(layout.feature_cells) for layout in watched.layouts.values()) if watched.settings.segments else 0
+    return receipt_dtype(features, schema.task, len(schema.classes))
+
+
+def count_effects(watched: Watched, epochs: Sequence[Epoch], joined: Joined, pane_s: int, add: Add) -> None:
+    """Count what the labels move, and hand each pane to `add`; effects on forgotten epochs are forgotten, too."""
+    effects = joined.join.effects
+    if not effects:
+        return
+    records = joined.known.at(np.fromiter((effect.key for effect in effects), np.uint64, len(effects)))
+    starts = pane_start(records["time"], pane_s).tolist()
+    places = list(zip(records["epoch"].tolist(), starts, [e.weight.value for e in effects], strict=True))
+    known: Mapping[int, Epoch] = {epoch.number: epoch for epoch in epochs}
+    order = sorted(range(len(effects)), key=places.__getitem__)
+    for (number, start, _), group in groupby(order, key=places.__getitem__):
+        if (epoch := known.get(number)) is None:
+            continue
+        part = list(group)
+        layout, segments = watched.layouts[epoch.judge], watched.segments(epoch.judge)
+        for segment, pane in effects_panes(layout, segments, [effects[i] for i in part], records[part]):
+            add(epoch, segment, start, pane)
+
+
+def effects_panes(
+    layout: Layout, segments: Segments, effects: Sequence[Effect], records: NDArray[np.void]
+) -> list[tuple[str, Pane]]:
+    """Count effects of one weight in one pane, as a whole ("") and by segment."""
+    labels = np.fromiter((effect.label for effect in effects), np.float64, len(effects))
+    sign = np.fromiter((effect.sign for effect in effects), np.int8, len(effects))
+    lags = np.maximum(np.fromiter((effect.time for effect in effects), np.float64, len(effects)) - records["time"], 0.0)
+
+    def count(rows: NDArray[np.intp] | slice) -> Pane:
+        if effects[0].weight is Weight.AGREEMENT:
+            return count_agreement(layout, records[rows], labels[rows], sign[rows])
+        return count_outcomes(layout, receipts=records[rows], labels=labels[rows], lags_s=lags[rows], sign=sign[rows])
+
+    parts = segments.rows(records["bins"], records["segment"]) if segments.columns else ()
+    return [("", count(slice(None))), *((segment, count(rows)) for segment, rows in parts)]
+
+
+def stored(name: ModelName, joined: Joined) -> list[StoredLabel]:
+    """The labels that hold from now on, to keep."""
+    held = list(joined.join.held.values())
+    times = joined.known.at(np.fromiter((one.key for one in held), np.uint64, len(held)))["time"].tolist()
+    return [
+        StoredLabel(name, one.key, one.source, one.label, one.weight.value, one.time, time)
+        for one, time in zip(held, times, strict=True)
+    ]
+
+
+def _copy(source: NDArray[np.void], target: NDArray[np.void], where: NDArray[np.intp]) -> None:
+    """Copy what both kinds of receipt have; of the features as many as fit."""
+    for name in set(source.dtype.names or ()) & set(target.dtype.names or ()):
+        if name == "bins":
+            width = min(source["bins"].shape[1], target["bins"].shape[1])
+            target["bins"][where, :width] = source["bins"][:, :width]
+        else:
+            target[name][where] = source[name]
