@@ -57,6 +57,7 @@ from monitor.serving.open_inference import OpenInference
 from monitor.settings import MonitoredModel, Settings, load, load_rules
 from monitor.store.parts import Limits as StoreLimits
 from monitor.store.parts import Parts as StoreParts
+from monitor.store.parts import Quota
 from monitor.store.sqlite import SqliteStore
 from monitor.turns import opinion, show
 from monitor.turns.claim import claim
@@ -206,7 +207,8 @@ class Daemon:
 
     def _store_limits(self) -> StoreLimits:
         most = max(model.labels.waiting_max for model in self.settings.models.values())
-        return StoreLimits(waiting_max=most)
+        quotas = {name: _quota(model) for name, model in self.settings.models.items()}
+        return StoreLimits(waiting_max=most, quotas=quotas)
 
     def _encode(self, kind: RowKind, model: ModelName, rows: Sequence[Any]) -> bytes:
         if kind is RowKind.LABELS:
@@ -495,6 +497,11 @@ class Daemon:
 def automatic(watched: Watched) -> bool:
     """Whether automation may still act, as the operator says now."""
     return watched.settings.rollback.mode is Mode.AUTO and not watched.killed()
+
+
+def _quota(settings: MonitoredModel) -> Quota:
+    """What the files of one model may take."""
+    return Quota(settings.labels.receipts_bytes_max, settings.samples.bytes_max, settings.samples.age_max)
 
 
 def refuse_stranded(settings: MonitoredModel, state: ModelState) -> None:

@@ -28,7 +28,7 @@ put the state directory on an encrypted file system.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -82,7 +82,7 @@ def sample_table(  # noqa: PLR0917  # rows, what was said, what is known of them
         "epoch": pa.array(epochs, pa.uint32()),
         "bundle": pa.array([bundles[epoch] for epoch in epochs.tolist()], pa.string()),
         **_answered(schema, answers, at),
-        "source": pa.array(part.sources, pa.string()),
+        "source": pa.array(list(part.sources), pa.string()),
         "segment": pa.array(_segments(schema, part.segments), pa.string()),
         "flags": pa.array(marks.flags[at], pa.uint32()),
         "invalid": pa.array(_invalid(schema, part), pa.list_(pa.string())),
@@ -129,7 +129,7 @@ def _probabilities(given: NDArray[np.float32] | None, at: NDArray[np.intp]) -> p
     return pa.array(rows, pa.list_(pa.float32()))
 
 
-def _segments(schema: Schema, segments: Sequence[dict[str, str] | None]) -> list[str | None]:
+def _segments(schema: Schema, segments: Iterable[dict[str, str] | None]) -> list[str | None]:
     """As JSON, without what names a sensitive feature."""
     hidden = {feature.name for feature in schema.features if feature.sensitive}
     shown = ({k: v for k, v in sorted(one.items()) if k not in hidden} if one else None for one in segments)

@@ -180,6 +180,17 @@ class LabelFeed(Section):
 
     trusted_sources: Annotated[tuple[Source, ...], Field(max_length=1_000)] = ()
     waiting_max: Annotated[int, Field(ge=0, le=10_000_000)] = 100_000
+    receipts_bytes_max: Annotated[Size, between("1MiB", "1TiB")] = _size("2GiB")
+
+
+class Samples(Section):
+    """Which rows are kept as they came, for evidence, and how many of them."""
+
+    share: Annotated[float, Field(ge=0, le=1)] = 0.01
+    per_stratum_min: Annotated[int, Field(ge=0, le=10_000)] = 2
+    flagged_max: Annotated[int, Field(ge=0, le=100_000)] = 100
+    bytes_max: Annotated[Size, between("1MiB", "1TiB")] = _size("1GiB")
+    age_max: Annotated[Duration, between("1h", "400d")] = _duration("14d")
 
 
 class RollbackLimits(Section):
@@ -210,6 +221,7 @@ class MonitoredModel(Section):
     target: Target | None = None
     segments: Annotated[dict[SegmentName, SegmentColumn], Field(max_length=5)] = {}
     labels: LabelFeed = LabelFeed()
+    samples: Samples = Samples()
     rollback: RollbackLimits = RollbackLimits()
 
 

@@ -34,6 +34,7 @@ class Keeper:
     def __init__(self, runs: ReceiptRuns, duties: Duties) -> None:
         """Start the thread."""
         self.failures = 0
+        self.verified = False  # whether every run was read once since start
         self._runs = runs
         self._duties = duties
         self._kick = threading.Event()
@@ -54,6 +55,7 @@ class Keeper:
     def verify(self) -> None:
         """Read every run once; damage is reported to the runs themselves."""
         self._runs.verify(self._stopping)
+        self.verified = True
 
     def tidy(self) -> None:
         """Drop, merge and thin until nothing is left to do. Errors are raised; the thread handles its own."""

@@ -3,10 +3,12 @@
 import itertools
 from collections import Counter
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.turns.labels import Arrived, Effect, Weight, join
+from monitor.store.protocol import StoredLabel
+from monitor.turns.labels import Arrived, Effect, Weight, join, truths
 
 TRUSTED = {"ops", "audit"}.__contains__
 
@@ -97,3 +99,27 @@ def test_every_prediction_has_at_most_one_truth(labels):
     for key in (1, 2, 3):
         truths = [count for (weight, k, _), count in total.items() if weight is Weight.OUTCOME and k == key]
         assert truths in ([], [1])
+
+
+def test_a_label_whose_prediction_was_sampled_out_is_counted_and_does_not_wait():
+    result = join(
+        [arrived("ops", 1, key=2), arrived("ops", 1, key=3)], known={1}, held={}, trusted=TRUSTED, sampled_out={2}
+    )
+    assert result.sampled_out == 1
+    assert list(result.waiting) == [(3, "ops")]
+    assert result.effects == []
+
+
+def test_the_truth_of_a_prediction_is_the_label_that_counts():
+    stored = [
+        StoredLabel("m", 1, "crowd/7", 0.0, Weight.AGREEMENT.value, 10.0, 5.0),
+        StoredLabel("m", 1, "ops", 2.5, Weight.OUTCOME.value, 10.0, 5.0),
+        StoredLabel("m", 2**64 - 1, "audit", 1.0, Weight.NOTHING.value, 10.0, 5.0),
+    ]
+    found = truths(stored, np.array([2**64 - 1, 1, 1], np.uint64))
+    assert np.array_equal(found, [np.nan, 2.5, 2.5], equal_nan=True)
+
+
+def test_a_regression_label_is_corrected_like_any_other():
+    result = run(arrived("ops", 1.25), arrived("ops", 1.5))
+    assert net(result.effects) == {(Weight.OUTCOME, 1, 1.5): 1}
