@@ -38,7 +38,7 @@ def count_rows(layout: Layout, binned: Binned, rows: Rows = EVERY_ROW, kept: int
     counts = np.zeros(layout.size, np.int64)
     counts[layout.rows] = len(outputs)
     counts[layout.kept] = len(outputs) if kept is None else kept
-    _count_joint(layout, by_feature, layout.groups.of[outputs], counts[layout.joint_span])
+    counts[layout.joint_span] = count_joint(layout, by_feature, layout.groups.of[outputs])
     _sum_features(layout, binned, by_feature, rows, counts[layout.moments])
     if layout.reference.output is None:
         _count_classes(layout, outputs, binned.score_cells[rows], counts)
@@ -75,13 +75,13 @@ def _columns(by_feature: Cells, rows: NDArray[np.intp] | NDArray[np.bool_] | sli
     return by_feature[:, rows] if isinstance(rows, slice) else np.take(by_feature, rows, axis=1)
 
 
-def _count_joint(layout: Layout, by_feature: Cells, groups: Cells, counts: NDArray[np.int64]) -> None:
-    """Count u1[F, n] by group into the cells of all features."""
+def count_joint(layout: Layout, by_feature: Cells, groups: Cells) -> NDArray[np.int64]:
+    """Count the cells u1[F, n] of all features by the group u1[n] of each row, as `joint_span` has them."""
     rows, many = by_feature.shape[1], len(layout.group_names)
-    by_cell = counts.reshape(-1, many)
+    by_cell = np.zeros(layout.joint_span.stop - layout.joint_span.start, np.int64).reshape(-1, many)
     if rows < _FEW_ROWS:
         _count_together(layout, by_feature, groups, by_cell)
-        return
+        return by_cell.reshape(-1)
     for feature, cells in zip(layout.feature_cells, by_feature, strict=True):
         own = by_cell[feature.start : feature.start + feature.size].reshape(-1)
         for start in range(0, rows, _CHUNK):
@@ -89,6 +89,7 @@ def _count_joint(layout: Layout, by_feature: Cells, groups: Cells, counts: NDArr
             both *= many
             both += groups[start : start + _CHUNK]
             own += np.bincount(both, minlength=len(own))
+    return by_cell.reshape(-1)
 
 
 def _count_together(layout: Layout, by_feature: Cells, groups: Cells, by_cell: NDArray[np.int64]) -> None:
