@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from monitor.facts import Feature, FeatureKind, ModelName, Schema, Task
+from monitor.panes.batch import Coded
 from monitor.panes.count import NOT_ASKED
 from monitor.panes.sample_rows import FORMAT, Answers, Marks, sample_table
 from monitor.panes.sampling import Chosen
@@ -31,7 +32,7 @@ def of_task(task):
 def table(rows):
     """sample_table of four rows of which `at` are chosen."""
     made = rows({"x": [1.5, None, "<bad>", NAN], "c": ["u", None, "v", "<bad>"], "age": [1, 2, "<bad>", 4]})
-    made = replace(made, segments=[{"origin": "EWR", "age": "30"}, None, {"b": "2", "a": "1"}, {"age": "1"}])
+    made = replace(made, segments=Coded.of([{"origin": "EWR", "age": "30"}, None, {"b": "2", "a": "1"}, {"age": "1"}]))
 
     def build(schema=SCHEMA, at=(0, 1, 2, 3), **answers):
         given = {

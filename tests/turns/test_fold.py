@@ -253,4 +253,4 @@ def test_any_split_of_the_same_arrivals_into_folds_gives_the_same_panes(tmp_path
         return found
 
     assert counted(cuts) == counted(set())
-    assert silent(0).outputs.size == 0
+    assert silent(0).said.size == 0

@@ -109,14 +109,14 @@ def test_the_share_is_kept():
 def test_only_the_sample_is_sent_and_the_others_were_not_asked(server):
     keys = np.array([0, 1 << 63, 5], np.uint64)
     found = opinion(server, 3, model(share=0.25), keys)
-    assert found.outputs.tolist() == [1, NOT_ASKED, 1]
+    assert found.said.tolist() == [1, NOT_ASKED, 1]
     assert (found.asked, found.failed) == (2, 0)
     assert server.asked[0]["inputs"][0]["data"] == [0.0, 0.2]
 
 
 def test_no_more_rows_are_sent_than_the_bound(server):
     found = opinion(server, 20, model(rows_max=7))
-    assert (found.asked, int(np.count_nonzero(found.outputs != NOT_ASKED))) == (7, 7)
+    assert (found.asked, int(np.count_nonzero(found.said != NOT_ASKED))) == (7, 7)
 
 
 def test_an_empty_sample_asks_nobody(server):
@@ -125,7 +125,7 @@ def test_an_empty_sample_asks_nobody(server):
 
 
 def test_settings_without_a_known_good_ask_nobody(server):
-    assert opinion(server, 3, model(known_good=False)).outputs.tolist() == silent(3).outputs.tolist()
+    assert opinion(server, 3, model(known_good=False)).said.tolist() == silent(3).said.tolist()
     assert server.asked == []
 
 
@@ -134,13 +134,13 @@ def test_settings_without_a_known_good_ask_nobody(server):
 
 def test_a_class_that_the_schema_lacks_is_another_class(server):
     server.answer = lambda n: document(n, output="maybe")
-    assert opinion(server, 2).outputs.tolist() == [2, 2]
+    assert opinion(server, 2).said.tolist() == [2, 2]
 
 
 def test_an_answer_of_other_bytes_than_the_known_goods_does_not_count(server):
     server.answer = lambda n: document(n, digest=DIGESTS["v2"])
     found = opinion(server, 5)
-    assert (found.outputs.tolist(), found.asked, found.failed) == ([NOT_ASKED] * 5, 0, 5)
+    assert (found.said.tolist(), found.asked, found.failed) == ([NOT_ASKED] * 5, 0, 5)
 
 
 def test_after_a_promotion_only_the_new_known_goods_bytes_count(server):
@@ -164,7 +164,7 @@ FAULTS = {
 def test_a_failing_server_counts_as_failed_and_raises_nothing(server, fault):
     server.answer = FAULTS[fault]
     found = opinion(server, 4)
-    assert (found.outputs.tolist(), found.asked, found.failed) == ([NOT_ASKED] * 4, 0, 4)
+    assert (found.said.tolist(), found.asked, found.failed) == ([NOT_ASKED] * 4, 0, 4)
 
 
 def test_a_server_that_is_too_slow_counts_as_failed(server):
