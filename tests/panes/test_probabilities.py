@@ -20,7 +20,7 @@ N = 4_000
 def count(rows, receipts_of):
     """Count labels of rows with probabilities."""
 
-    def build(layout, labels, scores=None, probabilities=None, sign=1, outputs=None):
+    def build(layout, labels, scores=None, probabilities=None, *, sign=1, outputs=None):
         n = len(labels)
         some = rows({}, n=n, scores=scores, probabilities=probabilities, outputs=outputs)
         lags, signs = np.full(n, math.nan), np.full(n, sign, np.int8)

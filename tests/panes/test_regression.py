@@ -23,7 +23,7 @@ triples = st.lists(st.tuples(doubles, doubles, st.one_of(doubles, st.just(math.n
 def count(rows, receipts_of):
     """Count labels of predicted numbers."""
 
-    def build(layout, values, labels, known_good=None, sign=1, lags_s=None):
+    def build(layout, values, labels, known_good=None, sign=1, *, lags_s=None):
         n = len(values)
         said = [math.nan] * n if known_good is None else known_good
         return count_outcomes(
