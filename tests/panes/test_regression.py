@@ -102,7 +102,7 @@ def test_labels_add_in_any_order_and_any_split(regression, count, labels):
 
 
 def test_an_error_that_is_too_large_counts_as_the_bound_and_is_told(regression, count):
-    errors = regression.view(count(regression, [1e308, 100.0], [-1e308, 100.0]), Subject.OUTCOMES)
+    errors = regression.view(count(regression, [1e308, 100.0], [100.0, 100.0]), Subject.OUTCOMES)
     assert (errors.labelled, errors.clipped) == (2, 1)
     assert (errors.absolute, errors.fourth) == (CLIP * 4.0, (CLIP * 4.0) ** 4)
 
