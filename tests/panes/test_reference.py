@@ -1,12 +1,13 @@
 """A digest names one content: what is written can be read, and nothing else can."""
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.errors import Corrupt
-from monitor.facts import Feature, FeatureKind, ModelName, Schema
+from monitor.facts import Feature, FeatureKind, ModelName, Schema, Task
 from monitor.panes.layout import Layout
 from monitor.panes.reference import (
     FORMAT,
@@ -125,3 +126,47 @@ def test_edges_say_how_many_bins_there_are(edges, bins):
 
 def test_msgspec_still_writes_floats_shortest():
     assert msgspec.json.encode([0.1, 5e-324, 1.7976931348623157e308, 2.0]) == b"[0.1,5e-324,1.7976931348623157e308,2.0]"
+
+
+OUTPUT = NumericBins("output", (1.0, 2.0))
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        {"output": OUTPUT},
+        {"groups": (0, 0)},
+        {"groups": (2,)},
+        {"error_scale": 3.0},
+        {"error_scale": 0.0},
+        {"columns": (NumericBins("x", (0.0,), 0.0, 0.3), C)},
+        {"columns": (NumericBins("x", (0.0,), 0.0, 2.0**1010), C)},
+    ],
+)
+def test_an_output_that_contradicts_the_task_is_corrupt(rest):
+    with pytest.raises(Corrupt):
+        decode_reference(encode_reference(make(**rest)))
+
+
+def test_a_regression_needs_bins_of_its_output():
+    schema = Schema(ModelName("m"), SCHEMA.features, task=Task.REGRESSION)
+    good = msgspec.structs.replace(make(output=OUTPUT), schema=schema)
+    assert decode_reference(encode_reference(good)) == good
+    with pytest.raises(Corrupt, match="belong to its task"):
+        decode_reference(encode_reference(msgspec.structs.replace(good, output=None)))
+
+
+def test_the_first_format_is_refused_with_what_to_do():
+    old = GOLDEN.replace(b'"format":2', b'"format":1').replace(b',"output":null,"groups":[],"error_scale":1.0', b"")
+    with pytest.raises(Corrupt, match="format 1, this version reads 2; build it again"):
+        decode_reference(old)
+
+
+def test_a_negative_count_is_corrupt_and_a_negative_sum_is_not():
+    counts = np.zeros(Layout.draft(make()).size, np.int64)
+    moments, output = Layout.draft(make()).moments.start, Layout.draft(make()).output.start
+    counts[moments] = -5
+    assert Layout.of(make(counts=tuple(counts.tolist()))).reference_pane().counts[moments] == -5
+    counts[output] = -1
+    with pytest.raises(Corrupt, match="negative"):
+        Layout.of(make(counts=tuple(counts.tolist())))
