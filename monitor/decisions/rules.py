@@ -35,7 +35,10 @@ FAMILIES: dict[Subject, tuple[Family, ...]] = {  # the first is what a rule gets
     Subject.GROUPS: (Family.FAIRNESS,),
 }
 SUPPORTING = (Family.PAIRED, Family.LABELS, Family.OUTPUT, Family.QUALITY)  # may support a rollback, never alone
-PROVES_BETTER = ("paired_error", "paired_absolute_error")  # detectors whose breach says that the known-good errs less on the same rows
+PROVES_BETTER = (
+    "paired_error",
+    "paired_absolute_error",
+)  # detectors whose breach says that the known-good errs less on the same rows
 SUBJECT_TASKS: dict[Subject, frozenset[Task]] = {  # where not every task has such a view
     Subject.SCORE: CLASSIFICATION,
     Subject.GROUPS: CLASSIFICATION,
@@ -219,7 +222,11 @@ def _alerting(entry: Entry, family: Family | None, detector: str) -> dict[str, A
         hint = f"only {', '.join(each.value for each in SUPPORTING)} may support a rollback"
         entry.problem("rollback", f"is not for family {family.value}", hint)
     if rollback and family is Family.PAIRED and detector not in PROVES_BETTER:
-        entry.problem("rollback", f"cannot rest on {detector}", "disagreement is `family: output`; see " + ", ".join(PROVES_BETTER))
+        entry.problem(
+            "rollback",
+            f"cannot rest on {detector}",
+            "disagreement is `family: output`; see " + ", ".join(PROVES_BETTER),
+        )
     return {
         "breaches": breaches,
         "of": of,

@@ -107,7 +107,7 @@ def average_precision(curve: Curve) -> Found:
 def average_precision_range(curve: Curve) -> tuple[float, float, float]:
     """Average precision with the rows of each bin in the worst order, evenly mixed, and in the best; one hit or more.
 
-    The i-th hit of a bin of h hits and m misses stands after i - 1 hits of it and, respectively, m, m i / h or no misses.
+    The i-th hit of a bin of h hits and m misses stands after i - 1 hits of it and m, m i / h or none of its misses.
     """
     worst = even = best = 0.0
     true = false = 0

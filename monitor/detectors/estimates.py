@@ -73,11 +73,11 @@ class Times(Floors, Protocol):
         """Multiplies the reference's figure."""
 
 
-def demand_at_least(given: AtLeast, low: float = 0.0) -> None:
-    """Both limits and floors of a figure in [low, 1]; ValueError."""
+def demand_at_least(given: AtLeast) -> None:
+    """Both limits, in [0, 1], and the floors; ValueError."""
     demand_given(limit=given.limit, limit_under_reference=given.limit_under_reference)
     if given.limit is not None:
-        demand_finite("limit", given.limit, low, 1)
+        demand_share_or_zero("limit", given.limit)
     if given.limit_under_reference is not None:
         demand_share_or_zero("limit_under_reference", given.limit_under_reference)
     demand_floors(given.rows_min, given.coverage_min)

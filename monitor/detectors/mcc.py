@@ -30,13 +30,13 @@ class Mcc:
     kinds: ClassVar[frozenset[FeatureKind]] = NO_KIND
     tasks: ClassVar[frozenset[Task]] = CLASSIFICATION
 
-    limit: float | None = None  # [-1, 1], absolute
+    limit: float | None = None  # [0, 1], absolute
     limit_under_reference: float | None = 0.1  # [0, 1], subtracted from the reference's
     rows_min: int = 200  # >= 1, labelled rows
     coverage_min: float = COVERAGE_MIN  # [0, 1], labelled share of the rows
 
     def __post_init__(self) -> None:
-        demand_at_least(self, low=-1.0)
+        demand_at_least(self)
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare what labels say of two windows; ValueError for other views."""

@@ -17,7 +17,7 @@ error of the bins.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 from typing import ClassVar
 
 from monitor.detectors.parameters import demand_positive, demand_rows
@@ -62,8 +62,8 @@ class Wasserstein:
         if not expected.edges:
             return unknown(found.n, "the edges of its bins are not known", UNIT)
         unit = spread(expected)
-        if not 0 < unit < float("inf"):
-            return unknown(found.n, "the reference does not vary", UNIT)
+        if not 0 < unit < inf:
+            return unknown(found.n, "the reference does not vary, or beyond what a double holds", UNIT)
         value = distance(expected, found) / unit
         if expected.mean is not None and found.mean is not None:
             value = max(value, abs(found.mean - expected.mean) / unit)
@@ -91,18 +91,14 @@ def spread(reference: Histogram) -> float:
     """The standard deviation: as it was counted, else of the bins' masses, spread evenly inside each."""
     if reference.std is not None:
         return reference.std
-    inner = _inner(reference)
-    cuts = list(zip(reference.edges, reference.edges[1:], inner, strict=False))
-    ends = (
-        [(reference.edges[0], reference.bins[0]), (reference.edges[-1], reference.bins[-1])]
-        if _outer(reference)
-        else []
-    )
-    masses = [((low + high) / 2, (high - low) ** 2 / 12, rows) for low, high, rows in cuts]
-    masses += [(edge, 0.0, rows) for edge, rows in ends]
+    cuts = zip(reference.edges, reference.edges[1:], _inner(reference), strict=False)
+    masses = [((low + high) / 2, (high - low) * (high - low) / 12, rows) for low, high, rows in cuts]
+    if _outer(reference):
+        masses += [(reference.edges[i], 0.0, reference.bins[i]) for i in (0, -1)]
     n = sum(rows for *_, rows in masses)
     middle = sum(centre * (rows / n) for centre, _, rows in masses)
-    return sqrt(sum(((centre - middle) ** 2 + within) * (rows / n) for centre, within, rows in masses))
+    squares = [(centre - middle) * (centre - middle) + within for centre, within, _ in masses]
+    return sqrt(sum(square * (rows / n) for square, (*_, rows) in zip(squares, masses, strict=True)))
 
 
 def _steps(expected: Histogram, found: Histogram) -> Iterator[tuple[float, int, int]]:
