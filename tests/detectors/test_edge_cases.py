@@ -137,16 +137,14 @@ def cases(task: Task, subject: Subject):
         Subject.GROUPS: GROUPS,
         Subject.ARRIVALS: ARRIVALS,
     }
-    views = tables[subject]
-    return [
-        (f"{name} {where}", reference, current)
-        for name, view in views.items()
-        for where, reference, current in (
-            ("live", full, view),
-            ("in the reference", view, full),
-            ("in both", view, view),
-        )
-    ]
+    found = []
+    for name, view in tables[subject].items():
+        found += [
+            (f"{name} live", full, view),
+            (f"{name} in the reference", view, full),
+            (f"{name} in both", view, view),
+        ]
+    return found
 
 
 @pytest.mark.parametrize(("name", "task", "subject"), READ)
