@@ -8,8 +8,9 @@ the outer bins stand at the outermost edge. So rows are moved by at most their b
     sum over inner bins of (p_i + q_i) w_i / 2 / std
 
 of the distance of the samples cut at the edges. In 20 quantile bins a shift of half a deviation reads .00 (uniform) to
-.07 (normal, exponential: wide last bins) too large, one of nothing .00 (measured 2026-11). Beyond the edges distances are lost, except in the means: where these
-are known, |mean - mean of the reference| is a lower bound of the distance (Kantorovich), and the larger of both counts.
+.07 (normal, exponential: wide last bins) too large, no shift .00 (measured 2026-11). Beyond the edges distances are
+lost, except in the means: where these are known, |mean - mean of the reference| is a lower bound of the distance
+(Kantorovich), and the larger of both counts.
 
 Source: Vallender 1974, Theory Probab. Appl. 18:784. UNKNOWN for a reference without spread: nothing to measure in.
 Not a test: two samples of one normal source give about .7 sqrt(1/n + 1/m), .03 at 500 rows against many, plus the

@@ -29,10 +29,8 @@ def held(ends, truth) -> float:
 
 
 def view(table) -> Outcomes:
-    rows = int(np.sum(table))
-    return Outcomes(
-        rows, tuple(map(tuple, np.asarray(table).tolist())), 0, 0, made.lag(rows), made.CLASSES[: len(table) - 1]
-    )
+    rows, confusion = int(np.sum(table)), tuple(map(tuple, np.asarray(table).tolist()))
+    return Outcomes(rows, confusion, 0, 0, made.lag(rows), made.CLASSES[: len(table) - 1])
 
 
 @pytest.mark.parametrize("world", CONFUSIONS)
