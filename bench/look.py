@@ -24,7 +24,8 @@ from monitor.facts import PaneKey
 from monitor.panes.batch import encode_predictions
 from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
 from monitor.panes.count import bin_rows, count_rows
-from monitor.panes.layout import Layout, encode_pane
+from monitor.panes.layout import Layout
+from monitor.panes.stored import encode_pane
 from monitor.panes.views import Views
 from monitor.panes.window import sum_bodies, sum_panes
 from monitor.store import Parts, SqliteStore
@@ -65,7 +66,7 @@ def measure() -> list[Figure]:
 def layout_of() -> Layout:
     """The bins of a reference of 50,000 rows."""
     found = predictions(50_000, seed=1)
-    history = HistoryBatch(found, np.full(found.n, NO_LABEL, np.uint8))
+    history = HistoryBatch(found, np.full(found.n, NO_LABEL))
     return Layout.of(build_reference(lambda: iter([history]), SCHEMA, lambda _: None))
 
 
@@ -96,9 +97,9 @@ def fill(store: SqliteStore, layout: Layout, rows: int) -> None:
     """Count a day of rows from OFFSET_S on into panes of a minute."""
     minutes = DAY_S // MINUTE_S
     at_once = min(rows, BATCH)
-    binned = bin_rows(layout, found := predictions(at_once, seed=2))
+    binned = bin_rows(layout, predictions(at_once, seed=2))
     shares = np.array_split(np.arange(at_once), minutes)
-    panes = [count_rows(layout, binned, found.outputs, share) for share in shares]
+    panes = [count_rows(layout, binned, share) for share in shares]
     times = rows // at_once  # the same million rows, counted as often as it takes
     deltas = []
     for minute, pane in enumerate(panes):

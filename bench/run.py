@@ -22,7 +22,7 @@ from bench.figure import Figure
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results.json"
 README = ROOT / "README.md"
-SHORT = ("look", "idle", "intake")
+SHORT = ("counting", "look", "idle", "intake")
 LONG = ("growth",)
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 

@@ -89,7 +89,7 @@ def daemon() -> Iterator[Daemon]:
 def _furnish(folder: Path, port: int, metrics_port: int) -> str:
     """Write what the daemon is given; the token's text."""
     found = predictions(50_000, seed=1)
-    history = HistoryBatch(found, np.full(found.n, NO_LABEL, np.uint8))
+    history = HistoryBatch(found, np.full(found.n, NO_LABEL))
     reference = build_reference(lambda: iter([history]), SCHEMA, lambda _: None)
     (folder / "v1.ref.json").write_bytes(encode_reference(reference))
     (folder / "v1.bin").write_bytes(b"opaque")

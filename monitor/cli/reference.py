@@ -14,7 +14,7 @@ from monitor.cli.output import say, show_facts, show_json, show_table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from monitor.panes.reference import Reference
+    from monitor.panes.reference import NumericBins, Reference
 
 app = typer.Typer(help="Build a reference profile from history, or show one.", no_args_is_help=True)
 
@@ -117,12 +117,14 @@ def _summary(reference: "Reference") -> dict[str, Any]:
     pairs = zip(reference.columns, histograms, strict=True)
     return {
         "model": reference.schema.model,
+        "task": reference.schema.task.value,
         "classes": list(reference.schema.classes),
         "positive": reference.schema.positive,
         "rows": reference.rows,
         "labelled": reference.labelled,
         "start": reference.start,
         "end": reference.end,
+        "output": None if reference.output is None else _range(reference.output),
         "features": [_feature(column, histogram) for column, histogram in pairs],
     }
 
@@ -139,5 +141,10 @@ def _feature(column: Any, histogram: Any) -> dict[str, Any]:
         "missing": histogram.missing,
         "invalid": histogram.invalid,
         "non_finite": histogram.non_finite,
-        "range": [column.edges[0], column.edges[-1]] if numeric and column.edges else known,
+        "range": _range(column) if numeric else known,
     }
+
+
+def _range(column: "NumericBins") -> list[float]:
+    """The least and the greatest value of the reference; empty if there was none."""
+    return [column.edges[0], column.edges[-1]] if column.edges else []

@@ -38,12 +38,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from monitor.errors import Problem, SettingsError
 from monitor.facts import FeatureKind, Schema
+from monitor.ingest.history_answers import Cells, coded, read_answers
 from monitor.panes.batch import INVALID, MISSING, CategoricalColumn, Column, NumericColumn, Predictions, word
-from monitor.panes.build import NO_LABEL, HistoryBatch, OpenBatches
+from monitor.panes.build import HistoryBatch, OpenBatches
 from monitor.panes.schema import ColumnNames, parse_schema
 
 __all__ = ["ColumnNames", "history_rows", "open_history", "parse_schema"]
@@ -64,8 +64,7 @@ class _Dialect:
 
     names: Callable[[Path], list[str]]
     batches: Callable[[Path, list[str]], Batches]
-    numbers: Callable[[pa.Array], NumericColumn]
-    word: Callable[[Any], str | None]
+    cells: Cells
 
 
 def open_history(path: Path, schema: Schema, names: ColumnNames) -> OpenBatches:
@@ -76,6 +75,7 @@ def open_history(path: Path, schema: Schema, names: ColumnNames) -> OpenBatches:
     dialect = _dialect(path)
     wanted = [feature.name for feature in schema.features]
     wanted += [name for name in (names.prediction, names.time, names.score, names.label, names.id) if name is not None]
+    wanted += names.probabilities
     with _explained(path):
         present = dialect.names(path)
     if wrong := [name for name in wanted if present.count(name) != 1]:
@@ -115,23 +115,15 @@ def _explained(path: Path) -> Iterator[None]:
 def _read(
     path: Path, dialect: _Dialect, wanted: list[str], schema: Schema, names: ColumnNames
 ) -> Iterator[HistoryBatch]:
-    classes = {name: index for index, name in enumerate(schema.classes)}
     with _explained(path):
         for batch in dialect.batches(path, wanted):
-            yield _batch(batch, dialect, classes, schema, names)
+            yield _batch(batch, dialect, schema, names)
 
 
-def _batch(
-    batch: pa.RecordBatch, dialect: _Dialect, classes: dict[str, int], schema: Schema, names: ColumnNames
-) -> HistoryBatch:
-    n = batch.num_rows
-    times, scores = (
-        np.full(n, np.nan) if name is None else dialect.numbers(batch.column(name)).values
-        for name in (names.time, names.score)
-    )
-    labels = np.full(n, NO_LABEL, np.uint8)
-    if names.label is not None:
-        labels = _classes(batch.column(names.label), dialect, classes, NO_LABEL)
+def _batch(batch: pa.RecordBatch, dialect: _Dialect, schema: Schema, names: ColumnNames) -> HistoryBatch:
+    n, cells = batch.num_rows, dialect.cells
+    times = np.full(n, np.nan) if names.time is None else cells.numbers(batch.column(names.time)).values
+    answers = read_answers(batch, cells, schema, names)
     predictions = Predictions(
         n=n,
         ids=[""] * n
@@ -139,38 +131,26 @@ def _batch(
         else [text or "" for text in batch.column(names.id).cast("string").to_pylist()],
         times=times,
         arrivals=times,
-        outputs=_classes(batch.column(names.prediction), dialect, classes, len(classes)),
-        scores=scores,
+        outputs=answers.outputs,
+        scores=answers.scores,
         sources=[""] * n,
         claimed=[""] * n,
         segments=[None] * n,
         columns={feature.name: _column(batch, feature.name, feature.kind, dialect) for feature in schema.features},
+        values=answers.values,
+        probabilities=answers.probabilities,
     )
-    return HistoryBatch(predictions, labels)
+    return HistoryBatch(predictions, answers.labels)
 
 
 def _column(batch: pa.RecordBatch, name: str, kind: FeatureKind, dialect: _Dialect) -> Column:
     if kind is FeatureKind.NUMERIC:
-        return dialect.numbers(batch.column(name))
-    codes, cells = _coded(batch.column(name))
-    words = [dialect.word(cell) for cell in cells]
+        return dialect.cells.numbers(batch.column(name))
+    codes, cells = coded(batch.column(name))
+    words = [dialect.cells.word(cell) for cell in cells]
     values = {text: code for code, text in enumerate(dict.fromkeys(text for text in words if text is not None))}
     table = [INVALID if text is None else values[text] for text in words]
     return CategoricalColumn(np.array([*table, MISSING], np.int32)[codes], tuple(values))
-
-
-def _classes(column: pa.Array, dialect: _Dialect, classes: dict[str, int], missing: int) -> NDArray[np.uint8]:
-    """Class indices, `missing` for null, K for what is no class; a text that is one counts before its reading."""
-    codes, cells = _coded(column)
-    table = [classes.get(cell, classes.get(dialect.word(cell) or "", len(classes))) for cell in cells]
-    return np.array([*table, missing], np.uint8)[codes]
-
-
-def _coded(column: pa.Array) -> tuple[NDArray[np.int32], list[Any]]:
-    """Codes into the distinct cells, -1 for null."""
-    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    codes = coded.indices.cast(pa.int32()).fill_null(-1)
-    return codes.to_numpy(), coded.dictionary.to_pylist()
 
 
 # ---------------------------------------------------------------- CSV
@@ -289,5 +269,5 @@ def _parquet_numbers(column: pa.Array) -> NumericColumn:
     return NumericColumn(values.fill_null(np.nan).to_numpy(), missing, np.zeros(len(column), np.bool_))
 
 
-_CSV: Final = _Dialect(_csv_names, _csv_batches, _csv_numbers, _csv_word)
-_PARQUET: Final = _Dialect(_parquet_names, _parquet_batches, _parquet_numbers, word)
+_CSV: Final = _Dialect(_csv_names, _csv_batches, Cells(_csv_numbers, _csv_word))
+_PARQUET: Final = _Dialect(_parquet_names, _parquet_batches, Cells(_parquet_numbers, word))

@@ -24,7 +24,7 @@ Failure mode: an id or source that is no valid Unicode raises; intake refuses th
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -108,6 +108,8 @@ class Predictions:
     claimed: list[str]
     segments: list[dict[str, str] | None]
     columns: dict[str, Column]
+    values: Doubles = field(default_factory=lambda: np.empty(0))  # f8[n] of tasks without classes
+    probabilities: NDArray[np.float32] | None = None  # f4[n, K], NaN in rows that came without
 
     def take(self, rows: Rows) -> "Predictions":
         """Some of the rows, in the order of the indices; a mask keeps arrival order."""
@@ -124,6 +126,8 @@ class Predictions:
             claimed=[self.claimed[i] for i in pick],
             segments=[self.segments[i] for i in pick],
             columns={name: column.take(at) for name, column in self.columns.items()},
+            values=self.values[at] if len(self.values) else self.values,
+            probabilities=None if self.probabilities is None else self.probabilities[at],
         )
 
 

@@ -9,6 +9,10 @@ one with the rest. Otherwise they are the 20-quantiles; a value that holds more 
 amount) repeats among them, and gets a bin of its own: [value, next double). The greatest value closes the last bin, so
 its own bin begins one double below. A constant column is one bin.
 
+Centre and scale, in which a pane sums values (moments.py): the median, and the least power of two that is no less than
+the interquartile range and an eighth of the way to the farther end. A regression's errors get a scale of their own,
+which nine in ten errors of the history do not exceed; without labels it is the predictions' scale.
+
 Categories. Counted exactly up to 50,000; above, the rarer half is dropped and the largest dropped count subtracted
 from the rest (Misra & Gries 1982: a count is too small by at most rows / 25,000, which no top category notices).
 
@@ -28,25 +32,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import Problem, SettingsError
-from monitor.facts import FeatureKind, Schema
+from monitor.facts import FeatureKind, Schema, Task
 from monitor.panes.batch import CategoricalColumn, Column, NumericColumn, Predictions
 from monitor.panes.count import NOT_ASKED, bin_rows, count_rows
 from monitor.panes.layout import Layout
 from monitor.panes.outcomes import count_outcomes
 from monitor.panes.quantiles import Quantiles
-from monitor.panes.reference import BINS_MAX, FORMAT, KNOWN_MAX, TOP_MAX, Bins, CategoryBins, NumericBins, Reference
+from monitor.panes.receipts import write_receipts
+from monitor.panes.reference import (
+    BINS_MAX,
+    EXPONENT_MAX,
+    FORMAT,
+    GROUPS_MAX,
+    KNOWN_MAX,
+    TOP_MAX,
+    Bins,
+    CategoryBins,
+    NumericBins,
+    Reference,
+)
 
-NO_LABEL = 255
+NO_LABEL = math.nan
 COUNTED_MAX = 50_000  # categories counted at once; 5 MB at 20 letters each
 _CUTS = [i / BINS_MAX for i in range(1, BINS_MAX)]
+_QUARTILES = [0.25, 0.5, 0.75]
+_REACH = 8  # scales from the centre to the farther end, at most: moments.py clips at 32
+_ERROR_SHARE = 0.9  # of the errors lie within a scale
+_ERROR_REACH = 64  # scales to the largest error, at most: errors.py clips at 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HistoryBatch:
-    """Some rows of history and their `labels` u1[n]: class indices, K for another class, NO_LABEL where none came."""
+    """Some rows of history and their `labels` f8[n], as of `monitor.facts.Label`; NO_LABEL (NaN) where none came."""
 
     predictions: Predictions  # times NaN where unknown
-    labels: NDArray[np.uint8]
+    labels: NDArray[np.float64]
 
 
 OpenBatches: TypeAlias = Callable[[], Iterator[HistoryBatch]]
@@ -62,7 +82,7 @@ def build_reference(open_batches: OpenBatches, schema: Schema, progress: Callabl
     counts, rows, labelled = np.zeros(layout.size, np.int64), 0, False
     for batch in open_batches():
         counts += _count(layout, batch)
-        labelled = labelled or bool((batch.labels != NO_LABEL).any())
+        labelled = labelled or not bool(np.isnan(batch.labels).all())
         rows += batch.predictions.n
         progress(draft.rows + rows)
     if rows != draft.rows:
@@ -91,36 +111,94 @@ def find_edges(distinct: list[float] | None, quantiles: list[float], low: float,
     return tuple(sorted(edges))
 
 
+def find_scale(needed: float) -> float:
+    """Give the least power of two that is at least `needed`; 1 for 0. Bounded, so that its inverse is a normal double.
+
+    >>> find_scale(3.0), find_scale(4.0), find_scale(0.0)
+    (4.0, 4.0, 1.0)
+    """
+    if needed == 0:
+        return 1.0
+    mantissa, exponent = math.frexp(min(needed, math.ldexp(1.0, EXPONENT_MAX)))
+    return math.ldexp(1.0, max(exponent - (mantissa == 0.5), -EXPONENT_MAX))
+
+
 def _find_bins(batches: Iterator[HistoryBatch], schema: Schema, progress: Callable[[int], None]) -> Reference:
     numeric = FeatureKind.NUMERIC
     summaries = [(_Numbers if feature.kind is numeric else _Categories)(feature.name) for feature in schema.features]
-    rows, span = 0, _Span()
+    rows, span, answers = 0, _Span(), _Answers(schema)
     for batch in batches:
         for summary in summaries:
             summary.update(batch.predictions.columns.get(summary.name))
         span.update(batch.predictions.times)
+        answers.update(batch)
         rows += batch.predictions.n
         progress(rows)
     if not rows:
         raise SettingsError([Problem("history", "has no rows", "a reference needs the rows the model was approved on")])
     columns = tuple(summary.bins() for summary in summaries)
     start, end = (span.low, span.high) if span.low <= span.high else (None, None)
-    return Reference(FORMAT, schema, columns, rows, start, end, labelled=False, counts=())
+    draft = Reference(FORMAT, schema, columns, rows, start, end, labelled=False, counts=())
+    return answers.complete(draft)
 
 
 def _count(layout: Layout, batch: HistoryBatch) -> NDArray[np.int64]:
-    rows, labels = batch.predictions, batch.labels
-    labelled = np.flatnonzero(labels != NO_LABEL)
+    rows, binned = batch.predictions, bin_rows(layout, batch.predictions)
+    nobody = np.full(rows.n, NOT_ASKED, np.uint8) if layout.task is Task.CLASSIFICATION else np.full(rows.n, np.nan)
+    receipts = write_receipts(
+        layout,
+        rows,
+        binned,
+        epochs=np.zeros(rows.n, np.uint32),
+        known_good=nobody,
+        segments=np.zeros(rows.n, np.uint16),
+        sources=np.zeros(rows.n, np.uint32),
+    )
+    labelled = np.flatnonzero(~np.isnan(batch.labels))
     outcomes = count_outcomes(
         layout,
-        outputs=rows.outputs[labelled],
-        scores=rows.scores[labelled],
-        labels=labels[labelled],
+        receipts=receipts[labelled],
+        labels=batch.labels[labelled].astype(np.float64),
         lags_s=np.full(len(labelled), np.nan),
-        known_good_outputs=np.full(len(labelled), NOT_ASKED, np.uint8),
         sign=np.ones(len(labelled), np.int8),
     )
-    return count_rows(layout, bin_rows(layout, rows), rows.outputs).counts + outcomes.counts
+    return count_rows(layout, binned).counts + outcomes.counts
+
+
+class _Answers:
+    """What pass one remembers of outputs: classes by count, or numbers, and how far labels lie from them."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._task = schema.task
+        self._classes = np.zeros(256, np.int64)
+        self._numbers = _Numbers("output")
+        self._errors, self._errors_span = Quantiles(), _Span()
+
+    def update(self, batch: HistoryBatch) -> None:
+        rows = batch.predictions
+        if self._task is Task.CLASSIFICATION:
+            self._classes += np.bincount(rows.outputs, minlength=256)
+            return
+        nothing = np.zeros(rows.n, np.bool_)
+        self._numbers.update(NumericColumn(rows.values, nothing, nothing))
+        if self._task is Task.REGRESSION:
+            with np.errstate(over="ignore", invalid="ignore"):
+                errors = np.abs(rows.values - batch.labels)
+            errors = errors[np.isfinite(errors)]
+            self._errors.update(errors)
+            self._errors_span.update(errors)
+
+    def complete(self, draft: Reference) -> Reference:
+        """Add what belongs to the task."""
+        classes = len(draft.schema.classes)
+        if self._task is Task.CLASSIFICATION:
+            ranked = sorted(range(classes), key=lambda index: (-self._classes[index], index))
+            groups = tuple(ranked[: GROUPS_MAX - 1]) if classes >= GROUPS_MAX else ()
+            return msgspec.structs.replace(draft, groups=groups)
+        output = self._numbers.bins()
+        errors = self._errors.at([_ERROR_SHARE])
+        needed = max(errors[0], self._errors_span.high / _ERROR_REACH) if errors else 0.0
+        return msgspec.structs.replace(draft, output=output, error_scale=find_scale(needed) if needed else output.scale)
 
 
 class _Span:
@@ -154,9 +232,15 @@ class _Numbers:
             distinct = np.union1d(self._distinct, values)
             self._distinct = distinct if len(distinct) <= BINS_MAX else None
 
-    def bins(self) -> Bins:
+    def bins(self) -> NumericBins:
         distinct = None if self._distinct is None else self._distinct.tolist()
-        return NumericBins(self.name, find_edges(distinct, self._quantiles.at(_CUTS), self._span.low, self._span.high))
+        low, high = self._span.low, self._span.high
+        edges = find_edges(distinct, self._quantiles.at(_CUTS), low, high)
+        if not edges:
+            return NumericBins(self.name, edges)
+        first, centre, third = self._quantiles.at(_QUARTILES)
+        needed = max(third - first, (high - centre) / _REACH, (centre - low) / _REACH)
+        return NumericBins(self.name, edges, centre, find_scale(needed or abs(centre)))
 
 
 class _Categories:

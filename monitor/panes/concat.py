@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.panes.batch import INVALID, MISSING, CategoricalColumn, Column, NumericColumn, Predictions
 
@@ -28,11 +29,27 @@ def concat(batches: Sequence[Predictions]) -> Predictions:
         claimed=list(chain.from_iterable(batch.claimed for batch in batches)),
         segments=list(chain.from_iterable(batch.segments for batch in batches)),
         columns={name: _column([batch.columns.get(name) for batch in batches], batches) for name in names},
+        values=_joined([batch.values for batch in batches]),
+        probabilities=_probabilities(batches),
     )
 
 
 def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.empty(0), *parts])
+
+
+def _probabilities(batches: Sequence[Predictions]) -> NDArray[np.float32] | None:
+    """One row each, NaN in the rows of batches that had none; None if no batch had, or the classes changed."""
+    widths = {batch.probabilities.shape[1] for batch in batches if batch.probabilities is not None}
+    if len(widths) != 1:
+        return None
+    nothing = (np.full((batch.n, *widths), np.nan, np.float32) for batch in batches)
+    return np.concatenate(
+        [
+            none if batch.probabilities is None else batch.probabilities
+            for none, batch in zip(nothing, batches, strict=True)
+        ]
+    )
 
 
 def _column(parts: Sequence[Column | None], batches: Sequence[Predictions]) -> Column:

@@ -1,12 +1,15 @@
 """The schema document: what a person writes about a model's rows, checked completely.
 
     model: delays
-    features: {hour: numeric, carrier: categorical}
+    task: classification               # the default; or regression, or ranking, which have no classes
+    features: {hour: numeric, carrier: categorical, gender: {kind: categorical, sensitive: true}}
     classes: [on_time, late]
     positive: late                     # exactly when there are two classes
     columns: {prediction: answer, time: at, score: p_late, label: truth, id: flight}   # names in the history file
 
-Features bear the same names in the file. Only `prediction` is needed of the columns.
+Features bear the same names in the file. Only `prediction` is needed of the columns. With 3 to 6 classes
+`probabilities` may map each class to the column of its probability. A `sensitive` feature is counted, and its values
+are never kept.
 """
 
 from typing import Final
@@ -14,13 +17,15 @@ from typing import Final
 import msgspec
 
 from monitor.errors import Problem, SettingsError
-from monitor.facts import Feature, FeatureKind, ModelName, Schema
+from monitor.facts import Feature, FeatureKind, ModelName, Schema, Task
+from monitor.panes.sections import PROBABILITIES_MAX
 
 CLASSES_MAX: Final = 254  # an output is one byte: one more for any other class, and 255 says "none"
 FEATURES_MAX: Final = 5_000
 NAME_LENGTH_MAX: Final = 200
-_KEYS: Final = ("model", "features", "classes", "positive", "columns")
+_KEYS: Final = ("model", "task", "features", "classes", "positive", "columns")
 _COLUMNS: Final = ("prediction", "time", "score", "label", "id")
+_FEATURE: Final = ("kind", "sensitive")
 
 
 class ColumnNames(msgspec.Struct, frozen=True):
@@ -31,6 +36,7 @@ class ColumnNames(msgspec.Struct, frozen=True):
     score: str | None = None
     label: str | None = None
     id: str | None = None
+    probabilities: tuple[str, ...] = ()  # of every class, in the order of the classes
 
 
 def parse_schema(document: object) -> tuple[Schema, ColumnNames]:
@@ -40,13 +46,18 @@ def parse_schema(document: object) -> tuple[Schema, ColumnNames]:
         raise SettingsError([Problem("schema", "must be a mapping", f"with the keys {', '.join(_KEYS)}")])
     reader.unknown("schema", document, _KEYS)
     model = reader.name("model", document.get("model"))
+    task = reader.task(document.get("task", Task.CLASSIFICATION.value))
     features = reader.features(document.get("features"))
-    classes = reader.classes(document.get("classes"))
-    positive = reader.positive(document.get("positive"), classes)
-    columns = reader.columns(document.get("columns"), [feature.name for feature in features])
+    if task is Task.CLASSIFICATION:
+        classes = reader.classes(document.get("classes"))
+        positive = reader.positive(document.get("positive"), classes)
+    else:
+        classes, positive = (), None
+        reader.classless(task, document)
+    columns = reader.columns(document.get("columns"), [feature.name for feature in features], classes)
     if reader.problems:
         raise SettingsError(reader.problems)
-    return Schema(ModelName(model), features, classes, positive), columns
+    return Schema(ModelName(model), features, classes, positive, task), columns
 
 
 class _Reader:
@@ -75,13 +86,43 @@ class _Reader:
         if not isinstance(value, dict) or not 0 < len(value) <= FEATURES_MAX:
             self.fault("features", f"must map 1 to {FEATURES_MAX} names to a kind", "like {hour: numeric}")
             return ()
-        found, kinds = [], {kind.value: kind for kind in FeatureKind}
-        for name, kind in value.items():
-            if isinstance(kind, str) and kind in kinds:
-                found.append(Feature(self.name(f"features.{name}", name), kinds[kind]))
-            else:
-                self.fault(f"features.{name}", "is of no known kind", f"kinds are {', '.join(kinds)}")
-        return tuple(found)
+        return tuple(self.feature(f"features.{name}", name, meant) for name, meant in value.items())
+
+    def feature(self, path: str, name: object, meant: object) -> Feature:
+        """Read `kind` or `{kind: kind, sensitive: true}`."""
+        kinds = {kind.value: kind for kind in FeatureKind}
+        kind: object = meant
+        sensitive: object = False
+        if isinstance(meant, dict):
+            self.unknown(path, meant, _FEATURE)
+            kind, sensitive = meant.get("kind"), meant.get("sensitive", False)
+        if not isinstance(sensitive, bool):
+            self.fault(f"{path}.sensitive", "must be true or false")
+        if not isinstance(kind, str) or kind not in kinds:
+            self.fault(path, "is of no known kind", f"kinds are {', '.join(kinds)}")
+            return Feature("", FeatureKind.NUMERIC)
+        return Feature(self.name(path, name), kinds[kind], sensitive is True)
+
+    def task(self, value: object) -> Task:
+        """Read what the model answers."""
+        tasks = {task.value: task for task in Task}
+        if isinstance(value, str) and value in tasks:
+            return tasks[value]
+        self.fault("task", "is of no known kind", f"tasks are {', '.join(tasks)}")
+        return Task.CLASSIFICATION
+
+    def classless(self, task: Task, document: dict[object, object]) -> None:
+        """Refuse what only a classification has."""
+        columns = document.get("columns")
+        inner = columns if isinstance(columns, dict) else {}
+        for key in ("classes", "positive"):
+            self.absent(key, document.get(key), task)
+        for key in ("score", "probabilities"):
+            self.absent(f"columns.{key}", inner.get(key), task)
+
+    def absent(self, path: str, value: object, task: Task) -> None:
+        if value is not None:
+            self.fault(path, f"is for classification, and the task is {task.value}", "leave it out")
 
     def classes(self, value: object) -> tuple[str, ...]:
         if not isinstance(value, list) or not 2 <= len(value) <= CLASSES_MAX:
@@ -104,17 +145,31 @@ class _Reader:
             self.fault("positive", "is not one of the classes")
         return positive
 
-    def columns(self, value: object, features: list[str]) -> ColumnNames:
+    def columns(self, value: object, features: list[str], classes: tuple[str, ...]) -> ColumnNames:
         if not isinstance(value, dict):
             self.fault("columns", "must be a mapping", "at least {prediction: NAME}")
             return ColumnNames("")
-        self.unknown("columns", value, _COLUMNS)
+        self.unknown("columns", value, (*_COLUMNS, "probabilities"))
         names = {key: self.name(f"columns.{key}", value[key]) for key in _COLUMNS if key in value}
         if "prediction" not in names:
             self.fault("columns.prediction", "is missing", "the column that holds the model's answers")
+        probabilities = self.probabilities(value["probabilities"], classes) if "probabilities" in value else {}
         taken: set[str] = set(features)
-        for key, name in names.items():
+        for key, name in (names | {f"probabilities.{key}": name for key, name in probabilities.items()}).items():
             if name in taken:
                 self.fault(f"columns.{key}", f"{name} is used twice")
             taken.add(name)
-        return ColumnNames(**{"prediction": "", **names})
+        return ColumnNames(**{"prediction": "", **names}, probabilities=tuple(probabilities.values()))
+
+    def probabilities(self, value: object, classes: tuple[str, ...]) -> dict[str, str]:
+        """Read a column for every class, in the order of the classes."""
+        path = "columns.probabilities"
+        if not classes:
+            return {}  # told by `classless`, or by `classes`
+        if not 2 < len(classes) <= PROBABILITIES_MAX:
+            self.fault(path, f"is for 3 to {PROBABILITIES_MAX} classes", "name a column of scores instead")
+        elif not isinstance(value, dict) or set(value) != set(classes):
+            self.fault(path, "must map every class to a column", f"classes are {', '.join(classes)}")
+        else:
+            return {name: self.name(f"{path}.{name}", value[name]) for name in classes}
+        return {}

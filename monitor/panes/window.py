@@ -9,7 +9,7 @@ Cost: 100 panes of 20 features 0.2 ms, whatever the number of rows counted in th
 from collections.abc import Sequence
 
 from monitor.facts import Pane
-from monitor.panes.layout import cells_of, encode_pane, sum_counts
+from monitor.panes.stored import cells_of, encode_pane, sum_counts
 
 
 def sum_panes(bodies: Sequence[bytes], reference: str, size: int) -> Pane:

@@ -15,15 +15,14 @@ from monitor.facts import Epoch, ModelName, Pane, PaneKey
 from monitor.panes.attribution import pane_start
 from monitor.panes.batch import Predictions
 from monitor.panes.count import Binned, bin_rows, count_pairs, count_rows
-from monitor.panes.layout import encode_pane
+from monitor.panes.layout import Layout
 from monitor.panes.outcomes import count_agreement, count_outcomes
 from monitor.panes.receipts import hash_source, receipt_dtype, write_receipts
+from monitor.panes.stored import encode_pane
 from monitor.store.protocol import Receipts, Store, StoredLabel, WaitingLabel
 from monitor.turns.labels import Arrived, Effect, Held, Join, Weight, join
 from monitor.turns.opinion import Opinion
 from monitor.turns.watched import Totals, Watched
-
-BARE = receipt_dtype(0)  # what joining a label needs of a receipt
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +106,13 @@ class Counting:
         starts = pane_start(rows.times, self._settings.pane_s)
         judged = self._count_rows(watched, epoch, epoch.judge, rows, starts)
         for start, part in _groups(starts):
-            pairs = count_pairs(watched.layouts[epoch.judge], rows.outputs[part], said[part])
+            pairs = count_pairs(watched.layouts[epoch.judge], judged, said, part)
             self._add(watched, epoch, start, pairs)
         if epoch.own not in ("", epoch.judge):
             self._count_rows(watched, epoch, epoch.own, rows, starts)
-        change.receipts.append(_receipts(watched.name, epoch.number, rows, judged, keys=found.keys[which], said=said))
+        layout = watched.layouts[epoch.judge]
+        records = _records(layout, epoch.number, rows, judged, said)
+        change.receipts.append(Receipts(watched.name, found.keys[which], records))
 
     def _count_rows(
         self, watched: Watched, epoch: Epoch, reference: str, rows: Predictions, starts: NDArray[np.int64]
@@ -119,7 +120,7 @@ class Counting:
         layout = watched.layouts[reference]
         binned = bin_rows(layout, rows)
         for start, part in _groups(starts):
-            self._add(watched, epoch, start, count_rows(layout, binned, rows.outputs, part))
+            self._add(watched, epoch, start, count_rows(layout, binned, part))
         return binned
 
     def _add(self, watched: Watched, epoch: Epoch, start: int, pane: Pane) -> None:
@@ -135,7 +136,7 @@ class Counting:
         change.waiting_done = [(name, label.hash, label.source) for label in waited]
         arrived = [Arrived(w.hash, w.source, w.label, w.time) for w in waited] + found.labels
         keys = np.unique(np.fromiter((label.key for label in arrived), np.uint64, len(arrived)))
-        known = self._known(name, keys, change.receipts)
+        known = self._known(found.watched, keys, change.receipts)
         held: dict[int, list[Held]] = {}
         for label in self._store.find_labels(name, known.keys):
             held.setdefault(label.hash, []).append(_held(label))
@@ -148,14 +149,15 @@ class Counting:
         ]
         return joined
 
-    def _known(self, name: ModelName, keys: NDArray[np.uint64], fresh: Sequence[Receipts]) -> Known:
-        """Receipts of these ids, from this fold and from all before it."""
-        stored, records = self._store.find_receipts(name, keys, BARE)
+    def _known(self, watched: Watched, keys: NDArray[np.uint64], fresh: Sequence[Receipts]) -> Known:
+        """Receipts of these ids, from this fold and from all before it; without bins, which joining does not need."""
+        bare = receipt_dtype(0, watched.schema.task, len(watched.schema.classes))
+        stored, records = self._store.find_receipts(watched.name, keys, bare)
         for receipts in fresh:
             mine = np.flatnonzero(np.isin(receipts.hashes, keys))
             where = np.searchsorted(keys, receipts.hashes[mine])
             stored[where] = True
-            for column in BARE.names or ():
+            for column in bare.names or ():
                 if column != "bins":
                     records[column][where] = receipts.records[column][mine]
         return Known(keys[stored], records[stored])
@@ -209,44 +211,34 @@ def _groups(starts: NDArray[np.int64]) -> list[tuple[int, NDArray[np.intp] | sli
     return list(zip(found.tolist(), np.split(order, cuts), strict=True))
 
 
-def _receipts(
-    model: ModelName,
-    epoch: int,
-    rows: Predictions,
-    binned: Binned,
-    *,
-    keys: NDArray[np.uint64],
-    said: NDArray[np.uint8],
-) -> Receipts:
+def _records(
+    layout: Layout, epoch: int, rows: Predictions, binned: Binned, said: NDArray[np.uint8]
+) -> NDArray[np.void]:
     sources = {source: hash_source(source) for source in dict.fromkeys(rows.sources)}
-    records = write_receipts(
+    return write_receipts(
+        layout,
+        rows,
         binned,
-        times=rows.times,
         epochs=np.full(rows.n, epoch, np.uint32),
-        outputs=rows.outputs,
-        known_good_outputs=said,
-        scores=rows.scores,
+        known_good=said,
         segments=np.zeros(rows.n, np.uint16),
         sources=np.fromiter((sources[source] for source in rows.sources), np.uint32, rows.n),
     )
-    return Receipts(model, keys, records)
 
 
 def _effects_pane(watched: Watched, epoch: Epoch, effects: Sequence[Effect], records: NDArray[np.void]) -> Pane:
     """Count effects of one weight in one pane."""
     layout = watched.layouts[epoch.judge]
-    labels = np.fromiter((effect.label for effect in effects), np.uint8, len(effects))
+    labels = np.fromiter((effect.label for effect in effects), np.float64, len(effects))
     sign = np.fromiter((effect.sign for effect in effects), np.int8, len(effects))
     if effects[0].weight is Weight.AGREEMENT:
-        return count_agreement(layout, records["output"], labels, sign)
+        return count_agreement(layout, records, labels, sign)
     times = np.fromiter((effect.time for effect in effects), np.float64, len(effects))
     return count_outcomes(
         layout,
-        outputs=records["output"],
-        scores=records["score"],
+        receipts=records,
         labels=labels,
         lags_s=np.maximum(times - records["time"], 0.0),
-        known_good_outputs=records["known_good_output"],
         sign=sign,
     )
 

@@ -17,6 +17,7 @@ from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
 from monitor.panes.count import bin_rows, count_pairs, count_rows
 from monitor.panes.layout import Layout
 from monitor.panes.outcomes import count_outcomes
+from monitor.panes.receipts import write_receipts
 from monitor.settings.rules import read_rules
 
 ROOT = Path(__file__).parents[2]
@@ -99,17 +100,18 @@ class Days:
         good = (self.scores["v1"][rows] >= 0.5).astype(np.uint8)
         predictions = self._predictions(rows, outputs, score)
         labelled = np.flatnonzero(flights.late[rows] >= 0)
+        binned, zeros = bin_rows(self.layout, predictions), np.zeros(len(score), np.uint32)
+        receipts = write_receipts(
+            self.layout, predictions, binned, epochs=zeros, known_good=good, segments=zeros, sources=zeros
+        )
         outcomes = count_outcomes(
             self.layout,
-            outputs=outputs[labelled],
-            scores=score[labelled],
-            labels=flights.late[rows][labelled].astype(np.uint8),
+            receipts=receipts[labelled],
+            labels=flights.late[rows][labelled].astype(float),
             lags_s=(flights.truth_time - flights.time)[rows][labelled],
-            known_good_outputs=good[labelled],
             sign=np.ones(len(labelled), np.int8),
         )
-        counted = count_rows(self.layout, bin_rows(self.layout, predictions), outputs)
-        return counted + count_pairs(self.layout, outputs, good) + outcomes
+        return count_rows(self.layout, binned) + count_pairs(self.layout, binned, good) + outcomes
 
     def _read(self, rule, pane):
         reference = self.layout.reference_pane()
@@ -124,7 +126,7 @@ class Days:
 
     def _history(self, rows):
         score = self.scores["v1"][rows]
-        labels = np.where(self.flights.late[rows] < 0, NO_LABEL, self.flights.late[rows]).astype(np.uint8)
+        labels = np.where(self.flights.late[rows] < 0, NO_LABEL, self.flights.late[rows])
         return HistoryBatch(self._predictions(rows, (score >= 0.5).astype(np.uint8), score), labels)
 
     def _predictions(self, rows, outputs, score):

@@ -11,6 +11,7 @@ from monitor.panes.build import HistoryBatch, build_reference
 from monitor.panes.count import bin_rows, count_pairs, count_rows
 from monitor.panes.layout import Layout
 from monitor.panes.outcomes import count_outcomes
+from monitor.panes.receipts import write_receipts
 
 N = 4000
 SCHEMA = Schema(
@@ -31,7 +32,7 @@ class World:
         self.outputs = (self.scores > 0.5).astype(np.uint8)
         self.known_good = np.where(rng.random(N) < 0.97, self.outputs, 1 - self.outputs).astype(np.uint8)
         self.x, self.flag, self.c = rng.normal(size=N), rng.random(N) < 0.02, rng.integers(0, 5, N)
-        batch = HistoryBatch(self.predictions(), self.labels)
+        batch = HistoryBatch(self.predictions(), self.labels.astype(float))
         self.layout = Layout.of(build_reference(lambda: iter([batch]), SCHEMA, lambda _: None))
 
     def predictions(self) -> Predictions:
@@ -47,17 +48,13 @@ class World:
     def pane(self) -> Pane:
         """The same rows as they would be counted live, an hour before their labels."""
         rows, layout = self.predictions(), self.layout
-        outcomes = count_outcomes(
-            layout,
-            outputs=self.outputs,
-            scores=self.scores,
-            labels=self.labels,
-            lags_s=np.full(N, 3600.0),
-            known_good_outputs=self.known_good,
-            sign=np.ones(N, np.int8),
+        binned, zeros = bin_rows(layout, rows), np.zeros(N, np.uint32)
+        receipts = write_receipts(
+            layout, rows, binned, epochs=zeros, known_good=self.known_good, segments=zeros, sources=zeros
         )
-        counted = count_rows(layout, bin_rows(layout, rows), self.outputs)
-        return counted + count_pairs(layout, self.outputs, self.known_good) + outcomes
+        labels, ones = self.labels.astype(float), np.ones(N, np.int8)
+        outcomes = count_outcomes(layout, receipts=receipts, labels=labels, lags_s=np.full(N, 3600.0), sign=ones)
+        return count_rows(layout, binned) + count_pairs(layout, binned, self.known_good) + outcomes
 
     def views(self, pane: Pane, subject: Subject) -> Iterator[View]:
         if subject is Subject.FEATURES:

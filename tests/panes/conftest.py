@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from monitor.facts import Feature, FeatureKind, ModelName, Schema
+from monitor.facts import Feature, FeatureKind, ModelName, Schema, Task
 from monitor.panes.batch import INVALID, MISSING, CategoricalColumn, Column, NumericColumn, Predictions
+from monitor.panes.count import NOT_ASKED, bin_rows
 from monitor.panes.layout import Layout
+from monitor.panes.receipts import write_receipts
 from monitor.panes.reference import FORMAT, Bins, CategoryBins, NumericBins, Reference
 
 BAD = "<bad>"  # stands for a cell of the wrong type
@@ -25,7 +27,9 @@ def words(cells: Sequence[str | None]) -> CategoricalColumn:
     return CategoricalColumn(np.array(codes, np.int32), values)
 
 
-def make_rows(columns: dict[str, Column], n: int, outputs=None, scores=None, times=None) -> Predictions:
+def make_rows(
+    columns: dict[str, Column], n: int, *, outputs=None, scores=None, times=None, values=None, probabilities=None
+) -> Predictions:
     return Predictions(
         n=n,
         ids=[str(i) for i in range(n)],
@@ -37,15 +41,30 @@ def make_rows(columns: dict[str, Column], n: int, outputs=None, scores=None, tim
         claimed=[""] * n,
         segments=[None] * n,
         columns=columns,
+        values=np.full(n, np.nan) if values is None else np.array(values, float),
+        probabilities=None if probabilities is None else np.array(probabilities, np.float32),
     )
 
 
-def make_layout(columns: Sequence[Bins], classes: int = 2, name: str = "sha256:test") -> Layout:
+def make_receipts(layout: Layout, rows: Predictions, known_good=None, **rest) -> np.ndarray:
+    """The receipts of rows that may lack the features."""
+    zeros = np.zeros(rows.n, np.uint32)
+    nobody = np.full(rows.n, NOT_ASKED if layout.task is Task.CLASSIFICATION else np.nan)
+    said = nobody if known_good is None else np.array(known_good)
+    given = {"epochs": zeros, "segments": zeros, "sources": zeros, **rest}
+    return write_receipts(layout, rows, bin_rows(layout, rows), known_good=said, **given)
+
+
+def make_layout(
+    columns: Sequence[Bins], classes: int = 2, name: str = "sha256:test", task=Task.CLASSIFICATION, **rest
+) -> Layout:
     kinds = [FeatureKind.NUMERIC if isinstance(c, NumericBins) else FeatureKind.CATEGORICAL for c in columns]
     features = tuple(Feature(column.name, kind) for column, kind in zip(columns, kinds, strict=True))
-    names = tuple("abcdefgh"[:classes])
-    schema = Schema(ModelName("m"), features, names, "b" if classes == 2 else None)
-    return Layout.draft(Reference(FORMAT, schema, tuple(columns), 1, None, None, labelled=False, counts=()), name)
+    classes = classes if task is Task.CLASSIFICATION else 0
+    names = tuple(f"class {i}" for i in range(classes)) if classes > 8 else tuple("abcdefgh"[:classes])
+    schema = Schema(ModelName("m"), features, names, "b" if classes == 2 else None, task)
+    reference = Reference(FORMAT, schema, tuple(columns), 1, None, None, labelled=False, counts=(), **rest)
+    return Layout.draft(reference, name)
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +72,7 @@ def rows() -> Callable[..., Predictions]:
     """Build rows from columns: rows({"x": [1, None, "<bad>"]}, outputs=[...])."""
 
     def build(columns: dict[str, Sequence], **rest) -> Predictions:
-        n = len(next(iter(columns.values())))
+        n = rest.pop("n") if "n" in rest else len(next(iter(columns.values())))
         made = {name: words(cells) if name.startswith("c") else numbers(cells) for name, cells in columns.items()}
         return make_rows(made, n, **rest)
 
@@ -64,10 +83,36 @@ def rows() -> Callable[..., Predictions]:
 def layout_of() -> Callable[..., Layout]:
     """Lay out a reference of these bins: layout_of(NumericBins(...), ..., classes=2)."""
 
-    def build(*columns: Bins, classes: int = 2, name: str = "sha256:test") -> Layout:
-        return make_layout(columns, classes, name)
+    def build(*columns: Bins, classes: int = 2, name: str = "sha256:test", **rest) -> Layout:
+        return make_layout(columns, classes, name, **rest)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def receipts_of() -> Callable[..., np.ndarray]:
+    """Write receipts: receipts_of(layout, rows, known_good=[...])."""
+    return make_receipts
+
+
+@pytest.fixture(scope="session")
+def regression() -> Layout:
+    """One numeric feature, predictions around 100 in ten bins of 2, errors in units of 4."""
+    edges = tuple(float(edge) for edge in range(90, 111, 2))
+    return make_layout(
+        (NumericBins("x", (0.0, 1.0, 2.0)),),
+        task=Task.REGRESSION,
+        output=NumericBins("output", edges, 100.0, 8.0),
+        error_scale=4.0,
+    )
+
+
+@pytest.fixture(scope="session")
+def ranking() -> Layout:
+    """One numeric feature, lists of 1 to 20 items."""
+    return make_layout(
+        (NumericBins("x", (0.0, 1.0, 2.0)),), task=Task.RANKING, output=NumericBins("output", (1.0, 10.0, 20.0))
+    )
 
 
 @pytest.fixture(scope="session")

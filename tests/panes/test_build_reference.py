@@ -9,19 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.errors import SettingsError
-from monitor.facts import FIXED_POINT, Feature, FeatureKind, ModelName, Schema, Subject
+from monitor.facts import FIXED_POINT, Feature, FeatureKind, ModelName, Schema, Subject, Task
 from monitor.panes import build
 from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference, find_edges
 from monitor.panes.count import bin_rows, count_rows
 from monitor.panes.layout import Layout
+from monitor.panes.ranking import score_place
 from monitor.panes.reference import decode_reference, encode_reference
 
 BAD = "<bad>"
 
 
-def schema(*names: str, classes=("a", "b")) -> Schema:
+def schema(*names: str, classes=("a", "b"), task=Task.CLASSIFICATION) -> Schema:
     kinds = {True: FeatureKind.CATEGORICAL, False: FeatureKind.NUMERIC}
     features = tuple(Feature(name, kinds[name.startswith("c")]) for name in names)
+    if task is not Task.CLASSIFICATION:
+        return Schema(ModelName("m"), features, task=task)
     return Schema(ModelName("m"), features, classes, "b" if len(classes) == 2 else None)
 
 
@@ -29,16 +32,18 @@ def schema(*names: str, classes=("a", "b")) -> Schema:
 def built(rows):
     """Build a reference of columns given as lists, in batches of `size`."""
 
-    def build_it(columns, size=1000, labels=None, progress=None, **rest):
+    def build_it(
+        columns, size=1000, *, labels=None, progress=None, classes=("a", "b"), task=Task.CLASSIFICATION, **rest
+    ):
         whole = rows(columns, **rest)
-        given_labels = np.full(whole.n, NO_LABEL, np.uint8) if labels is None else np.array(labels, np.uint8)
+        given_labels = np.full(whole.n, NO_LABEL) if labels is None else np.array(labels, float)
 
         def batches():
             for start in range(0, whole.n, size):
                 part = slice(start, start + size)
                 yield HistoryBatch(whole.take(part), given_labels[part])
 
-        return build_reference(batches, schema(*columns), progress or (lambda _: None))
+        return build_reference(batches, schema(*columns, classes=classes, task=task), progress or (lambda _: None))
 
     return build_it
 
@@ -89,7 +94,7 @@ def test_the_counts_are_those_of_the_live_path(built, rows):
     reference = built(columns, outputs=[0, 1, 1, 7], scores=[0.1, 0.9, math.nan, 1.0])
     layout = Layout.of(reference)
     live = rows(columns, outputs=[0, 1, 1, 7], scores=[0.1, 0.9, math.nan, 1.0])
-    assert layout.reference_pane() == count_rows(layout, bin_rows(layout, live), live.outputs)
+    assert layout.reference_pane() == count_rows(layout, bin_rows(layout, live))
 
 
 def test_a_constant_column_has_one_bin(built):
@@ -202,7 +207,7 @@ def test_history_that_changes_between_the_passes_is_an_error(rows):
 
     def batches():
         n = next(passes)
-        return iter([HistoryBatch(rows({"x": [1.0] * n}), np.full(n, NO_LABEL, np.uint8))])
+        return iter([HistoryBatch(rows({"x": [1.0] * n}), np.full(n, NO_LABEL))])
 
     with pytest.raises(SettingsError, match="had 3 rows, then 2"):
         build_reference(batches, schema("x"), lambda _: None)
@@ -235,3 +240,90 @@ def test_progress_hears_both_passes(built):
 def test_a_reference_keeps_its_schema(built):
     reference = built({"x": [1.0], "c": ["u"]})
     assert msgspec.json.encode(reference.schema) == msgspec.json.encode(schema("x", "c"))
+
+
+# ---------------------------------------------------------------- centres, scales, tasks
+
+
+@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=60))
+@settings(max_examples=100)
+def test_nothing_of_the_reference_is_clipped(built, column):
+    (bins,) = built({"x": column}).columns
+    assert max(abs(value - bins.centre) for value in column) <= 8 * bins.scale
+
+
+def test_mean_and_deviation_of_the_reference_are_those_of_its_rows(built):
+    values = np.random.default_rng(4).lognormal(2, 1.5, 20_000)
+    x = histogram(built({"x": values.tolist()}), "x")
+    assert x.mean == pytest.approx(values.mean(), rel=1e-3)
+    assert x.std == pytest.approx(values.std(), rel=1e-3)
+
+
+def number_reference(built, labels=None, n=3_000, **rest):
+    rng = np.random.default_rng(8)
+    truth = rng.normal(50, 10, n)
+    values = truth + rng.normal(0, 2, n)
+    given_ = np.where(np.arange(n) % 2, truth, math.nan) if labels is None else np.full(n, math.nan)
+    return built({"x": truth.tolist()}, values=values, labels=given_, task=Task.REGRESSION, **rest), values, truth
+
+
+def test_predicted_numbers_are_counted_like_a_feature(built):
+    reference, values, _ = number_reference(built)
+    layout = Layout.of(reference)
+    output = layout.view(layout.reference_pane(), Subject.OUTPUT)
+    assert (output.column, output.n, output.outside, len(output.bins)) == ("output", 3_000, 0, 22)
+    assert output.mean == pytest.approx(values.mean(), abs=0.01)
+
+
+def test_errors_get_the_scale_of_nine_in_ten(built):
+    reference, _, _ = number_reference(built)
+    assert reference.error_scale == 4.0  # nine in ten are below 1.645 * 2 = 3.3
+    unlabelled, _, _ = number_reference(built, labels=False)
+    assert unlabelled.error_scale == unlabelled.output.scale
+
+
+def test_errors_of_the_reference_are_counted(built):
+    reference, values, truth = number_reference(built)
+    layout = Layout.of(reference)
+    errors = layout.view(layout.reference_pane(), Subject.OUTCOMES)
+    assert (errors.rows, errors.labelled, errors.clipped) == (3_000, 1_500, 0)
+    assert errors.absolute / 1_500 == pytest.approx(np.abs(values - truth)[1::2].mean(), abs=1e-8)
+    assert decode_reference(encode_reference(reference)) == reference
+
+
+@given(st.lists(st.tuples(cells.filter(lambda cell: isinstance(cell, float)), st.floats()), min_size=1, max_size=40))
+@settings(max_examples=60)
+def test_any_numbers_build_and_read_back(built, pairs):
+    values, labels = map(list, zip(*pairs, strict=True))
+    reference = built({"x": values}, values=values, labels=labels, size=7, task=Task.REGRESSION)
+    assert decode_reference(encode_reference(reference)) == reference
+    assert Layout.of(reference).view(Layout.of(reference).reference_pane(), Subject.OUTPUT).rows == len(values)
+    again = built({"x": values}, values=values, labels=labels, task=Task.REGRESSION)
+    assert encode_reference(again) == encode_reference(reference)
+
+
+def test_ranked_lists_are_counted_by_length(built):
+    labels = [score_place(place) for place in (1, 4, 0)]
+    reference = built({"x": [1.0] * 3}, values=[10.0, 10.0, 7.0], labels=labels, task=Task.RANKING)
+    layout = Layout.of(reference)
+    ranks = layout.view(layout.reference_pane(), Subject.OUTCOMES)
+    assert (ranks.rows, ranks.labelled, ranks.hits) == (3, 3, ((1, 1), (3, 1), (5, 2), (10, 2)))
+    assert layout.view(layout.reference_pane(), Subject.OUTPUT).bins == (0, 1, 2, 0)
+
+
+def test_probabilities_of_the_reference_make_curves(built):
+    reference = built(
+        {"x": [1.0] * 2}, classes=("a", "b", "c"), outputs=[0, 2], labels=[0, 1], probabilities=[[0.5, 0.25, 0.25]] * 2
+    )
+    layout = Layout.of(reference)
+    outcomes = layout.view(layout.reference_pane(), Subject.OUTCOMES)
+    assert outcomes.log_loss == round(-math.log(0.5) * FIXED_POINT) + round(-math.log(0.25) * FIXED_POINT)
+    assert [curve.n for curve in outcomes.curves] == [0, 2, 2, 2]
+
+
+def test_of_many_classes_the_most_frequent_are_groups(built):
+    classes = tuple(f"k{i}" for i in range(12))
+    outputs = [i for i in range(12) for _ in range(i + 1)]
+    reference = built({"x": [1.0] * len(outputs)}, classes=classes, outputs=outputs)
+    assert reference.groups == (11, 10, 9, 8, 7, 6, 5)
+    assert Layout.of(reference).group_names == ("k11", "k10", "k9", "k8", "k7", "k6", "k5", "__other__")

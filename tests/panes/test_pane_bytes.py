@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from monitor.errors import Corrupt
 from monitor.facts import Pane
-from monitor.panes.layout import decode_pane, encode_pane
+from monitor.panes.stored import decode_pane, encode_pane
 from monitor.panes.window import sum_bodies, sum_panes
 
 counts = st.one_of(st.integers(0, 9), st.integers(-300, 300), st.integers(-(2**62), 2**62), st.just(0))

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from monitor.errors import SettingsError
-from monitor.facts import Feature, FeatureKind
+from monitor.facts import Feature, FeatureKind, Task
 from monitor.panes.schema import ColumnNames, parse_schema
 
 GOOD = """
@@ -80,3 +80,55 @@ def test_each_fault_is_named_by_its_path(changes, path):
 def test_all_faults_are_told_at_once():
     found = {"features": {"hour": "number"}, "classes": ["a", "b"], "columns": {}, "extra": 1}
     assert paths(found) == ["schema.extra", "model", "features.hour", "positive", "columns.prediction"]
+
+
+NUMBERS = {"classes": None, "positive": None, "task": "regression", "columns": {"prediction": "y", "label": "truth"}}
+
+
+@pytest.mark.parametrize("task", [Task.REGRESSION, Task.RANKING])
+def test_numbers_and_lists_have_no_classes(task):
+    schema, names = parse_schema(document(**{**NUMBERS, "task": task.value}))
+    assert (schema.task, schema.classes, schema.positive) == (task, (), None)
+    assert names == ColumnNames("y", label="truth")
+
+
+def test_a_sensitive_feature_is_marked():
+    features = {"hour": "numeric", "gender": {"kind": "categorical", "sensitive": True}, "age": {"kind": "numeric"}}
+    assert parse_schema(document(features=features))[0].features == (
+        Feature("hour", FeatureKind.NUMERIC),
+        Feature("gender", FeatureKind.CATEGORICAL, sensitive=True),
+        Feature("age", FeatureKind.NUMERIC),
+    )
+
+
+def test_probabilities_name_a_column_for_every_class():
+    columns = {"prediction": "y", "probabilities": {"b": "p_b", "c": "p_c", "a": "p_a"}}
+    changes = {"classes": ["a", "b", "c"], "positive": None, "columns": columns}
+    assert parse_schema(document(**changes))[1].probabilities == ("p_a", "p_b", "p_c")
+
+
+THREE = {"classes": ["a", "b", "c"], "positive": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"task": "clustering"}, "task"),
+        ({"task": ["regression"]}, "task"),
+        ({**NUMBERS, "classes": ["a", "b"]}, "classes"),
+        ({**NUMBERS, "positive": "a"}, "positive"),
+        ({**NUMBERS, "columns": {"prediction": "y", "score": "p"}}, "columns.score"),
+        ({**NUMBERS, "columns": {"prediction": "y", "probabilities": {}}}, "columns.probabilities"),
+        ({"features": {"hour": {"kind": "number"}}}, "features.hour"),
+        ({"features": {"hour": {"kind": "numeric", "sensitive": "yes"}}}, "features.hour.sensitive"),
+        ({"features": {"hour": {"kind": "numeric", "colour": 1}}}, "features.hour.colour"),
+        ({"columns": {"prediction": "y", "probabilities": {"on_time": "p"}}}, "columns.probabilities"),
+        ({**THREE, "columns": {"prediction": "y", "probabilities": {"a": "p"}}}, "columns.probabilities"),
+        (
+            {**THREE, "columns": {"prediction": "y", "probabilities": {"a": "p", "b": "p", "c": "q"}}},
+            "columns.probabilities.b",
+        ),
+    ],
+)
+def test_each_fault_of_a_task_is_named_by_its_path(changes, path):
+    assert paths(document(**changes)) == [path]

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from monitor.panes.count import NOT_ASKED, bin_rows
-from monitor.panes.receipts import hash_source, receipt_dtype, write_receipts
+from monitor.panes.count import NOT_ASKED
+from monitor.panes.receipts import hash_source, receipt_dtype
 
 
 def test_a_receipt_of_twenty_features_with_its_hash_is_below_64_bytes():
@@ -25,15 +25,13 @@ def test_the_record_has_the_documented_fields_and_no_padding():
     }
 
 
-def test_receipts_keep_every_field_of_their_row(small, rows):
+def test_receipts_keep_every_field_of_their_row(small, rows, receipts_of):
     some = rows({"x": [0.5, None], "c": ["blue", "pink"]}, outputs=[1, 0], scores=[0.75, np.nan], times=[5.5, 6.5])
-    receipts = write_receipts(
-        bin_rows(small, some),
-        times=some.times,
+    receipts = receipts_of(
+        small,
+        some,
+        known_good=[0, NOT_ASKED],
         epochs=np.array([3, 4], np.uint32),
-        outputs=some.outputs,
-        known_good_outputs=np.array([0, NOT_ASKED], np.uint8),
-        scores=some.scores,
         segments=np.array([1, 0], np.uint16),
         sources=np.array([hash_source("ops"), 0], np.uint32),
     )

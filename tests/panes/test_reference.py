@@ -1,12 +1,13 @@
 """A digest names one content: what is written can be read, and nothing else can."""
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.errors import Corrupt
-from monitor.facts import Feature, FeatureKind, ModelName, Schema
+from monitor.facts import Feature, FeatureKind, ModelName, Schema, Task
 from monitor.panes.layout import Layout
 from monitor.panes.reference import (
     FORMAT,
@@ -33,10 +34,10 @@ def make(columns=(X, C), counts=(1, 2), **rest) -> Reference:
 
 # Written out, so that a new field in Schema or Reference that would make every stored profile unreadable shows here.
 GOLDEN = (
-    b'{"format":1,"schema":{"model":"m","features":[{"name":"x","kind":"numeric"},{"name":"c","kind":"categorical"}],'
-    b'"classes":["no","yes"],"positive":"yes","task":"classification"},"columns":[{"kind":"numeric","name":"x","edges":[0.0,1.5,2.0]},'
+    b'{"format":2,"schema":{"model":"m","features":[{"name":"x","kind":"numeric"},{"name":"c","kind":"categorical"}],'
+    b'"classes":["no","yes"],"positive":"yes","task":"classification"},"columns":[{"kind":"numeric","name":"x","edges":[0.0,1.5,2.0],"centre":0.0,"scale":1.0},'
     b'{"kind":"categorical","name":"c","top":["red"],"known":["blue"]}],"rows":3,"start":10.0,"end":null,'
-    b'"labelled":true,"counts":[1,2]}'
+    b'"labelled":true,"counts":[1,2],"output":null,"groups":[],"error_scale":1.0}'
 )
 
 
@@ -74,7 +75,7 @@ def test_what_is_written_is_read_back_with_the_same_bytes(values, categories, to
         GOLDEN + b" ",
         GOLDEN.replace(b",", b", ", 1),
         GOLDEN.replace(b"[1,2]", b"[1,2.0]"),
-        GOLDEN.replace(b'"format":1', b'"format":2'),
+        GOLDEN.replace(b'"format":2', b'"format":3'),
         GOLDEN.replace(b'"rows":3', b'"rows":3,"note":"kept"'),
         GOLDEN.replace(b"1.5", b"1.50"),
         GOLDEN.replace(b'"end":null', b'"end":null,"end":null'),
@@ -96,7 +97,6 @@ def test_anything_that_was_not_written_by_us_is_corrupt(body):
         ((NumericBins("x", tuple(map(float, range(22)))), C), (1,)),
         ((X, CategoryBins("c", ("red",), ("red",))), (1,)),
         ((X, CategoryBins("c", tuple(map(str, range(32))))), (1,)),
-        ((X, C), (1, -1)),
     ],
 )
 def test_a_profile_that_contradicts_itself_is_corrupt(columns, counts):
@@ -126,3 +126,47 @@ def test_edges_say_how_many_bins_there_are(edges, bins):
 
 def test_msgspec_still_writes_floats_shortest():
     assert msgspec.json.encode([0.1, 5e-324, 1.7976931348623157e308, 2.0]) == b"[0.1,5e-324,1.7976931348623157e308,2.0]"
+
+
+OUTPUT = NumericBins("output", (1.0, 2.0))
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        {"output": OUTPUT},
+        {"groups": (0, 0)},
+        {"groups": (2,)},
+        {"error_scale": 3.0},
+        {"error_scale": 0.0},
+        {"columns": (NumericBins("x", (0.0,), 0.0, 0.3), C)},
+        {"columns": (NumericBins("x", (0.0,), 0.0, 2.0**1010), C)},
+    ],
+)
+def test_an_output_that_contradicts_the_task_is_corrupt(rest):
+    with pytest.raises(Corrupt):
+        decode_reference(encode_reference(make(**rest)))
+
+
+def test_a_regression_needs_bins_of_its_output():
+    schema = Schema(ModelName("m"), SCHEMA.features, task=Task.REGRESSION)
+    good = msgspec.structs.replace(make(output=OUTPUT), schema=schema)
+    assert decode_reference(encode_reference(good)) == good
+    with pytest.raises(Corrupt, match="belong to its task"):
+        decode_reference(encode_reference(msgspec.structs.replace(good, output=None)))
+
+
+def test_the_first_format_is_refused_with_what_to_do():
+    old = GOLDEN.replace(b'"format":2', b'"format":1').replace(b',"output":null,"groups":[],"error_scale":1.0', b"")
+    with pytest.raises(Corrupt, match="format 1, this version reads 2; build it again"):
+        decode_reference(old)
+
+
+def test_a_negative_count_is_corrupt_and_a_negative_sum_is_not():
+    counts = np.zeros(Layout.draft(make()).size, np.int64)
+    moments, output = Layout.draft(make()).moments.start, Layout.draft(make()).output.start
+    counts[moments] = -5
+    assert Layout.of(make(counts=tuple(counts.tolist()))).reference_pane().counts[moments] == -5
+    counts[output] = -1
+    with pytest.raises(Corrupt, match="negative"):
+        Layout.of(make(counts=tuple(counts.tolist())))

@@ -5,16 +5,16 @@ import pytest
 
 from monitor.facts import Feature, FeatureKind, ModelName, Pane, Schema, Subject
 from monitor.panes.layout import Layout
-from monitor.panes.reference import NumericBins, Reference
+from monitor.panes.reference import FORMAT, NumericBins, Reference
 from monitor.panes.views import Views
 
 SCHEMA = Schema(ModelName("m"), (Feature("x", FeatureKind.NUMERIC),), ("no", "yes"), "yes")
-OTHERS = [subject for subject in Subject if subject is not Subject.FEATURES]
+OTHERS = [subject for subject in Subject if subject not in (Subject.FEATURES, Subject.GROUPS)]
 
 
 @pytest.fixture
 def layout():
-    draft = Reference(1, SCHEMA, (NumericBins("x", (0.0, 1.0)),), 0, None, None, labelled=False, counts=())
+    draft = Reference(FORMAT, SCHEMA, (NumericBins("x", (0.0, 1.0)),), 0, None, None, labelled=False, counts=())
     return Layout.draft(draft, "here")
 
 

@@ -41,7 +41,7 @@ from monitor.facts import (
 from monitor.panes.batch import decode_predictions, encode_labels, encode_predictions
 from monitor.panes.count import bin_rows, count_rows
 from monitor.panes.layout import Layout
-from monitor.panes.reference import CategoryBins, NumericBins, Reference
+from monitor.panes.reference import FORMAT, CategoryBins, NumericBins, Reference
 from monitor.panes.window import sum_bodies
 from monitor.settings import LabelFeed, MonitoredModel
 from monitor.settings.sections import RollbackLimits
@@ -69,14 +69,14 @@ def reference(edges=(0.0, 0.25, 0.5, 0.75, 1.0), rows=400, seed=7):
     """A reference profile of x uniform on the edges' range and c in {a, b}, counted from rows."""
     rng = np.random.default_rng(seed)
     columns = (NumericBins("x", tuple(edges)), CategoryBins("c", ("a", "b")))
-    draft = Reference(1, SCHEMA, columns, rows, 0.0, 3600.0, False, ())
+    draft = Reference(FORMAT, SCHEMA, columns, rows, 0.0, 3600.0, False, ())
     made = [
         prediction(f"r{i}", float(i), int(x > 0.5), float(x), x=float(x), c="ab"[i % 2])
         for i, x in enumerate(rng.uniform(edges[0], edges[-1], rows))
     ]
     batch = decode_predictions(encode_predictions(made, SCHEMA))
     layout = Layout.draft(draft)
-    counts = count_rows(layout, bin_rows(layout, batch), batch.outputs).counts
+    counts = count_rows(layout, bin_rows(layout, batch)).counts
     return msgspec.structs.replace(draft, counts=tuple(counts.tolist()))
 
 
