@@ -9,7 +9,7 @@ Interval: Wilson 1927 (intervals.py). Failure mode: it says nothing of the order
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from monitor.detectors.coverage import COVERAGE_MIN
 from monitor.detectors.estimates import Estimate, Found, demand_at_least, read_at_least
@@ -17,8 +17,7 @@ from monitor.detectors.intervals import wilson
 from monitor.detectors.parameters import demand_one_of
 from monitor.detectors.protocol import NO_KIND, RANKING, take
 from monitor.facts import FeatureKind, Ranks, Reading, Subject, Task, View
-
-PLACES: Final = (1, 3, 5, 10)  # those that panes count
+from monitor.panes.sections import HITS_AT
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +30,12 @@ class HitRate:
 
     limit: float | None = None  # [0, 1], absolute
     limit_under_reference: float | None = 0.05  # [0, 1], subtracted from the reference's
-    k: int = 5  # one of PLACES
+    k: int = 5  # one of panes.sections.HITS_AT
     rows_min: int = 200  # >= 1, labelled lists
     coverage_min: float = COVERAGE_MIN  # [0, 1], labelled share of the rows
 
     def __post_init__(self) -> None:
-        demand_one_of("k", self.k, PLACES)
+        demand_one_of("k", self.k, HITS_AT)
         demand_at_least(self)
 
     def read(self, reference: View, current: View) -> Reading:

@@ -10,7 +10,7 @@ Source: Koenker & Bassett 1978, Econometrica 46:33. Interval: normal, from the s
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from monitor.detectors.coverage import COVERAGE_MIN
 from monitor.detectors.estimates import Found, demand_times, read_times
@@ -18,8 +18,7 @@ from monitor.detectors.losses import mean_loss
 from monitor.detectors.parameters import demand_one_of
 from monitor.detectors.protocol import NO_KIND, REGRESSION, take
 from monitor.facts import Errors, FeatureKind, Reading, Subject, Task, View
-
-QUANTILES: Final = (0.1, 0.5, 0.9)  # those that panes count
+from monitor.panes.errors import QUANTILES
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class QuantileLoss:
 
     limit: float | None = None  # > 0, in the target's unit, absolute
     limit_times_reference: float | None = 1.25  # >= 1, multiplies the reference's loss
-    quantile: float = 0.5  # one of QUANTILES
+    quantile: float = 0.5  # one of panes.errors.QUANTILES
     rows_min: int = 200  # >= 1, labelled rows
     coverage_min: float = COVERAGE_MIN  # [0, 1], labelled share of the rows
 
