@@ -71,6 +71,7 @@ def test_what_the_table_says_is_what_a_rule_gets(name: str) -> None:
     given = yaml.safe_load(f"{{{cell.replace('`', '')}}}")
     clock = "every" if hasattr(DETECTORS[name], "step") else "window"
     rule = {"name": "x", "subject": re.split(r"\W", subjects)[0], "detector": name, clock: "1h", **given}
+    rule |= {"by": "group"} if rule["subject"] == "groups" else {}
     assert parse_pack({"version": 1, "readings": [rule]}, DETECTORS).rules[0].detector == DETECTORS[name]()
 
 

@@ -8,6 +8,8 @@ with its path in the document and a hint. What is refused here can never weaken 
 - families that say nothing about the model (`features`, `volume`) cannot carry `rollback: true`;
 - `family: paired` with `rollback: true` means "the target would do better", which only a detector of error
   differences says (`PROVES_BETTER`); two models may disagree and both be right.
+
+Whether a pack fits a model depends on the model's task, which a pack does not know: `misfits` says what does not.
 """
 
 import math
@@ -18,9 +20,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from monitor.decisions.entry import Entry
-from monitor.detectors.protocol import Detector, Sequential
+from monitor.detectors.protocol import CLASSIFICATION, Detector, Sequential
 from monitor.errors import Problem, SettingsError
-from monitor.facts import Family, Severity, Subject
+from monitor.facts import EVERY_TASK, Family, FeatureKind, Severity, Subject, Task
 
 VERSION = 1
 FAMILIES: dict[Subject, tuple[Family, ...]] = {  # the first is what a rule gets when it names none
@@ -33,7 +35,15 @@ FAMILIES: dict[Subject, tuple[Family, ...]] = {  # the first is what a rule gets
     Subject.GROUPS: (Family.FAIRNESS,),
 }
 SUPPORTING = (Family.PAIRED, Family.LABELS, Family.OUTPUT, Family.QUALITY)  # may support a rollback, never alone
-PROVES_BETTER = ("paired_error",)  # detectors whose breach says that the known-good errs less on the same rows
+PROVES_BETTER = (
+    "paired_error",
+    "paired_absolute_error",
+)  # detectors whose breach says that the known-good errs less on the same rows
+SUBJECT_TASKS: dict[Subject, frozenset[Task]] = {  # where not every task has such a view
+    Subject.SCORE: CLASSIFICATION,
+    Subject.GROUPS: CLASSIFICATION,
+    Subject.PAIRS: frozenset({Task.CLASSIFICATION, Task.REGRESSION}),
+}
 CAUSES: dict[Family, int] = {  # lower is closer to the root; paired stands before features: it cancels the world
     Family.IDENTITY: 0,
     Family.VOLUME: 10,
@@ -140,6 +150,29 @@ def parse_pack(document: object, detectors: Mapping[str, type]) -> RulePack:
     return RulePack(VERSION, known)
 
 
+def misfits(pack: RulePack, task: Task) -> list[Problem]:
+    """Rules that a model of this task cannot be read with, by their names; apart from these the pack is good.
+
+    A detector made elsewhere that names no tasks is taken to fit all.
+    """
+    problems = []
+    for rule in pack.rules:
+        fits = SUBJECT_TASKS.get(rule.subject, EVERY_TASK) & getattr(rule.detector, "tasks", EVERY_TASK)
+        if task not in fits:
+            words = f"it is for {' or '.join(sorted(each.value for each in fits))}; leave the rule out"
+            problems.append(Problem(rule.name, f"does not fit a {task.value} model", words))
+        elif rule.subject is Subject.OUTPUT and _answers(task) not in (rule.detector.kinds or (_answers(task),)):
+            kinds = " or ".join(sorted(kind.value for kind in rule.detector.kinds))
+            words = f"its detector reads {kinds} columns; leave the rule out"
+            problems.append(Problem(rule.name, f"does not fit the output of a {task.value} model", words))
+    return problems
+
+
+def _answers(task: Task) -> FeatureKind:
+    """What the histogram of the outputs is like: classes have no order, predicted numbers and lengths have one."""
+    return FeatureKind.CATEGORICAL if task is Task.CLASSIFICATION else FeatureKind.NUMERIC
+
+
 def _parse_rule(entry: Entry, detectors: Mapping[str, type], *, alerting: bool) -> Rule | None:
     """Read one rule, or one reading unless `alerting`; None (and at least one problem) if it cannot be used."""
     if not isinstance(entry.source, Mapping):
@@ -189,7 +222,11 @@ def _alerting(entry: Entry, family: Family | None, detector: str) -> dict[str, A
         hint = f"only {', '.join(each.value for each in SUPPORTING)} may support a rollback"
         entry.problem("rollback", f"is not for family {family.value}", hint)
     if rollback and family is Family.PAIRED and detector not in PROVES_BETTER:
-        entry.problem("rollback", f"cannot rest on {detector}", "disagreement is `family: output`; see paired_error")
+        entry.problem(
+            "rollback",
+            f"cannot rest on {detector}",
+            "disagreement is `family: output`; see " + ", ".join(PROVES_BETTER),
+        )
     return {
         "breaches": breaches,
         "of": of,

@@ -17,8 +17,8 @@ from typing import ClassVar
 
 from monitor.detectors.intervals import newcombe
 from monitor.detectors.parameters import demand_rows, demand_share_or_zero
-from monitor.detectors.protocol import NO_KIND, judge, take_histograms, too_few
-from monitor.facts import FeatureKind, Reading, Subject, View
+from monitor.detectors.protocol import CLASSIFICATION, NO_KIND, judge, take_histograms, too_few
+from monitor.facts import FeatureKind, Reading, Subject, Task, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class ClassShareShift:
 
     subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.OUTPUT})
     kinds: ClassVar[frozenset[FeatureKind]] = NO_KIND
+    tasks: ClassVar[frozenset[Task]] = CLASSIFICATION
 
     limit: float = 0.05  # [0, 1], share of the rows
     rows_min: int = 200  # >= 1

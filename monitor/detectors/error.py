@@ -15,8 +15,8 @@ from typing import ClassVar
 from monitor.detectors.coverage import COVERAGE_MIN, demand_floors, lacking
 from monitor.detectors.intervals import wilson
 from monitor.detectors.parameters import demand_given, demand_share, demand_share_or_zero
-from monitor.detectors.protocol import NO_KIND, judge, take, unknown
-from monitor.facts import FeatureKind, Outcomes, Reading, Subject, View
+from monitor.detectors.protocol import CLASSIFICATION, NO_KIND, judge, take, unknown
+from monitor.facts import FeatureKind, Outcomes, Reading, Subject, Task, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Error:
 
     subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.OUTCOMES})
     kinds: ClassVar[frozenset[FeatureKind]] = NO_KIND
+    tasks: ClassVar[frozenset[Task]] = CLASSIFICATION
 
     limit: float | None = None  # (0, 1], absolute
     limit_over_reference: float | None = 0.05  # [0, 1], added to the reference's error

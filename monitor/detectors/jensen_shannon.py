@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from monitor.detectors.parameters import demand_rows, demand_share
 from monitor.detectors.protocol import EVERY_KIND, judge, take_histograms, too_few
-from monitor.facts import FeatureKind, Reading, Subject, View
+from monitor.facts import EVERY_TASK, FeatureKind, Reading, Subject, Task, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class JensenShannon:
 
     subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.FEATURES, Subject.OUTPUT, Subject.SCORE})
     kinds: ClassVar[frozenset[FeatureKind]] = EVERY_KIND
+    tasks: ClassVar[frozenset[Task]] = EVERY_TASK
 
     limit: float = 0.2  # (0, 1]
     rows_min: int = 500  # >= 1; noise at 22 bins is then about .09

@@ -15,15 +15,16 @@ from typing import ClassVar
 
 from monitor.detectors.parameters import demand_rows, demand_share
 from monitor.detectors.protocol import judge, take_histograms, too_few, unknown
-from monitor.facts import FeatureKind, Reading, Subject, View
+from monitor.facts import EVERY_TASK, FeatureKind, Reading, Subject, Task, View
 
 
 @dataclass(frozen=True, slots=True)
 class KolmogorovSmirnov:
     """Breach above `limit`, given `rows_min` binned rows on each side; UNKNOWN where bins have no order."""
 
-    subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.FEATURES, Subject.SCORE})
+    subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.FEATURES, Subject.OUTPUT, Subject.SCORE})
     kinds: ClassVar[frozenset[FeatureKind]] = frozenset({FeatureKind.NUMERIC})
+    tasks: ClassVar[frozenset[Task]] = EVERY_TASK
 
     limit: float = 0.15  # (0, 1]
     rows_min: int = 500  # >= 1

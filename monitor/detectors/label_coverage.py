@@ -12,8 +12,8 @@ from typing import ClassVar
 from monitor.detectors.coverage import COVERAGE_MIN
 from monitor.detectors.intervals import wilson
 from monitor.detectors.parameters import demand_rows, demand_share
-from monitor.detectors.protocol import NO_KIND, judge, take, too_few
-from monitor.facts import FeatureKind, Outcomes, Reading, Subject, View
+from monitor.detectors.protocol import NO_KIND, judge, take_truth, too_few
+from monitor.facts import EVERY_TASK, FeatureKind, Reading, Subject, Task, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class LabelCoverage:
 
     subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.OUTCOMES})
     kinds: ClassVar[frozenset[FeatureKind]] = NO_KIND
+    tasks: ClassVar[frozenset[Task]] = EVERY_TASK
 
     limit: float = COVERAGE_MIN  # (0, 1]
     rows_min: int = 100  # >= 1, labelled or not
@@ -32,8 +33,8 @@ class LabelCoverage:
 
     def read(self, reference: View, current: View) -> Reading:
         """Read how much is labelled; the reference says nothing here. ValueError for other views."""
-        take(Outcomes, reference)
-        found = take(Outcomes, current)
+        take_truth(reference)
+        found = take_truth(current)
         if found.rows < self.rows_min:
             return too_few(found.rows, self.rows_min, "share")
         labelled = min(found.labelled, found.rows)  # a label may be counted before its row arrives from a replica

@@ -12,8 +12,8 @@ from itertools import accumulate
 from typing import ClassVar
 
 from monitor.detectors.parameters import demand_rows
-from monitor.detectors.protocol import NO_KIND, judge, take, too_few
-from monitor.facts import FeatureKind, Outcomes, Reading, Subject, View
+from monitor.detectors.protocol import NO_KIND, judge, take_truth, too_few
+from monitor.facts import EVERY_TASK, FeatureKind, Reading, Subject, Task, View
 from monitor.panes.layout import LAG_EDGES_S
 
 
@@ -23,6 +23,7 @@ class LabelLag:
 
     subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.OUTCOMES})
     kinds: ClassVar[frozenset[FeatureKind]] = NO_KIND
+    tasks: ClassVar[frozenset[Task]] = EVERY_TASK
 
     limit_s: float = 86_400.0  # one of LAG_EDGES_S
     rows_min: int = 100  # >= 1, labelled rows
@@ -35,8 +36,8 @@ class LabelLag:
 
     def read(self, reference: View, current: View) -> Reading:
         """Read the delays; the reference says nothing here. ValueError for other views."""
-        take(Outcomes, reference)
-        lag = take(Outcomes, current).lag
+        take_truth(reference)
+        lag = take_truth(current).lag
         n = sum(lag)
         if n < self.rows_min:
             return too_few(n, self.rows_min, "s")

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from monitor.detectors.protocol import EVERY_KIND, take_histograms
 from monitor.detectors.shares import demand_limits, read_excess, share
-from monitor.facts import FeatureKind, Reading, Subject, View
+from monitor.facts import EVERY_TASK, FeatureKind, Reading, Subject, Task, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class MissingShare:
 
     subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.FEATURES})
     kinds: ClassVar[frozenset[FeatureKind]] = EVERY_KIND
+    tasks: ClassVar[frozenset[Task]] = EVERY_TASK
 
     limit: float = 0.05  # [0, 1], added to the reference's share
     rows_min: int = 100  # >= 1

@@ -11,8 +11,8 @@ from typing import ClassVar
 
 from monitor.detectors.intervals import wilson
 from monitor.detectors.parameters import demand_rows, demand_share_or_zero
-from monitor.detectors.protocol import NO_KIND, judge, take, too_few
-from monitor.facts import FeatureKind, Pairs, Reading, Subject, View
+from monitor.detectors.protocol import CLASSIFICATION, NO_KIND, judge, take, too_few
+from monitor.facts import FeatureKind, Pairs, Reading, Subject, Task, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class PairedDisagreement:
 
     subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.PAIRS})
     kinds: ClassVar[frozenset[FeatureKind]] = NO_KIND
+    tasks: ClassVar[frozenset[Task]] = CLASSIFICATION
 
     limit: float = 0.1  # [0, 1], share of the asked rows
     rows_min: int = 200  # >= 1

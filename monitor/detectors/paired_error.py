@@ -16,8 +16,8 @@ from typing import ClassVar
 from monitor.detectors.coverage import COVERAGE_MIN, demand_floors, lacking
 from monitor.detectors.intervals import agresti_min
 from monitor.detectors.parameters import demand_share_or_zero
-from monitor.detectors.protocol import NO_KIND, judge, take, unknown
-from monitor.facts import FeatureKind, Pairs, Reading, Subject, View
+from monitor.detectors.protocol import CLASSIFICATION, NO_KIND, judge, take, unknown
+from monitor.facts import FeatureKind, Pairs, Reading, Subject, Task, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class PairedError:
 
     subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.PAIRS})
     kinds: ClassVar[frozenset[FeatureKind]] = NO_KIND
+    tasks: ClassVar[frozenset[Task]] = CLASSIFICATION
 
     limit: float = 0.02  # [0, 1], share of the pairs
     rows_min: int = 200  # >= 1, labelled pairs

@@ -18,6 +18,23 @@ def demand_positive(name: str, value: float) -> None:
     _demand(name, value, 0 < _number(value) < math.inf, "a number above 0")
 
 
+def demand_finite(name: str, value: float, low: float = -math.inf, high: float = math.inf) -> None:
+    """A finite number in [low, high]."""
+    held = low <= _number(value) <= high and math.isfinite(_number(value))
+    _demand(name, value, held, f"a number from {low:g} to {high:g}")
+
+
+def demand_one_of(name: str, value: float, allowed: tuple[float, ...]) -> None:
+    """One of a few numbers."""
+    _demand(name, value, _number(value) in allowed, f"one of {', '.join(f'{each:g}' for each in allowed)}")
+
+
+def demand_text(name: str, value: str, *refused: str) -> None:
+    """A word, not empty, and none of `refused`."""
+    held = isinstance(value, str) and 0 < len(value) <= 256 and value not in refused
+    _demand(name, value, held, f"a word{f', not {refused[0]}' if refused else ''}")
+
+
 def demand_rows(name: str, value: int) -> None:
     """A whole number of rows, at least 1."""
     _demand(name, value, isinstance(value, int) and _number(value) >= 1, "a whole number of rows, at least 1")

@@ -10,12 +10,32 @@ from typing import ClassVar, Final, Protocol, TypeVar
 
 import msgspec
 
-from monitor.facts import Arrivals, FeatureKind, Histogram, Outcomes, Pairs, Reading, Subject, Verdict, View
+from monitor.facts import (
+    Arrivals,
+    Errors,
+    FeatureKind,
+    Groups,
+    Histogram,
+    Outcomes,
+    PairedErrors,
+    Pairs,
+    Ranks,
+    Reading,
+    Subject,
+    Task,
+    Truth,
+    Verdict,
+    View,
+)
 
 EVERY_KIND: Final = frozenset(FeatureKind)
 NO_KIND: Final[frozenset[FeatureKind]] = frozenset()  # of detectors that read no features
 
-_V = TypeVar("_V", Histogram, Outcomes, Pairs, Arrivals)
+CLASSIFICATION: Final = frozenset({Task.CLASSIFICATION})
+REGRESSION: Final = frozenset({Task.REGRESSION})
+RANKING: Final = frozenset({Task.RANKING})
+
+_V = TypeVar("_V", Histogram, Outcomes, Errors, Ranks, Pairs, PairedErrors, Groups, Arrivals)
 
 
 class Detector(Protocol):
@@ -23,6 +43,7 @@ class Detector(Protocol):
 
     subjects: ClassVar[frozenset[Subject]]  # which views `read` takes
     kinds: ClassVar[frozenset[FeatureKind]]  # of these features; asked about another, it answers UNKNOWN
+    tasks: ClassVar[frozenset[Task]]  # of models of these tasks; a rule for another is refused when it is read
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare two views of the same bins; ValueError for a view of another subject or of other bins."""
@@ -34,6 +55,7 @@ class Sequential(Protocol):
 
     subjects: ClassVar[frozenset[Subject]]
     kinds: ClassVar[frozenset[FeatureKind]]
+    tasks: ClassVar[frozenset[Task]]
     State: ClassVar[type[msgspec.Struct]]
 
     def step(
@@ -53,6 +75,14 @@ def take(kind: type[_V], view: View) -> _V:
     if isinstance(view, kind):
         return view
     msg = f"needs {kind.__name__}, was given {type(view).__name__}"
+    raise ValueError(msg)
+
+
+def take_truth(view: View) -> Truth:
+    """What labels say, whatever the task; ValueError for another view."""
+    if isinstance(view, Outcomes | Errors | Ranks):
+        return view
+    msg = f"needs Outcomes, Errors or Ranks, was given {type(view).__name__}"
     raise ValueError(msg)
 
 

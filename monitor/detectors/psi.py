@@ -16,7 +16,7 @@ from typing import ClassVar
 
 from monitor.detectors.parameters import demand_positive, demand_rows
 from monitor.detectors.protocol import EVERY_KIND, judge, take_histograms, too_few
-from monitor.facts import FeatureKind, Reading, Subject, View
+from monitor.facts import EVERY_TASK, FeatureKind, Reading, Subject, Task, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Psi:
 
     subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.FEATURES, Subject.OUTPUT, Subject.SCORE})
     kinds: ClassVar[frozenset[FeatureKind]] = EVERY_KIND
+    tasks: ClassVar[frozenset[Task]] = EVERY_TASK
 
     limit: float = 0.2  # > 0, nats
     rows_min: int = 500  # >= 1; noise at 22 bins is then about .05

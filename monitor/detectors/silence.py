@@ -14,7 +14,7 @@ import msgspec
 
 from monitor.detectors.parameters import demand_positive
 from monitor.detectors.protocol import NO_KIND, judge, take, unknown
-from monitor.facts import Arrivals, FeatureKind, Reading, Subject, View
+from monitor.facts import EVERY_TASK, Arrivals, FeatureKind, Reading, Subject, Task, View
 
 
 class SilenceState(msgspec.Struct, frozen=True):
@@ -30,6 +30,7 @@ class Silence:
 
     subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.ARRIVALS})
     kinds: ClassVar[frozenset[FeatureKind]] = NO_KIND
+    tasks: ClassVar[frozenset[Task]] = EVERY_TASK
     State: ClassVar[type[msgspec.Struct]] = SilenceState
 
     limit_s: float = 900.0  # > 0

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from monitor.detectors.protocol import take_histograms, unknown
 from monitor.detectors.shares import UNIT, demand_limits, read_excess, share
-from monitor.facts import FeatureKind, Reading, Subject, View
+from monitor.facts import EVERY_TASK, FeatureKind, Reading, Subject, Task, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class UnseenShare:
 
     subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.FEATURES})
     kinds: ClassVar[frozenset[FeatureKind]] = frozenset({FeatureKind.CATEGORICAL})
+    tasks: ClassVar[frozenset[Task]] = EVERY_TASK
 
     limit: float = 0.01  # [0, 1], added to the reference's share
     rows_min: int = 100  # >= 1

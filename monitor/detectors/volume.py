@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from monitor.detectors.parameters import demand_rows
 from monitor.detectors.protocol import NO_KIND, judge, take
-from monitor.facts import Arrivals, FeatureKind, Reading, Subject, View
+from monitor.facts import EVERY_TASK, Arrivals, FeatureKind, Reading, Subject, Task, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class Volume:
 
     subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.ARRIVALS})
     kinds: ClassVar[frozenset[FeatureKind]] = NO_KIND
+    tasks: ClassVar[frozenset[Task]] = EVERY_TASK
 
     rows_min: int = 1  # >= 1
 

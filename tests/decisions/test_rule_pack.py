@@ -9,12 +9,13 @@ import yaml
 from judged import HOLD, PACK, RULES
 
 from monitor.decisions.entry import seconds
-from monitor.decisions.rules import BUILT_IN, CAUSES, FAMILIES, PROVES_BETTER, SUPPORTING, parse_pack
+from monitor.decisions.rules import BUILT_IN, CAUSES, FAMILIES, PROVES_BETTER, SUPPORTING, misfits, parse_pack
 from monitor.detectors import DETECTORS
 from monitor.errors import SettingsError
-from monitor.facts import Family, Severity, Subject
+from monitor.facts import Family, Severity, Subject, Task
 
-DEFAULT = yaml.safe_load((Path(__file__).parents[2] / "rules" / "default.yaml").read_text())
+FOLDER = Path(__file__).parents[2] / "rules"
+DEFAULT = yaml.safe_load((FOLDER / "default.yaml").read_text())
 
 
 def problems(document: object) -> dict[str, str]:
@@ -198,3 +199,93 @@ def test_durations(text, value):
 def test_what_is_no_duration(text):
     with pytest.raises(ValueError, match="duration"):
         seconds(text)
+
+
+def shipped(name: str):
+    return parse_pack(yaml.safe_load((FOLDER / f"{name}.yaml").read_text()), DETECTORS)
+
+
+PACKS = {"default": Task.CLASSIFICATION, "fairness": Task.CLASSIFICATION} | {
+    "regression": Task.REGRESSION,
+    "ranking": Task.RANKING,
+}
+
+
+@pytest.mark.parametrize(("name", "task"), PACKS.items())
+def test_a_shipped_pack_fits_the_task_it_is_for_and_no_other(name, task):
+    assert misfits(shipped(name), task) == []
+    assert all(misfits(shipped(name), other) for other in Task if other is not task)
+
+
+@pytest.mark.parametrize("name", PACKS)
+def test_a_shipped_pack_says_what_every_alert_means(name):
+    assert all(rule.summary for rule in shipped(name).rules if rule.severity is not Severity.NONE)
+
+
+@pytest.mark.parametrize("name", ["regression", "ranking"])
+def test_a_shipped_pack_wakes_nobody_for_input_drift(name):
+    drift = [rule for rule in shipped(name).rules if rule.family is Family.FEATURES]
+    assert drift
+    assert all(rule.severity is Severity.NONE for rule in drift)
+
+
+def test_a_regression_can_be_rolled_back_for_what_the_known_good_does_better():
+    rule = shipped("regression").get("paired_absolute_error")
+    assert rule.rollback
+    assert rule.better
+
+
+def test_no_pack_rolls_back_for_fairness_or_without_paired_evidence():
+    assert not any(rule.rollback for name in ("fairness", "ranking") for rule in shipped(name).rules)
+    unfair = with_rule(subject="groups", by="g", detector="disparate_impact", family="fairness", limit=0.8)
+    assert "only paired, labels, output, quality" in problems(unfair)["rules.0.rollback"]
+
+
+MISFITS = [
+    ("outcomes", "error", Task.REGRESSION, "it is for classification"),
+    ("outcomes", "mean_absolute_error", Task.CLASSIFICATION, "it is for regression"),
+    ("outcomes", "ndcg", Task.REGRESSION, "it is for ranking"),
+    ("score", "psi", Task.REGRESSION, "it is for classification"),
+    ("output", "kolmogorov_smirnov", Task.CLASSIFICATION, "numeric columns"),
+    ("output", "wasserstein", Task.CLASSIFICATION, "numeric columns"),
+    ("output", "class_share_shift", Task.RANKING, "it is for classification"),
+]
+
+
+@pytest.mark.parametrize(("subject", "detector", "task", "words"), MISFITS)
+def test_a_rule_that_does_not_fit_the_task_is_told_by_its_name(subject, detector, task, words):
+    entry = {"name": "odd", "subject": subject, "detector": detector, "window": "1d"}
+    (problem,) = misfits(parse_pack({"version": 1, "readings": [entry]}, DETECTORS), task)
+    assert problem.path == "odd"
+    assert words in str(problem)
+
+
+def test_what_reads_every_task_fits_every_task():
+    entries = [{"name": f"d{i}", "subject": "output", "detector": "psi", "window": "1d"} for i in range(2)]
+    pack = parse_pack({"version": 1, "readings": entries}, DETECTORS)
+    assert all(misfits(pack, task) == [] for task in Task)
+
+
+def test_a_rule_may_read_the_segments_of_a_column():
+    entry = {"name": "e", "subject": "outcomes", "detector": "error", "window": "1d", "by": "origin"}
+    assert parse_pack({"version": 1, "readings": [entry]}, DETECTORS).rules[0].by == "origin"
+    del entry["by"]
+    assert parse_pack({"version": 1, "readings": [entry]}, DETECTORS).rules[0].by == ""
+    assert "not a text" in problems({"version": 1, "readings": [{**entry, "by": 3}]})["readings.0.by"]
+
+
+def test_groups_need_a_column_and_ticks_have_none():
+    groups = {"name": "g", "subject": "groups", "detector": "demographic_parity", "window": "1d"}
+    assert "name the segment column" in problems({"version": 1, "readings": [groups]})["readings.0.by"]
+    tick = {"name": "q", "subject": "arrivals", "detector": "silence", "every": "1m", "by": "origin"}
+    assert "takes ticks" in problems({"version": 1, "readings": [tick]})["readings.0.by"]
+
+
+def test_a_detector_from_elsewhere_that_names_no_tasks_fits_all():
+    @dataclass(frozen=True)
+    class Odd:
+        subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.OUTCOMES})
+
+    entry = {"name": "odd", "subject": "outcomes", "detector": "odd", "window": "1d"}
+    pack = parse_pack({"version": 1, "readings": [entry]}, {"odd": Odd})
+    assert all(misfits(pack, task) == [] for task in Task)

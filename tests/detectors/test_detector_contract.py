@@ -3,35 +3,62 @@
 import dataclasses
 import math
 
+import made
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.detectors import DETECTORS
 from monitor.detectors.protocol import applies
-from monitor.facts import Arrivals, FeatureKind, Histogram, Outcomes, Pairs, Subject, Verdict
-from monitor.panes.layout import LAG_EDGES_S
+from monitor.facts import (
+    EVERY_TASK,
+    Arrivals,
+    Curve,
+    FeatureKind,
+    Group,
+    Groups,
+    Histogram,
+    Outcomes,
+    Pairs,
+    Subject,
+    Task,
+    Verdict,
+)
 
 READERS = {name: kind for name, kind in DETECTORS.items() if hasattr(kind, "read")}
 STEPPERS = {name: kind for name, kind in DETECTORS.items() if hasattr(kind, "step")}
-READ = [(name, subject) for name, kind in READERS.items() for subject in sorted(kind.subjects, key=str)]
+WORLDS = {task: made.rows(task) for task in Task}
+EMPTY = {task: made.rows(task, 0) for task in Task}
+READ = [
+    (name, task, subject)
+    for name, kind in READERS.items()
+    for task in sorted(kind.tasks, key=str)
+    for subject in sorted(kind.subjects & set(WORLDS[task].views), key=str)
+]
 
 every_detector = pytest.mark.parametrize("name", DETECTORS)
 every_reader = pytest.mark.parametrize("name", READERS)
-every_reading = pytest.mark.parametrize(("name", "subject"), READ)
+every_reading = pytest.mark.parametrize(("name", "task", "subject"), READ)
 every_stepper = pytest.mark.parametrize("name", STEPPERS)
 
 
 def sound(reading) -> None:
-    """A reading has a value and no reason, or a reason and no value; and every number in it is one."""
+    """A reading has a value or a reason why not; and every number in it is one."""
     numbers = [number for number in (reading.value, reading.limit, reading.low, reading.high) if number is not None]
     assert all(isinstance(number, float) and math.isfinite(number) for number in numbers)
-    assert (reading.value is None) == (reading.verdict is Verdict.UNKNOWN) == bool(reading.why)
+    assert (reading.value is None) == (reading.verdict is Verdict.UNKNOWN)
+    assert reading.value is not None or reading.why
     assert (reading.low is None) == (reading.high is None)
     if reading.low is not None:
         assert reading.low <= reading.value <= reading.high
     assert reading.n >= 0
+
+
+def asked(kind, view) -> bool:
+    """Whether its question makes sense for this view."""
+    return not isinstance(view, Histogram) or not kind.kinds or applies(kind, view)
 
 
 @every_detector
@@ -58,30 +85,31 @@ def test_it_says_what_it_reads(name):
     kind = DETECTORS[name]
     assert kind.subjects
     assert (Subject.FEATURES in kind.subjects) == bool(kind.kinds)
+    assert kind.tasks
+    assert kind.tasks <= EVERY_TASK
+    for task in kind.tasks:
+        assert kind.subjects & set(WORLDS[task].views)
 
 
 @every_detector
 def test_every_parameter_is_checked_when_it_is_made(name):
     for field in dataclasses.fields(DETECTORS[name]):
-        for value in ("much", -1, math.nan, math.inf, True, [1]):
+        for value in ("" if field.type is str else "much", -1, math.nan, math.inf, True, [1]):
             with pytest.raises(ValueError, match=field.name):
                 DETECTORS[name](**{field.name: value})
 
 
 @every_reading
-def test_it_finds_nothing_on_its_own_reference(world, name, subject):
-    reference, live = world.layout.reference_pane(), world.pane()
-    for expected, found in zip(world.views(reference, subject), world.views(live, subject), strict=True):
-        reading = READERS[name]().read(expected, found)
+def test_it_finds_nothing_on_its_own_reference(name, task, subject):
+    for view in WORLDS[task].views[subject]:
+        reading = READERS[name]().read(view, view)
         sound(reading)
-        asked = not isinstance(found, Histogram) or subject is not Subject.FEATURES or applies(READERS[name], found)
-        assert reading.verdict is (Verdict.OK if asked else Verdict.UNKNOWN)
+        assert reading.verdict is (Verdict.OK if asked(READERS[name], view) else Verdict.UNKNOWN), reading
 
 
 @every_reading
-def test_it_says_unknown_of_an_empty_pane_unless_rows_are_what_it_measures(world, name, subject):
-    empty = world.layout.empty()
-    for view in world.views(empty, subject):
+def test_it_says_unknown_of_an_empty_pane_unless_rows_are_what_it_measures(name, task, subject):
+    for view in EMPTY[task].views[subject]:
         reading = READERS[name]().read(view, view)
         sound(reading)
         assert reading.verdict is (Verdict.BREACH if subject is Subject.ARRIVALS else Verdict.UNKNOWN)
@@ -89,25 +117,28 @@ def test_it_says_unknown_of_an_empty_pane_unless_rows_are_what_it_measures(world
 
 
 @every_reading
-def test_it_says_unknown_or_ok_of_nothing_against_a_full_reference(world, name, subject):
-    reference, empty = world.layout.reference_pane(), world.layout.empty()
-    for expected, found in zip(world.views(reference, subject), world.views(empty, subject), strict=True):
+def test_it_says_unknown_or_breach_of_nothing_against_a_full_reference(name, task, subject):
+    for expected, found in zip(WORLDS[task].views[subject], EMPTY[task].views[subject], strict=True):
         assert READERS[name]().read(expected, found).value in (None, 0.0)
+        assert READERS[name]().read(expected, found).verdict is not Verdict.OK
 
 
 @every_reading
-def test_the_same_views_give_the_same_reading(world, name, subject):
-    reference, live = world.layout.reference_pane(), world.pane()
-    for expected, found in zip(world.views(reference, subject), world.views(live, subject), strict=True):
+def test_the_same_views_give_the_same_reading(name, task, subject):
+    for expected, found in zip(WORLDS[task].views[subject], made.rows(task, seed=6).views[subject], strict=True):
         assert READERS[name]().read(expected, found) == READERS[name]().read(expected, found)
 
 
 @every_reader
-def test_views_of_another_subject_are_refused(world, name):
-    views = {type(view): view for subject in Subject for view in world.views(world.pane(), subject)}
-    mine = {type(view) for subject in READERS[name].subjects for view in world.views(world.pane(), subject)}
-    for kind, view in views.items():
-        if kind not in mine:
+def test_views_of_another_subject_are_refused(name):
+    every = [(task, subject, view) for task in Task for subject, (view, *_) in WORLDS[task].views.items()]
+    mine = {
+        type(view)
+        for task, subject, view in every
+        if {task} <= READERS[name].tasks and subject in READERS[name].subjects
+    }
+    for _, _, view in every:
+        if type(view) not in mine:
             with pytest.raises(ValueError, match="needs"):
                 READERS[name]().read(view, view)
 
@@ -132,22 +163,35 @@ def histograms(draw):
     def one():
         bins = tuple(draw(st.lists(counts, min_size=size, max_size=size)))
         outside = bins[0] + bins[-1] if ordered else bins[-1]
-        return Histogram("x", ordered, bins, outside, draw(counts), draw(counts), draw(counts) if ordered else 0)
+        spoiled = (draw(counts), draw(counts), draw(counts) if ordered else 0)
+        moments = (
+            draw(st.sampled_from([(None, None), (0.0, 0.0), (1.5, 2.0), (-1e300, 1e300)])) if edges else (None, None)
+        )
+        return Histogram("x", ordered, bins, outside, *spoiled, edges, *moments)
 
+    inner = max(1, draw(st.sampled_from([size - 1, size + 1])))  # outer bins or none
+    cuts = st.lists(st.floats(-1e308, 1e308), min_size=inner, max_size=inner, unique=True)
+    edges = tuple(sorted(draw(cuts))) if ordered and draw(st.booleans()) else ()
     return one(), one()
 
 
 @st.composite
-def outcomes(draw):
+def outcomes(draw, k=None):
     """Two sets of label counts that can be, with any coverage."""
+    k = k or draw(st.integers(2, 4))
+
+    def curve(name):
+        sides = [draw(st.dictionaries(st.integers(0, 63), counts, max_size=4)) for _ in range(2)]
+        return Curve(name, *(tuple(side.get(i, 0) for i in range(64)) for side in sides))
 
     def one():
-        confusion = tuple(tuple(draw(st.lists(counts, min_size=3, max_size=3))) for _ in range(3))
+        confusion = tuple(tuple(draw(st.lists(counts, min_size=k + 1, max_size=k + 1))) for _ in range(k + 1))
         labelled = sum(map(sum, confusion))
-        scored = draw(st.integers(0, labelled))
-        squared = draw(st.integers(0, scored * 2**32))
-        lag = tuple(draw(st.lists(counts, min_size=len(LAG_EDGES_S) + 1, max_size=len(LAG_EDGES_S) + 1)))
-        return Outcomes(labelled + draw(counts), confusion, scored, squared, lag)
+        scored, likely = draw(st.integers(0, labelled)), draw(st.integers(0, labelled))
+        squared, loss = draw(st.integers(0, scored * 2**32)), draw(st.integers(0, likely * 2**37))
+        names = ["yes"] if k == 2 else ["", *made.CLASSES[:k]][: draw(st.sampled_from([1, k + 1]))]
+        rows, curves = labelled + draw(counts), tuple(map(curve, names)) if draw(st.booleans()) else ()
+        return Outcomes(rows, confusion, scored, squared, made.lag(labelled), made.CLASSES[:k], curves, loss, likely)
 
     return one(), one()
 
@@ -164,27 +208,96 @@ def pairs(draw):
     return one(), one()
 
 
+numbers = st.one_of(st.sampled_from([0.0, 1.0, -1e9, 1e9, 1e-9]), st.floats(-1e30, 1e30), st.floats(-1, 1))
+
+
+@st.composite
+def targets(draw, columns):
+    """Rows of so many numbers, and how often they are repeated."""
+    n, repeated = draw(st.integers(0, 8)), draw(st.sampled_from([1, 100, 2**40]))
+    return [np.array(draw(st.lists(numbers, min_size=n, max_size=n))) for _ in range(columns)], repeated
+
+
+def repeat(view, times):
+    """The view of the same rows `times` over."""
+
+    def many(value):
+        if isinstance(value, tuple):
+            return tuple(map(many, value))
+        return value * times
+
+    kept = {"pinball": tuple((q, loss * times, square * times) for q, loss, square in getattr(view, "pinball", ()))}
+    return msgspec.structs.replace(
+        view, **{name: kept.get(name, many(getattr(view, name))) for name in view.__struct_fields__ if name != "hits"}
+    )
+
+
+@st.composite
+def errors(draw):
+    def one():
+        (served, labels), repeated = draw(targets(2))
+        view = repeat(made.errors(served, labels, unlabelled=draw(st.integers(0, 1))), repeated)
+        return msgspec.structs.replace(view, clipped=draw(st.sampled_from([0, 0, 3])))
+
+    return one(), one()
+
+
+@st.composite
+def paired_errors(draw):
+    def one():
+        columns, repeated = draw(targets(3))
+        return repeat(made.paired_errors(*columns), repeated)
+
+    return one(), one()
+
+
+@st.composite
+def ranks(draw):
+    def one():
+        lists = draw(st.lists(st.lists(st.sampled_from([0, 0, 1, 3]), max_size=12), max_size=8))
+        ndcg = draw(st.lists(st.floats(0, 1), min_size=len(lists), max_size=len(lists)))
+        return made.ranks(lists, ndcg, unlabelled=draw(st.integers(0, 300)))
+
+    return one(), one()
+
+
+@st.composite
+def groups(draw):
+    def one():
+        found = [one_group(i) for i in range(draw(st.integers(0, 4)))]
+        return Groups("by", draw(st.sampled_from([None, 0, 1, 1])), tuple(found))
+
+    def one_group(i):
+        outputs = tuple(draw(st.lists(counts, min_size=3, max_size=3)))
+        return Group(f"by={i}", sum(outputs), outputs, draw(outcomes(2))[0])
+
+    return one(), one()
+
+
 arrivals = st.tuples(st.builds(Arrivals, counts), st.builds(Arrivals, counts))
+OUTCOMES = {Task.CLASSIFICATION: outcomes(), Task.REGRESSION: errors(), Task.RANKING: ranks()}
 VIEWS = {
-    **dict.fromkeys((Subject.FEATURES, Subject.OUTPUT, Subject.SCORE), histograms()),
-    Subject.OUTCOMES: outcomes(),
-    Subject.PAIRS: pairs(),
-    Subject.ARRIVALS: arrivals,
+    **{(task, subject): histograms() for task in Task for subject in (Subject.FEATURES, Subject.OUTPUT, Subject.SCORE)},
+    **{(task, Subject.OUTCOMES): views for task, views in OUTCOMES.items()},
+    **{(task, Subject.ARRIVALS): arrivals for task in Task},
+    (Task.CLASSIFICATION, Subject.PAIRS): pairs(),
+    (Task.REGRESSION, Subject.PAIRS): paired_errors(),
+    (Task.CLASSIFICATION, Subject.GROUPS): groups(),
 }
 
 
 @every_reading
 @given(data=st.data())
-@settings(max_examples=60)
-def test_no_counts_make_it_fail_or_say_what_is_no_number(name, subject, data):
+@settings(max_examples=30)
+def test_no_counts_make_it_fail_or_say_what_is_no_number(name, task, subject, data):
     detector = READERS[name](rows_min=data.draw(st.sampled_from([1, 200])))
-    sound(detector.read(*data.draw(VIEWS[subject])))
+    sound(detector.read(*data.draw(VIEWS[task, subject])))
 
 
-@pytest.mark.parametrize("name", [name for name, subject in READ if subject is Subject.FEATURES])
+@pytest.mark.parametrize("name", [name for name, kind in READERS.items() if Subject.FEATURES in kind.subjects])
 def test_a_feature_of_a_kind_it_does_not_read_is_unknown(name):
     for kind, ordered in ((FeatureKind.NUMERIC, True), (FeatureKind.CATEGORICAL, False)):
-        view = Histogram("x", ordered, (0, 900, 900, 0), 0)
+        view = Histogram("x", ordered, (0, 900, 900, 0), edges=(0.0, 1.0, 2.0) if ordered else ())
         reading = READERS[name]().read(view, view)
         assert (reading.verdict is Verdict.UNKNOWN) == (kind not in READERS[name].kinds) != applies(READERS[name], view)
 

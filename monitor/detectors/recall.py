@@ -1,0 +1,46 @@
+"""Share of the rows of a class that were answered with it, for one class or averaged.
+
+    value = hits / labelled        in [0, 1]; what part of the positives is found
+
+`of` says which class, or which average (confusion.py, where the formulas and the intervals stand). A class that no
+label names has no recall: alone it is UNKNOWN, in an average it is left out. Macro recall is `balanced_accuracy`;
+weighted and micro recall are `accuracy`.
+
+Source: van Rijsbergen, Information Retrieval, 2nd ed. (1979), ch. 7. Failure mode: answering everything with the class
+makes it 1; read it with precision.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from monitor.detectors.confusion import Figure, demand_of, estimate
+from monitor.detectors.coverage import COVERAGE_MIN
+from monitor.detectors.estimates import demand_at_least, read_at_least
+from monitor.detectors.protocol import CLASSIFICATION, NO_KIND, take
+from monitor.facts import FeatureKind, Outcomes, Reading, Subject, Task, View
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Breach when it is surely below the limit; UNKNOWN below `rows_min` or `coverage_min` of the rows."""
+
+    subjects: ClassVar[frozenset[Subject]] = frozenset({Subject.OUTCOMES})
+    kinds: ClassVar[frozenset[FeatureKind]] = NO_KIND
+    tasks: ClassVar[frozenset[Task]] = CLASSIFICATION
+
+    limit: float | None = None  # [0, 1], absolute
+    limit_under_reference: float | None = 0.05  # [0, 1], subtracted from the reference's
+    of: str = "macro"  # a class, macro, weighted or micro
+    rows_min: int = 200  # >= 1, labelled rows; of a class, its own
+    coverage_min: float = COVERAGE_MIN  # [0, 1], labelled share of the rows
+
+    def __post_init__(self) -> None:
+        demand_of(self.of)
+        demand_at_least(self)
+
+    def read(self, reference: View, current: View) -> Reading:
+        """Compare what labels say of two windows; ValueError for other views."""
+        expected, found = take(Outcomes, reference), take(Outcomes, current)
+        return read_at_least(
+            self, found, estimate(found, self.of, Figure.RECALL), estimate(expected, self.of, Figure.RECALL)
+        )

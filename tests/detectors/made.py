@@ -1,0 +1,192 @@
+"""Views made by plain numpy from rows, not by panes: what a detector should be told of these rows."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from monitor.facts import (
+    FIXED_POINT,
+    Arrivals,
+    Curve,
+    Errors,
+    Group,
+    Groups,
+    Histogram,
+    Outcomes,
+    PairedErrors,
+    Pairs,
+    Ranks,
+    Subject,
+    Task,
+    View,
+)
+from monitor.panes.layout import LAG_EDGES_S
+
+LAGS = len(LAG_EDGES_S) + 1
+SCORE_EDGES = tuple(i / 64 for i in range(65))
+CLASSES = ("no", "yes", "maybe", "never")
+
+
+def lag(labelled: int) -> tuple[int, ...]:
+    """All labels an hour later."""
+    return tuple(labelled if i == 5 else 0 for i in range(LAGS))
+
+
+def table(outputs, labels, k: int) -> tuple[tuple[int, ...], ...]:
+    counts = np.zeros((k + 1, k + 1), int)
+    np.add.at(counts, (np.asarray(outputs, int), np.asarray(labels, int)), 1)
+    return tuple(map(tuple, counts.tolist()))
+
+
+def curve(outcome: str, scores, came_true) -> Curve:
+    scores, came_true = np.asarray(scores, float), np.asarray(came_true, bool)
+    bins = np.minimum((scores * 64).astype(int), 63)
+    counted = (np.bincount(bins[rows], minlength=64).tolist() for rows in (came_true, ~came_true))
+    return Curve(outcome, *map(tuple, counted))
+
+
+def outcomes(outputs, labels, *, scores=None, probabilities=None, k: int = 2, unlabelled: int = 0) -> Outcomes:
+    """Of two classes `scores` are the second one's; of more, the top label's, and `probabilities` [n, k] of all."""
+    outputs, labels = np.asarray(outputs, int), np.asarray(labels, int)
+    classes, n = CLASSES[:k], len(outputs)
+    confusion = table(outputs, labels, k)
+    if scores is None:
+        return Outcomes(n + unlabelled, confusion, 0, 0, lag(n), classes)
+    scores = np.asarray(scores, float)
+    true = labels == 1 if k == 2 else labels == outputs
+    curves = [curve(classes[1] if k == 2 else "", scores, true)]
+    chance = np.where(true, scores, 1 - scores) if k == 2 else None
+    if probabilities is not None:
+        curves += [curve(name, probabilities[:, i], labels == i) for i, name in enumerate(classes)]
+        chance = probabilities[np.arange(n), labels]
+    losses = np.empty(0) if chance is None else -np.log(np.clip(chance, 1e-15, 1))
+    squared = round(float(np.sum((scores - true) ** 2)) * FIXED_POINT)
+    loss = round(float(losses.sum()) * FIXED_POINT)
+    return Outcomes(n + unlabelled, confusion, n, squared, lag(n), classes, tuple(curves), loss, len(losses))
+
+
+def errors(predicted, labels, *, unlabelled: int = 0) -> Errors:
+    predicted, labels = np.asarray(predicted, float), np.asarray(labels, float)
+    e = predicted - labels
+    losses = [(q, np.maximum(-q * e, (1 - q) * e)) for q in (0.1, 0.5, 0.9)]
+    return Errors(
+        len(e) + unlabelled,
+        len(e),
+        lag(len(e)),
+        float(e.sum()),
+        float(abs(e).sum()),
+        float((e**2).sum()),
+        float((e**4).sum()),
+        math.fsum(labels),  # rounded once, as panes do
+        math.fsum(labels**2),
+        tuple((q, float(loss.sum()), float((loss**2).sum())) for q, loss in losses),
+    )
+
+
+def ranks(lists: Sequence[Sequence[float]], ndcg: Sequence[float] = (), *, unlabelled: int = 0) -> Ranks:
+    """Of gains by place; NDCG as another says it."""
+    first = [next((place for place, gain in enumerate(gains, 1) if gain > 0), 0) for gains in lists]
+    reciprocal, ndcg = np.array([1 / place if place else 0.0 for place in first]), np.asarray(ndcg, float)
+    hits = tuple((k, sum(0 < place <= k for place in first)) for k in (1, 3, 5, 10))
+    sums = (float(values.sum()) for values in (reciprocal, reciprocal**2, ndcg, ndcg**2))
+    return Ranks(len(lists) + unlabelled, len(lists), lag(len(lists)), hits, *sums)
+
+
+def pairs(served, known_good, labels) -> Pairs:
+    served, known_good, labels = np.asarray(served), np.asarray(known_good), np.asarray(labels)
+    wrong, other_wrong = served != labels, known_good != labels
+    four = (~wrong & ~other_wrong, wrong & ~other_wrong, ~wrong & other_wrong, wrong & other_wrong)
+    return Pairs(len(labels), len(labels), int(np.sum(served != known_good)), *(int(each.sum()) for each in four))
+
+
+def paired_errors(served, known_good, labels) -> PairedErrors:
+    served, known_good, labels = (np.asarray(values, float) for values in (served, known_good, labels))
+    d, n = abs(served - labels) - abs(known_good - labels), len(labels)
+    return PairedErrors(n, n, float(abs(served - known_good).sum()), n, float(d.sum()), float((d**2).sum()))
+
+
+def groups(outputs, labels, segments, *, positive: int | None = 1) -> Groups:
+    outputs, labels, segments = np.asarray(outputs, int), np.asarray(labels, int), np.asarray(segments)
+    found = []
+    for name in sorted(set(segments.tolist())):
+        rows = segments == name
+        counts = np.bincount(outputs[rows], minlength=3).tolist()
+        found.append(Group(f"by={name}", int(rows.sum()), tuple(counts), outcomes(outputs[rows], labels[rows])))
+    return Groups("by", positive, tuple(found))
+
+
+def numeric(values, edges, column: str = "x", *, missing: int = 0) -> Histogram:
+    """(under, inner bins, over), the last inner one closed."""
+    values, edges = np.asarray(values, float), np.asarray(edges, float)
+    inner = np.histogram(values, edges)[0].tolist() if len(edges) > 1 else [int(np.sum(values == edges[0]))]
+    under, over = int(np.sum(values < edges[0])), int(np.sum(values > edges[-1]))
+    middle, spread = (float(values.mean()), float(values.std())) if len(values) else (None, None)
+    bins = (under, *inner, over)
+    return Histogram(column, True, bins, under + over, missing, edges=tuple(edges.tolist()), mean=middle, std=spread)
+
+
+def quantile_edges(values, bins: int = 20) -> list[float]:
+    return np.unique(np.quantile(values, np.linspace(0, 1, bins + 1))).tolist()
+
+
+def score(values) -> Histogram:
+    counted = np.bincount(np.minimum((np.asarray(values, float) * 64).astype(int), 63), minlength=64).tolist()
+    return Histogram("score", True, tuple(counted), edges=SCORE_EDGES)
+
+
+def categorical(*bins: int, column: str = "c", missing: int = 0) -> Histogram:
+    return Histogram(column, False, bins, bins[-1], missing)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some thousand rows of a model of one task, and what detectors are told of them."""
+
+    views: dict[Subject, tuple[View, ...]]
+
+
+def rows(task: Task, n: int = 4000, seed: int = 5) -> Rows:
+    """Rows of a fair model; the same for the same seed. n = 0 is an empty window of the same columns."""
+    rng = np.random.default_rng(seed)
+    x = np.random.default_rng(1).normal(size=4000)
+    edges = quantile_edges(x)
+    features = (numeric(x[:n], edges), categorical(*np.bincount(rng.integers(0, 5, n), minlength=7).tolist()))
+    views: dict[Subject, tuple[View, ...]] = {Subject.FEATURES: features, Subject.ARRIVALS: (Arrivals(n),)}
+    views |= {Task.CLASSIFICATION: _classified, Task.REGRESSION: _regressed, Task.RANKING: _ranked}[task](rng, n, edges)
+    return Rows(views)
+
+
+def _classified(rng, n: int, _) -> dict[Subject, tuple[View, ...]]:
+    scores = rng.beta(1, 1.5, n)
+    labels, outputs = (rng.random(n) < scores).astype(int), (scores > 0.5).astype(int)
+    known_good = np.where(rng.random(n) < 0.97, outputs, 1 - outputs)
+    counts = tuple(np.bincount(outputs, minlength=3).tolist())
+    return {
+        Subject.OUTPUT: (Histogram("output", False, counts),),
+        Subject.SCORE: (score(scores),),
+        Subject.OUTCOMES: (outcomes(outputs, labels, scores=scores),),
+        Subject.PAIRS: (pairs(outputs, known_good, labels),),
+        Subject.GROUPS: (groups(outputs, labels, rng.choice(["a", "b", "c"], n)),),
+    }
+
+
+def _regressed(rng, n: int, edges) -> dict[Subject, tuple[View, ...]]:
+    labels = rng.normal(size=n)
+    served, known_good = labels + rng.normal(0, 0.5, n), labels + rng.normal(0, 0.5, n)
+    return {
+        Subject.OUTPUT: (numeric(served, edges, "output"),),
+        Subject.OUTCOMES: (errors(served, labels),),
+        Subject.PAIRS: (paired_errors(served, known_good, labels),),
+    }
+
+
+def _ranked(rng, n: int, _) -> dict[Subject, tuple[View, ...]]:
+    places = rng.integers(1, 12, n)
+    gains = [[float(place == i) for i in range(1, 12)] for place in places]
+    ndcg = np.where(places <= 10, 1 / np.log2(places + 1), 0)
+    return {
+        Subject.OUTPUT: (numeric(rng.integers(5, 20, n), np.arange(5, 21), "output"),),
+        Subject.OUTCOMES: (ranks(gains, ndcg),),
+    }
