@@ -49,7 +49,6 @@ class Offer:
 
 # One meaning per name throughout Evidently: the test would show a second one.
 PARAMETERS: Final[Mapping[str, Kind]] = {
-    "beta": Kind.NUMBER,
     "cat_method": Kind.TEXT,
     "cat_threshold": Kind.NUMBER,
     "categories": Kind.SCALARS,
@@ -79,8 +78,28 @@ PARAMETERS: Final[Mapping[str, Kind]] = {
 COLUMNS: Final = ("column", "column_name", "columns")  # parameters that name columns of the sample
 
 METHODS: Final = frozenset(
-    "TVD abs_text_content_drift anderson chisquare cramer_von_mises ed empirical_mmd es fisher_exact g_test hellinger "
-    "jensenshannon kl_div ks mannw perc_text_content_drift psi t_test wasserstein z".split()
+    [
+        "TVD",
+        "abs_text_content_drift",
+        "anderson",
+        "chisquare",
+        "cramer_von_mises",
+        "ed",
+        "empirical_mmd",
+        "es",
+        "fisher_exact",
+        "g_test",
+        "hellinger",
+        "jensenshannon",
+        "kl_div",
+        "ks",
+        "mannw",
+        "perc_text_content_drift",
+        "psi",
+        "t_test",
+        "wasserstein",
+        "z",
+    ]
 )
 _CHOICES: Final[Mapping[str, frozenset[str]]] = {
     "cat_method": METHODS,
@@ -166,8 +185,24 @@ METRICS: Final[Mapping[str, Offer]] = {
 _LISTS = "it needs the items of every list by user, and a sample holds none"
 REFUSED: Final[Mapping[str, str]] = {
     **dict.fromkeys(
-        "Diversity FBetaTopK HitRate ItemBias MAP MRR NDCG Novelty Personalization PopularityBiasMetric PrecisionTopK "
-        "RecCasesTable RecallTopK ScoreDistribution Serendipity UserBias".split(),
+        [
+            "Diversity",
+            "FBetaTopK",
+            "HitRate",
+            "ItemBias",
+            "MAP",
+            "MRR",
+            "NDCG",
+            "Novelty",
+            "Personalization",
+            "PopularityBiasMetric",
+            "PrecisionTopK",
+            "RecCasesTable",
+            "RecallTopK",
+            "ScoreDistribution",
+            "Serendipity",
+            "UserBias",
+        ],
         _LISTS,
     ),
     "EmbeddingsDrift": "a sample holds no embeddings",

@@ -13,7 +13,7 @@ import msgspec
 from monitor.facts import ModelName, Schema
 from monitor.panes.reference import Reference
 
-Parameter: TypeAlias = str | float | int | bool | None | list[str | float | int | bool | None]
+Parameter: TypeAlias = str | float | int | bool | list[str | float | int | bool | None] | None
 
 JOB_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")  # part of a file name, and of a URL
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 import structlog
@@ -34,6 +34,7 @@ log = structlog.get_logger()
 START_TIMEOUT_S: Final = 120.0  # 4 s of CPU, on a machine that has it; 9 s were seen beside seven busy processes
 WATCH_EVERY_S: Final = 0.5
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_T = TypeVar("_T")
 COMMAND: Final = (sys.executable, "-P", "-m", "monitor.evidence.worker")
 
 
@@ -301,7 +302,7 @@ class Worker:
         transport: Callable[[], None] = self._process._transport.close  # type: ignore[attr-defined] # noqa: SLF001 - else the loop warns of it when it is closed
         transport()
 
-    async def _ask(self, message: msgspec.Struct, kind: type[Hello] | type[Result]) -> Hello | Result:
+    async def _ask(self, message: msgspec.Struct, kind: type[_T]) -> _T:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -312,5 +313,5 @@ class Worker:
 
     async def _outgrow(self, bytes_max: int) -> None:
         """Return once it is larger than it may be."""
-        while self.rss_bytes() <= bytes_max:
+        while self.rss_bytes() <= bytes_max:  # noqa: ASYNC110 - nobody tells us how large a process is
             await asyncio.sleep(WATCH_EVERY_S)

@@ -15,8 +15,8 @@ from monitor.evidence import frames
 from monitor.evidence.archive import write_report
 from monitor.evidence.jobs import Failure, Fault, Hello, Job, Result, Terms, failed
 from monitor.evidence.worker import guard, reports
-from monitor.evidence.worker.clean import Cleaned, clean
-from monitor.evidence.worker.page import assemble, draw, header
+from monitor.evidence.worker.clean import clean
+from monitor.evidence.worker.page import Compared, assemble, draw, header
 from monitor.evidence.worker.reports import Findings, attempt
 from monitor.evidence.worker.samples import LABEL, Side, read_live, read_reference, reserved
 from monitor.evidence.worker.synthetic import draw_reference
@@ -68,11 +68,11 @@ def _serve(job: Job, version: str) -> Result:
     cleaned = clean(live, reference, reserved(job.schema, LABEL))
     findings = reports.compare(job, cleaned, report=bool(job.report))
     findings.faults[:0] = [*live.faults, *faults]
-    size = _report(job, version, live, reference, cleaned, findings) if job.report else 0
+    size = _report(job, version, Compared(live, reference, cleaned), findings) if job.report else 0
     return Result(
         job.id,
         job.model,
-        values=tuple(findings.values),
+        values=tuple(findings.numbers),
         faults=tuple(findings.faults),
         rows=live.n,
         reference_rows=reference.n,
@@ -97,12 +97,12 @@ def _reference(job: Job) -> tuple[Side | None, list[Fault]]:
         return None, [*faults, Fault("reference", Failure.REFERENCE_UNREADABLE, corrupt.hint)]
 
 
-def _report(job: Job, version: str, live: Side, reference: Side, cleaned: Cleaned, findings: Findings) -> int:
+def _report(job: Job, version: str, compared: Compared, findings: Findings) -> int:
     """Write the page; its size, 0 if there is none."""
     drawn = attempt(findings, "report", Failure.SECTION_FAILED, lambda: draw(findings.sections))
     if drawn is None:
         return 0
-    top = header(job, live, reference, cleaned.notes, findings.faults, cleaned.left_out, version)
+    top = header(job, compared, findings.faults, version)
     body = assemble(drawn, top, job).encode("utf-8", "replace")
     try:
         write_report(Path(job.report), body)

@@ -25,13 +25,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.evidence.worker.samples import OTHER, Side
+from monitor.evidence.worker.samples import Side
 
 CATEGORIES_MAX: Final = 50
+POOLED: Final = "(other)"  # categories beyond the most frequent
 TEXT_MAX: Final = 64
 _NEW_PLACES: Final = 10
 _EXACT: Final = 2.0**53
-_HARMLESS: Final = str.maketrans({"<": "‹", ">": "›", "&": "＆", "`": "'", "\\": "＼"})
+_HARMLESS: Final = str.maketrans({"<": "\u2039", ">": "\u203a", "&": "+", "`": "'", "\\": "/"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def _column(result: Cleaned, name: str, live: NDArray[Any] | None, reference: ND
             result.constant.append(name)
             done = "constant on both sides: left out of drift"
         elif not numeric and kept_categories(now, then) is not None:
-            done = f"all but {CATEGORIES_MAX} categories pooled as {OTHER}"
+            done = f"all but {CATEGORIES_MAX} categories pooled as {POOLED}"
     if done or any((each.missing, each.non_finite, each.inexact) != (0, 0, 0) for each in (of_now, of_then)):
         result.notes.append(Note(name, of_now, of_then, done))
 
@@ -175,5 +176,5 @@ def _rank(counted: tuple[str, int]) -> tuple[int, str]:
 
 def _pool(column: NDArray[Any], kept: frozenset[str]) -> NDArray[Any]:
     pooled = np.empty(len(column), object)
-    pooled[:] = [word if word is None or word in kept else OTHER for word in column]
+    pooled[:] = [word if word is None or word in kept else POOLED for word in column]
     return pooled

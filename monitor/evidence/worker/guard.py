@@ -1,10 +1,10 @@
 """What keeps the worker from doing harm: no network, no processes, bounded memory, time and files.
 
-Evidently 0.7 brings `iterative-telemetry` and `requests`. Of its code only the UI service, its collector and its command
-line send events, none of which is imported here, and `DO_NOT_TRACK` switches even those off; `forbid` is for the day
-when that changes. It is an audit hook, so it cannot be taken off again and sees every socket that Python opens: what is
-not a Unix socket pair (asyncio makes one for itself when Evidently is imported) is refused with PermissionError and
-counted. A C library with sockets of its own would not be seen by it: a test looks at the process from outside.
+Evidently 0.7 brings `iterative-telemetry` and `requests`. Of its code only the UI service, its collector and its
+command line send events. None of them is imported here, and `DO_NOT_TRACK` switches even those off; `forbid` is for
+the day when that changes. It is an audit hook, so it cannot be taken off again and sees every socket that Python opens:
+what is not a Unix socket pair (asyncio makes one for itself when Evidently is imported) is refused with PermissionError
+and counted. A C library with sockets of its own would not be seen by it: a test looks at the process from outside.
 
 urllib3 tries whether it can bind to `::1` when it is imported; `socket.has_ipv6` is what it asks first.
 """

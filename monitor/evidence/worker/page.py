@@ -5,12 +5,13 @@ request of any kind leaves the page, whatever an update of Evidently or a hostil
 Texts of ours are escaped; names and categories inside Evidently's JSON were made harmless before (`clean.tidy`).
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 from typing import Any, Final
 
 from monitor.evidence.jobs import Fault, Job
-from monitor.evidence.worker.clean import Note, Quality
+from monitor.evidence.worker.clean import Cleaned, Note, Quality
 from monitor.evidence.worker.samples import Side
 
 POLICY: Final = (
@@ -21,7 +22,8 @@ _NOTES_MAX: Final = 200
 
 _STYLE: Final = """
 <style>
-.tocsin { font: 15px/1.5 system-ui, sans-serif; color: #1c2733; background: #fff; max-width: 1180px; margin: 24px auto 8px;
+.tocsin { font: 15px/1.5 system-ui, sans-serif; color: #1c2733; background: #fff; max-width: 1180px;
+  margin: 24px auto 8px;
   padding: 0 24px; }
 .tocsin h1 { font-size: 24px; margin: 0 0 4px; font-weight: 650; } .tocsin h2 { font-size: 16px; margin: 20px 0 6px; }
 .tocsin .lead { color: #51606f; margin: 0 0 16px; }
@@ -29,14 +31,25 @@ _STYLE: Final = """
 .tocsin dt { color: #51606f; } .tocsin dd { margin: 0; overflow-wrap: anywhere; }
 .tocsin .warn { border-left: 4px solid #b45309; background: #fff7ed; padding: 8px 12px; margin: 12px 0; }
 .tocsin table { border-collapse: collapse; width: 100%; font-size: 14px; }
-.tocsin th { text-align: left; font-weight: 600; color: #51606f; border-bottom: 1px solid #cbd5e1; padding: 4px 12px 4px 0; }
+.tocsin th { text-align: left; font-weight: 600; color: #51606f; border-bottom: 1px solid #cbd5e1;
+  padding: 4px 12px 4px 0; }
 .tocsin td { border-bottom: 1px solid #e8edf2; padding: 4px 12px 4px 0; vertical-align: top; }
 .tocsin td.n, .tocsin th.n { text-align: right; font-variant-numeric: tabular-nums; }
 .tocsin nav { margin: 14px 0 0; } .tocsin code { font-size: 13px; }
-.tocsin footer { color: #51606f; font-size: 13px; margin: 16px 0 8px; border-bottom: 1px solid #cbd5e1; padding-bottom: 12px; }
+.tocsin footer { color: #51606f; font-size: 13px; margin: 16px 0 8px; border-bottom: 1px solid #cbd5e1;
+  padding-bottom: 12px; }
 @media print { .tocsin { margin: 0; } }
 </style>
 """
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Compared:
+    """What a report compares: both sides as read, and as cleaned."""
+
+    live: Side
+    reference: Side
+    cleaned: Cleaned
 
 
 def draw(sections: list[tuple[str, list[Any]]]) -> str:
@@ -61,16 +74,9 @@ def assemble(drawn: str, header: str, job: Job) -> str:
     return f"{head}<head>{ours}{before}{_STYLE}<body>{header}{after}"
 
 
-def header(
-    job: Job,
-    live: Side,
-    reference: Side,
-    notes: list[Note],
-    faults: list[Fault],
-    left_out: dict[str, str],
-    version: str,
-) -> str:
+def header(job: Job, compared: Compared, faults: list[Fault], version: str) -> str:
     """Say what is compared with what, and what the drawings below do not show."""
+    live, reference, cleaned = compared.live, compared.reference, compared.cleaned
     facts = [
         ("Model", job.model),
         ("Bundle", job.bundle or "not known"),
@@ -92,7 +98,7 @@ def header(
     )
     return (
         f'<div class="tocsin"><h1>{escape(job.model)}: evidence</h1><p class="lead">{escape(title)}</p>'
-        f"<dl>{lines}</dl>{synthetic}{_failures(faults)}{_left_out(left_out)}{_notes(notes)}"
+        f"<dl>{lines}</dl>{synthetic}{_failures(faults)}{_left_out(cleaned.left_out)}{_notes(cleaned.notes)}"
         f"<footer>Drawn by Evidently {escape(version)} from a sample, for people to look at. Its own marks of what has "
         "drifted are not Tocsin's rules: nothing was alerted or rolled back because of them.</footer></div>"
     )

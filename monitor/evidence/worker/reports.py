@@ -33,7 +33,7 @@ _OF_SCORES: Final = frozenset({"DummyLogLoss", "DummyRocAuc", "LogLoss", "RocAuc
 class Findings:
     """What came out so far."""
 
-    values: list[Value] = field(default_factory=list)
+    numbers: list[Value] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     sections: list[tuple[str, list[Any]]] = field(default_factory=list)  # (title, widgets)
 
@@ -43,7 +43,7 @@ def load() -> str:
     warnings.simplefilter("ignore")  # its own deprecations; nobody reads the worker's stderr
     import evidently
     import evidently.metrics
-    import evidently.presets  # noqa: F401 - the rest of what jobs need, so that it is not their time
+    import evidently.presets
 
     return str(evidently.__version__)
 
@@ -116,8 +116,8 @@ class Tables:
     def labelled(self, *, scores: bool = False) -> tuple[Any, Any | None]:
         """Return (live, reference or None) of the rows with a label; Refused where the live side has none.
 
-        With `scores` the answers are those of the scores, cut at one half or at `probas_threshold`: given both, Evidently
-        does not look at the answers, and a model may cut elsewhere.
+        With `scores` the answers are those of the scores, cut at one half or at `probas_threshold`: given both,
+        Evidently does not look at the answers, and a model may cut elsewhere.
         """
         live = self._rows(self.cleaned.live, self.cleaned.labels[0], scores)
         if live is None:
@@ -293,19 +293,19 @@ def _measure(ask: Ask, tables: Tables) -> Any:
 def _take(findings: Findings, ask: Ask, snapshot: Any, values_max: int) -> bool:
     """Add the numbers of one metric; whether there were any."""
     metrics = [metric for metric in snapshot.dict()["metrics"] if "value" in metric]
-    before = len(findings.values)
+    before = len(findings.numbers)
     for metric in metrics:
         prefix = ask.name if len(metrics) == 1 else f"{ask.name}.{_variant(metric)}"
         method = tidy(str(metric.get("config", {}).get("method", ""))) or ask.metric
         for name, number in flatten(prefix, metric["value"]):
             if not math.isfinite(number):
                 findings.faults.append(Fault(name, Failure.NOT_FINITE, ""))
-            elif len(findings.values) >= values_max:
+            elif len(findings.numbers) >= values_max:
                 findings.faults.append(Fault(ask.name, Failure.VALUES_TOO_MANY, f"more than {values_max}"))
-                return len(findings.values) > before
+                return len(findings.numbers) > before
             else:
-                findings.values.append(Value(name, number, method[:_METHOD_MAX]))
-    return len(findings.values) > before
+                findings.numbers.append(Value(name, number, method[:_METHOD_MAX]))
+    return len(findings.numbers) > before
 
 
 def _variant(metric: Mapping[str, Any]) -> str:
@@ -316,9 +316,9 @@ def _variant(metric: Mapping[str, Any]) -> str:
 def flatten(name: str, value: Any) -> Iterator[tuple[str, float]]:
     """Yield (name, number) for whatever shape Evidently gives its results.
 
-    A number is `name`; {count, share} are `name.count`, `name.share`; classes and columns likewise. Counts by value of a
-    column are summed up, because values of rows are no label of a metric: `name` is how many there are, `name.top_share`
-    the share of the most frequent.
+    A number is `name`; {count, share} are `name.count`, `name.share`; classes and columns likewise. Counts by value
+    of a column are summed up, because values of rows are no label of a metric: `name` is how many there are,
+    `name.top_share` the share of the most frequent.
 
     >>> dict(flatten("unique", {"counts": {"a": 3.0, "b": 1.0}, "shares": {"a": 0.75, "b": 0.25}}))
     {'unique': 2.0, 'unique.top_share': 0.75}

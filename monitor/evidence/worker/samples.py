@@ -1,13 +1,13 @@
 """The live side of a report: sampled rows from Parquet, made into a simple random sample again.
 
-The store keeps rows by strata, flagged ones always, each with the probability it was kept with. Evidently knows no
-weights, and a report of the rows as kept would show the flagged ones a hundred times too often. So rows are thinned: one
-kept with probability p stays with probability p0 / p, p0 being the least of the rows at hand; what stays was kept with
-p0 whatever its stratum (rejection sampling, von Neumann 1951). Of these at most `rows_max` are taken. Both choices
-hash the row's own id hash, so the same rows are chosen every time, and independently of each other: the lowest of the
-hashes that thinned would favour the strata with a high p.
+The store keeps rows by strata, odd ones more often, each with the probability it was kept with. Evidently knows no
+weights, and a report of the rows as kept would show the odd ones a hundred times too often. So rows are thinned: one
+that was kept with probability p stays with p0 / p, where p0 is the least p of the rows at hand; what stays was kept
+with p0, whatever its stratum (rejection sampling, von Neumann 1951). Of these at most `rows_max` are taken. Both
+choices hash the row's own id hash, so the same rows are chosen every time, and independently of each other: the lowest
+of the hashes that thinned would favour the strata with a high p.
 
-Columns of a file: `id_hash` u8 or 8 bytes, `time` f8, `epoch` u4, `output` u1, `value` f8, `score` f8 or f4,
+Columns of a file: `id_hash` u8 or 8 bytes, `time` f8, `epoch` u4, `output` text or u1, `value` f8, `score` f8 or f4,
 `inclusion_probability` f8 or f4, `f:NAME` per feature; whatever else it has is not read. Two passes: ids, times and
 probabilities of all rows (24 bytes each), then the features of the chosen.
 """
@@ -29,7 +29,7 @@ from monitor.evidence.jobs import Failure, Fault, Job
 from monitor.facts import FeatureKind, Schema, Task
 
 PREDICTION, SCORE, LABEL = "prediction", "score", "label"
-OTHER: Final = "(other)"
+OTHER: Final = "__other__"  # a class that the schema does not name; as in a sample file
 _BATCH_ROWS: Final = 16_384
 
 
@@ -166,7 +166,7 @@ def _index(file: pq.ParquetFile, number: int, job: Job) -> _Index:
 def _hashes(column: pa.ChunkedArray) -> NDArray[np.uint64]:
     if pa.types.is_fixed_size_binary(column.type) or pa.types.is_binary(column.type):
         return np.frombuffer(b"".join(column.to_pylist()), "<u8").astype(np.uint64)
-    return column.to_numpy().astype(np.uint64)
+    return np.asarray(column.to_numpy(), np.uint64)
 
 
 def _doubles(column: pa.ChunkedArray) -> NDArray[np.float64]:
@@ -198,7 +198,7 @@ def _columns(table: pa.Table, schema: Schema) -> dict[str, NDArray[Any]]:
             column = table.column(PREFIX + feature.name)
             columns[feature.name] = _doubles(column) if feature.kind is FeatureKind.NUMERIC else _words(column)
     if schema.task is Task.CLASSIFICATION and "output" in present:
-        columns[reserved(schema, PREDICTION)] = _named(_doubles(table.column("output")), schema)
+        columns[reserved(schema, PREDICTION)] = _classes(table.column("output"), schema)
     elif schema.task is not Task.CLASSIFICATION and "value" in present:
         columns[reserved(schema, PREDICTION)] = _doubles(table.column("value"))
     if schema.task is Task.CLASSIFICATION and "score" in present:
@@ -214,6 +214,11 @@ def _words(column: pa.ChunkedArray) -> NDArray[Any]:
     words = np.empty(len(column), object)
     words[:] = column.cast(pa.string()).to_pylist()
     return words
+
+
+def _classes(column: pa.ChunkedArray, schema: Schema) -> NDArray[Any]:
+    """Names of classes, however a file holds them: as text or as indices."""
+    return _named(_doubles(column), schema) if pa.types.is_integer(column.type) else _words(column)
 
 
 def _label(labels: NDArray[np.float64], schema: Schema) -> NDArray[Any]:
@@ -232,7 +237,7 @@ def _joined(parts: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
     joined = {}
     for name in dict.fromkeys(name for part in parts for name in part):
         kind = next(part[name].dtype for part in parts if name in part)
-        gap: Any = None if kind == object else np.nan
+        gap: Any = None if kind.kind == "O" else np.nan
         joined[name] = np.concatenate([part.get(name, np.full(_length(part), gap, kind)) for part in parts])
     return joined
 

@@ -17,7 +17,7 @@ from monitor.panes.layout import Layout
 from monitor.panes.reference import NumericBins, Reference
 
 HOW: Final = "drawn from the reference profile's bins: each column by itself, so nothing that relates two columns holds"
-_UNSEEN: Final = "(unseen)"
+_UNSEEN: Final = "__unseen__"
 
 
 def draw_reference(job: Job, reference: Reference) -> Side:
