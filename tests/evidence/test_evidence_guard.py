@@ -70,5 +70,6 @@ def test_without_rows_of_the_history_a_report_says_that_its_reference_is_synthet
     result = desk.do(asked)
     numbers = {value.name: value.value for value in result.values}
     assert numbers["drift"] > 0.5
-    assert numbers["same"] < 0.1
+    assert numbers["same"] > 0.05  # with 400 rows Evidently chooses a test, and this is its p-value
+    assert "p_value" in {value.name: value.method for value in result.values}["same"]
     assert "the reference side is synthetic" in (tmp_path / "r.html").read_text()
