@@ -191,10 +191,12 @@ def _nearest(place: Place) -> str:
 
 
 def _pattern(place: Place) -> str:
-    starred = [
-        "*" if i and place[i - 1] in {"models", "receivers", "segments"} else str(part) for i, part in enumerate(place)
-    ]
-    return ".".join(starred)
+    return ".".join("*" if _is_key(place, i) else str(part) for i, part in enumerate(place))
+
+
+def _is_key(place: Place, i: int) -> bool:
+    """Whether a part is a name of the operator's, or a position, and no name of a setting."""
+    return i > 0 and (place[i - 1] in {"models", "receivers", "segments"} or place[max(0, i - 2) : i] == ("evidence", "metrics"))
 
 
 def _dotted(place: Place) -> str:

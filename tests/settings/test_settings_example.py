@@ -16,7 +16,7 @@ DOCUMENT: Document = read_document(EXAMPLE)
 SETTINGS = dict(sections())
 # What has no default, or None, is shown with a value of the example's.
 LEAVES = {path: info for path, info in SETTINGS.items() if not any(other.startswith(f"{path}.") for other in SETTINGS)}
-DEFAULTS = {path: info for path, info in LEAVES.items() if info.default is not PydanticUndefined}
+DEFAULTS = {path: info for path, info in LEAVES.items() if info.default not in {PydanticUndefined, None}}
 
 
 def shown(path: str) -> Plain:
@@ -92,7 +92,8 @@ def marked(path: str) -> bool:
 
 def concrete(path: str) -> str:
     """Put the example's only model and receiver in the place of `*`."""
-    return path.replace("models.*", "models.delays").replace("receivers.*", "receivers.0")
+    named = path.replace("models.*", "models.delays").replace("receivers.*", "receivers.0")
+    return named.replace("evidence.metrics.*", "evidence.metrics.distance_drift")
 
 
 @pytest.mark.parametrize("path", LEAVES)
