@@ -57,6 +57,9 @@ class Terms:
     bundles: tuple[Bundle, ...] = ()  # of this model
     asked: BundleId | None = None  # the bundle that answers as known-good, as proved; None while it is not
     kill_switch: bool = False
+    unproved_s: float | None = None  # for how long the server has proved nothing; None: it answered the last question
+    unproved_max_s: float = 300.0  # how long that is no page
+    unsteady: bool = False  # whether the last proofs took turns between registered bundles
 
 
 class Judgement(msgspec.Struct, frozen=True):

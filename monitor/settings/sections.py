@@ -147,6 +147,7 @@ class Serving(Section):
     url: ServerUrl
     model: Name
     timeout: Annotated[Duration, between("10ms", "1m")] = _duration("2s")
+    unproved_after: Annotated[Duration, between("10s", "1d")] = _duration("5m")
 
 
 class KnownGood(Section):

@@ -11,6 +11,7 @@ import msgspec
 from monitor.decisions.epochs import last_known_good
 from monitor.decisions.rules import RulePack
 from monitor.decisions.state import ModelState
+from monitor.decisions.steadiness import Proofs
 from monitor.facts import Bundle, BundleId, Epoch, Incident, ModelName, Reading, Rollback, RollbackStep, Schema, Slot
 from monitor.panes.layout import Layout
 from monitor.settings import MonitoredModel
@@ -101,6 +102,8 @@ class Watched:
     asked: BundleId | None = None  # the bundle that answers as known-good, as proved
     killed: Callable[[], bool] = lambda: False  # whether the operator's kill switch is set
     unproved_since: float | None = None  # monotonic; None while the server proves what it serves
+    unproved_s: float | None = None  # how long that was at the last question
+    proofs: Proofs = field(default_factory=Proofs)  # the last ones: whether the server keeps to one bundle
 
     @property
     def epoch(self) -> Epoch:
