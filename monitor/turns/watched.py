@@ -12,6 +12,7 @@ from monitor.decisions.epochs import last_known_good
 from monitor.decisions.rules import RulePack
 from monitor.decisions.state import ModelState
 from monitor.decisions.steadiness import Proofs
+from monitor.decisions.telling import Telling
 from monitor.facts import Bundle, BundleId, Epoch, Incident, ModelName, Reading, Rollback, RollbackStep, Schema, Slot
 from monitor.panes.layout import Layout
 from monitor.settings import MonitoredModel
@@ -101,6 +102,7 @@ class Watched:
     rollbacks: dict[str, Rollback] = field(default_factory=dict)  # by id, oldest first
     asked: BundleId | None = None  # the bundle that answers as known-good, as proved
     killed: Callable[[], bool] = lambda: False  # whether the operator's kill switch is set
+    telling: Telling = field(default_factory=Telling)  # when people are told, as the settings say
     unproved_since: float | None = None  # monotonic; None while the server proves what it serves
     unproved_s: float | None = None  # how long that was at the last question
     proofs: Proofs = field(default_factory=Proofs)  # the last ones: whether the server keeps to one bundle

@@ -288,6 +288,7 @@ def terms(watched: Watched) -> Terms:
         bundles=watched.bundles,
         asked=watched.asked,
         kill_switch=watched.killed(),
+        telling=watched.telling,
         unproved_s=watched.unproved_s,
         unproved_max_s=watched.settings.serving.unproved_after if watched.settings.serving else inf,
         unsteady=between_registered(watched.proofs, watched.bundles),
