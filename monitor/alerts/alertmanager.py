@@ -77,9 +77,9 @@ class Pusher:
         resend_s: float,
         replica: str = "0",
         credentials: Callable[[], Mapping[str, str]] = dict,
-        changed: Callable[[], None] = lambda: None,
+        answered: Callable[[], None] = lambda: None,
     ) -> None:
-        """`say` returns all alerts as they stand; `changed` is called when an answer differs from the one before.
+        """`say` returns all alerts as they stand; `answered` is called after each round, as a notice may wait for it.
 
         `credentials` returns the headers that prove who we are; OSError or ValueError if that cannot be told now.
         """
@@ -87,7 +87,7 @@ class Pusher:
         self.told = Told(name)
         self._line, self._say, self._book = line, say, book
         self._clock, self._wait, self._resend_s = clock, wait, resend_s
-        self._credentials, self._changed = credentials, changed
+        self._credentials, self._answered = credentials, answered
         self._firing: dict[Identity, Said] = {}  # by identity, as last said
         self._over: dict[Identity, tuple[Said, float]] = {}  # resolved, and the monotonic time to stop saying so
         self._ends: dict[str, float | None] = {}  # of silences, by id
@@ -111,17 +111,16 @@ class Pusher:
         told = self.told
         told = replace(told, sent=told.sent + len(alerts), posts=told.posts + 1, firing=firing, last=wall)
         self.told = told
+        asked = self._clock.monotonic()
         outcome, suppressed = await self._ask()
         if suppressed is None:
             return self._failure(outcome)
         self._failed = 0
         hidden = sum(bool(suppressed[one.key].words) for one in alerts if one.ended is None and one.key in suppressed)
         self.told = replace(self.told, suppressed=hidden)
-        before = self._book.latest(self.name)
         valid_s = FRESH_RESENDS * self._resend_s
-        self._book.answered(self.name, Answer(self._clock.monotonic(), valid_s, suppressed))
-        if before != suppressed:
-            self._changed()
+        self._book.answered(self.name, Answer(asked, valid_s, suppressed))
+        self._answered()
         return self._resend_s
 
     def _alerts(self, wall: float) -> list[Said]:
@@ -188,7 +187,7 @@ class Pusher:
         reason = "credentials" if outcome is None else failure_reason(outcome)
         self.told = replace(self.told, failures={**self.told.failures, reason: self.told.failures.get(reason, 0) + 1})
         self._book.failed(self.name)
-        self._changed()
+        self._answered()
         self._failed = min(self._failed + 1, 16)
         return min(RETRY_FIRST_S * 2.0 ** (self._failed - 1), self._resend_s)
 

@@ -2,7 +2,8 @@
 
 An Alertmanager judges its own silences and inhibitions: it is asked for our alerts (`GET /api/v2/alerts`), whose status
 names what suppresses them, so no matcher or regular expression is evaluated here. Only what it has been told can it
-judge, so a new notice waits for the first answer about its alerts, `ASK_S` at most.
+judge, and a silence may be a second old, so a
+new notice waits until each was asked about its alerts, `ASK_S` at most.
 
     every alert of the notice suppressed in every Alertmanager that knows it   -> the receiver's `silences` decides
     otherwise, or an Alertmanager that does not answer, or an old answer       -> we speak
@@ -58,7 +59,7 @@ class Suppressed(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True):
     """What one Alertmanager said of our alerts; one that it does not know is not in it."""
 
-    at: float  # monotonic
+    at: float  # monotonic; when it was asked
     valid_s: float
     alerts: Mapping[Key, Suppressed]
 
@@ -80,11 +81,6 @@ class Book:
         """It did not answer: what it said before stays until it is old."""
         self._failed.add(name)
 
-    def latest(self, name: str) -> Mapping[Key, Suppressed] | None:
-        """What it said last, unless it has failed since; None: nothing."""
-        answer = self._answers.get(name)
-        return None if answer is None or name in self._failed else answer.alerts
-
     def suppressed(self, key: Key, now: float) -> Suppressed | None:
         """Why nobody hears of an alert, `now` monotonic; None where one tells of it, or none knows it."""
         told = [a.alerts[key] for a in self._fresh(now) if key in a.alerts]
@@ -95,11 +91,10 @@ class Book:
         found = self.suppressed(key, now)
         return found.words if found else ""
 
-    def asking(self, keys: Iterable[Key], now: float) -> bool:
-        """Whether an Alertmanager that is not known to be out of reach has not said anything of one of `keys` yet."""
+    def asking(self, keys: Iterable[Key], since: float) -> bool:
+        """Whether an Alertmanager within reach has not been asked about one of `keys` after `since`, monotonic."""
         for name, answer in self._answers.items():
-            fresh = answer is not None and now - answer.at <= answer.valid_s
-            known = answer.alerts if answer is not None and fresh else {}
+            known = answer.alerts if answer is not None and answer.at >= since else {}
             if name not in self._failed and any(key not in known for key in keys):
                 return True
         return False
@@ -142,11 +137,12 @@ def passage(
     if way is Respect.IGNORE:
         return SAY
     keys = [Key(*key) for key in head.keys]
+    age_s = wall - head.created
+    if 0 <= age_s < ASK_S and book.asking(keys, now - age_s):
+        return Passage(Way.HOLD, "asking", ASK_S - age_s)
     found = [book.suppressed(key, now) for key in keys]
     if None in found:
-        left_s = head.created + ASK_S - wall
-        waits = 0 < left_s <= ASK_S and book.asking(keys, now)
-        return Passage(Way.HOLD, "asking", left_s) if waits else SAY
+        return SAY
     words = "; ".join(dict.fromkeys(each.words for each in found if each))
     if way is Respect.MARK:
         return Passage(Way.MARK, words)

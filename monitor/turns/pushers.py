@@ -40,7 +40,7 @@ class Pushers:
     supervisor: Supervisor
     clock: Clock
     voice: Voice
-    changed: Callable[[], None] = lambda: None  # an answer is another one than before: wakes the couriers
+    answered: Callable[[], None] = lambda: None  # wakes the couriers: a notice may wait for an answer
     book: Book = field(default_factory=Book)
     _pushers: list[Pusher] = field(default_factory=list)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -87,8 +87,8 @@ class Pushers:
             await self.supervisor.run(f"alertmanager {pusher.name}", pusher.run)
             await asyncio.sleep(RESTART_S)
 
-    def _changed(self) -> None:
-        self.changed()
+    def _answered(self) -> None:
+        self.answered()
 
     def _start(self, each: Alertmanager, tls: ssl.SSLContext | None) -> None:
         line = Line(each.url, self.clock, allowed=networks(each.allow_networks), tls=tls, timeout_s=float(each.timeout))
@@ -103,7 +103,7 @@ class Pushers:
             resend_s=float(each.resend),
             replica=self.voice.replica,
             credentials=partial(credentials, each),
-            changed=self._changed,
+            answered=self._answered,
         )
         self._pushers.append(pusher)
         self._lines.append(line)

@@ -64,7 +64,7 @@ class World:
     def restart(self):
         about = {"clock": self.clock, "wait": asyncio.sleep, "resend_s": RESEND_S} | self.about
         ring = lambda: self.rings.append(self.clock.now())  # noqa: E731 - the whole of it
-        self.pusher = Pusher("main", self.line, self.mouth.say, self.book, changed=ring, **about)
+        self.pusher = Pusher("main", self.line, self.mouth.say, self.book, answered=ring, **about)
 
     def round(self, after=0.0):
         self.clock.step(self.clock.now() + after)
@@ -151,7 +151,7 @@ def test_a_silence_is_told_with_its_end_and_rings():
     world.round()
     assert world.book.words(KEY, 2000.0) == "silenced by s-1 until 1970-01-01T01:00:00.000Z"
     world.round(60.0)
-    assert world.rings == [2000.0]
+    assert world.rings == [2000.0, 2060.0]
     assert world.pusher.told.suppressed == 1
 
 

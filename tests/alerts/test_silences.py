@@ -96,8 +96,16 @@ def test_a_new_notice_waits_for_the_first_answer_and_not_for_long():
     said = book({})
     new = delivery(created=NOW)
     assert (way(new, said=said).way, way(new, said=said).again_s) == (Way.HOLD, ASK_S)
-    assert way(new, said=said, wall=NOW + ASK_S) == SAY
+    assert way(new, said=said, wall=NOW + ASK_S, now=NOW + ASK_S) == SAY
     assert way(new, said=said, wall=NOW - 3600.0) == SAY
+
+
+def test_an_answer_from_before_the_notice_is_not_the_answer():
+    said = book({KEY: Suppressed()}, at=NOW - 1.0)
+    new = delivery(created=NOW)
+    assert way(new, said=said).way is Way.HOLD
+    said.answered("main", Answer(NOW, 180.0, {KEY: Suppressed()}))
+    assert way(new, said=said) == SAY
 
 
 def test_nobody_waits_for_an_alertmanager_that_cannot_be_reached():
