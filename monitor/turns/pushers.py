@@ -13,6 +13,7 @@ from monitor.alerts.said import Key, Said, Standing, say
 from monitor.alerts.silences import Book, Gate, passage
 from monitor.alerts.transport import Line, tls_context
 from monitor.clock import Clock
+from monitor.facts import ModelName
 from monitor.settings import Alertmanager, Receiver
 from monitor.turns.supervisor import Supervisor
 from monitor.turns.watched import Watched
@@ -24,7 +25,7 @@ RESTART_S = 5.0
 class Voice:
     """What is said, and in whose name."""
 
-    models: Mapping[str, Watched]
+    models: Mapping[ModelName, Watched]
     replica: str
     external_url: Callable[[], str]  # a reload may change it
 
