@@ -69,9 +69,11 @@ from monitor.turns.loading import Releases, Shelf, shelved
 from monitor.turns.look import Look, Ticks
 from monitor.turns.outbox import StoredOutbox
 from monitor.turns.proving import Proving
+from monitor.turns.pushers import Pushers, Voice
 from monitor.turns.reloading import fixed
 from monitor.turns.self_view import About, self_view
 from monitor.turns.supervisor import Supervisor, where
+from monitor.turns.telling import telling
 from monitor.turns.watched import Reached, ReplayTime, Timeline, Totals, Watched
 from monitor.turns.wheel import Bounds, Parts, Wheel
 
@@ -159,6 +161,7 @@ class Daemon:
         self._counters = Counters()
         self._supervisor = Supervisor(self._fatal)
         self._couriers = Couriers(self._supervisor)
+        self._pushers: Pushers | None = None
         self._beat = time.monotonic()
         self._started = time.time()
         self._reloaded: tuple[bool, float] = (True, time.time())
@@ -192,6 +195,8 @@ class Daemon:
             settings.metrics.render_every,
             {"loop": lambda: self._beat, "writer": lambda: self._store.health().heartbeat},
         )
+        voice = Voice(self._models, settings.replica, lambda: self._wheel.bounds.external_url)
+        self._pushers = Pushers(self._supervisor, self._clock, voice, answered=self._couriers.ring)
         await self._listen()
         self._start_couriers()
         self._schedule()
@@ -239,6 +244,7 @@ class Daemon:
             incidents={key: one for key, one in store.facts(Incident).items() if one.model == name},
             rollbacks={key: one for key, one in store.facts(Rollback).items() if one.model == name},
             killed=(self.settings.state_dir / KILL_SWITCH).exists,
+            telling=telling(self.settings),
         )
 
     def _build_wheel(self) -> Wheel:
@@ -275,7 +281,13 @@ class Daemon:
             clock=self._clock,
             supervisor=self._supervisor,
         )
-        return Wheel(parts, self._bounds(settings), self._couriers.ring)
+        return Wheel(parts, self._bounds(settings), self._ring)
+
+    def _ring(self) -> None:
+        """Something was decided: the Alertmanagers first, whom a notice may wait for."""
+        if self._pushers is not None:
+            self._pushers.ring()
+        self._couriers.ring()
 
     def _bounds(self, settings: Settings) -> Bounds:
         return Bounds(
@@ -358,7 +370,9 @@ class Daemon:
             await asyncio.sleep(0.01)
 
     def _start_couriers(self) -> None:
-        self._couriers.start(self.settings.receivers, self._outbox, self._clock, self._escalate)
+        assert self._pushers is not None, "built before the couriers start"
+        self._pushers.start(self.settings.alertmanagers)
+        self._couriers.start(self.settings.receivers, self._outbox, self._clock, self._escalate, self._pushers.gate)
 
     async def _escalate(self, delivery: Delivery) -> None:
         """A dead letter: the log and the metric are the second channel, and Prometheus pages on it."""
@@ -411,6 +425,8 @@ class Daemon:
             self._server.should_exit = True
             await asyncio.wait({self._serving}, timeout=STOP_WITHIN_S + 1)
         await self._couriers.stop()
+        if self._pushers is not None:
+            await self._pushers.stop()
         if hasattr(self, "_wheel"):
             await self._wheel.stop()
         await self._stack.aclose()
@@ -447,13 +463,19 @@ class Daemon:
         if problems:
             log.warning("settings.reload_refused", problems=len(problems), first=str(problems[0]))
             return problems
-        receivers_changed = settings.receivers != self.settings.receivers
+        receivers_changed = (settings.receivers, settings.alertmanagers) != (
+            self.settings.receivers,
+            self.settings.alertmanagers,
+        )
         self.settings = settings
         for name, watched in self._models.items():
             watched.settings, watched.pack = settings.models[name], packs[name]
+            watched.telling = telling(settings)
         self._wheel.bounds = self._bounds(settings)
         if receivers_changed:
             await self._couriers.stop()
+            if self._pushers is not None:
+                await self._pushers.stop()
             self._outbox.renamed({each.name: each.url for each in settings.receivers})
             self._start_couriers()
         log.info("settings.reloaded")

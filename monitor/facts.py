@@ -557,6 +557,9 @@ class Notice(msgspec.Struct, frozen=True):
     severity: Severity
     summary: str  # one sentence: what, how much, what was done about it
     details: tuple[tuple[str, str], ...] = ()  # name, words; for annotations
+    holdable: bool = False  # whether it says nothing but that alerts fire or are over: a silence may hold it
+    repeat: bool = False  # whether it only says that what was told still is so
+    receivers: tuple[str, ...] = ()  # the ones it is for; (): all of them
 
 
 class Mode(Enum):

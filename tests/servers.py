@@ -107,11 +107,11 @@ def prometheus(config: dict[str, Any]) -> Iterator[str]:
 
 
 @contextmanager
-def alertmanager(config: dict[str, Any]) -> Iterator[str]:
-    """Run Alertmanager, unclustered, with this configuration; yields its URL."""
+def alertmanager(config: dict[str, Any], port: int = 0) -> Iterator[str]:
+    """Run Alertmanager, unclustered, with this configuration; yields its URL. Port 0 takes a free one."""
     program = binary("prometheus-alertmanager", "prometheus-alertmanager")
     with tempfile.TemporaryDirectory(prefix="alertmanager-") as folder:
-        port = free_port()
+        port = port or free_port()
         file = Path(folder, "alertmanager.json")
         file.write_text(json.dumps(config))
         arguments = [

@@ -9,6 +9,9 @@ Order holds within (receiver, incident): a notice waits until the one before it 
 "resolved" never overtakes an undelivered "firing"; other incidents pass by. A dead letter is escalated before it is
 recorded, so that no crash swallows the escalation. A receiver that answers 410 is disabled until its URL changes, and
 everything for it is dead. Over `waiting_max` the oldest are given up: an incident of today matters more.
+
+Before its first attempt a notice passes a gate, which knows what is silenced (`monitor.alerts.silences`). Nothing of
+that is stored: what is held waits like everything else, and is judged anew at each round.
 """
 
 import asyncio
@@ -20,9 +23,10 @@ from msgspec.structs import replace
 
 from monitor.alerts import signing, webhook
 from monitor.alerts.retry import GONE, Delivery, DeliveryState, Outcome, due, next_attempt
+from monitor.alerts.silences import SAY, Gate, Way
 from monitor.clock import Clock
 from monitor.errors import Transient
-from monitor.facts import Notice
+from monitor.facts import Alert, AlertState, Notice, NoticeStatus
 
 WAITING_MAX = 10_000  # per receiver; a body is a few kilobytes
 LOOK_S = 60.0  # the longest sleep: a missed bell costs a minute
@@ -74,9 +78,21 @@ def address(notice: Notice, receivers: Iterable[str], external_url: str, wall: f
             receiver=receiver,
             body=webhook.body(notice, receiver, external_url),
             created=wall,
+            status=notice.status,
+            severity=notice.severity,
+            keys=tuple(
+                (alert.model, alert.rule, alert.segment) for alert in notice.alerts if _speaks_of(notice, alert)
+            ),
+            holdable=notice.holdable,
+            repeat=notice.repeat,
         )
         for receiver in receivers
+        if not notice.receivers or receiver in notice.receivers
     )
+
+
+def _speaks_of(notice: Notice, alert: Alert) -> bool:
+    return alert.state is AlertState.FIRING or notice.status is NoticeStatus.RESOLVED
 
 
 def queues(deliveries: Iterable[Delivery]) -> list[list[Delivery]]:
@@ -85,6 +101,11 @@ def queues(deliveries: Iterable[Delivery]) -> list[list[Delivery]]:
     for delivery in sorted(deliveries, key=lambda d: d.number):
         by_incident.setdefault(delivery.incident, []).append(delivery)
     return sorted(by_incident.values(), key=lambda queue: (queue[0].next_at, queue[0].created, queue[0].id))
+
+
+def redundant(queue: Sequence[Delivery]) -> list[Delivery]:
+    """Return the repeats in a queue that stand behind what was not delivered yet: they would say it twice at once."""
+    return [delivery for delivery in queue[1:] if delivery.repeat]
 
 
 def overflow(deliveries: Sequence[Delivery], waiting_max: int) -> list[Delivery]:
@@ -129,8 +150,12 @@ class Courier:
         escalate: Escalate,
         keys: signing.Keys | None = None,
         waiting_max: int = WAITING_MAX,
+        gate: Gate = lambda _: SAY,
     ) -> None:
-        """`post` makes one attempt and never raises (`transport.Line.post`); `jitter` returns [0, 1)."""
+        """`post` makes one attempt and never raises (`transport.Line.post`); `jitter` returns [0, 1).
+
+        `gate` decides about the first of a queue by what is silenced (`silences.passage`).
+        """
         self.receiver = receiver
         self._outbox = outbox
         self._post = post
@@ -140,6 +165,8 @@ class Courier:
         self._escalate = escalate
         self._keys = keys
         self._waiting_max = waiting_max
+        self._gate = gate
+        self.held = 0  # incidents whose notices wait for a silence to end, at the last round
 
     async def run(self) -> None:
         """Deliver until cancelled. A store that cannot write now is asked again."""
@@ -157,7 +184,7 @@ class Courier:
         for delivery in excess:
             await self._bury(delivery, "too many were waiting")
         given_up = {delivery.id for delivery in excess}
-        soonest = float("inf")
+        soonest, self.held = float("inf"), 0
         for queue in queues(delivery for delivery in waiting if delivery.id not in given_up):
             left = await self._empty(queue)
             soonest = min(soonest, left.next_at if left else soonest)
@@ -165,17 +192,43 @@ class Courier:
 
     async def _empty(self, queue: Sequence[Delivery]) -> Delivery | None:
         """Deliver one incident's notices in order; return the first that still waits."""
-        for delivery in queue:
-            if not due(delivery, self._clock.wall()):
+        repeats = redundant(queue)
+        for delivery in repeats:
+            await self._withdraw(delivery, "it repeats what still waits")
+        left = [delivery for delivery in queue if delivery not in repeats]
+        while left:
+            delivery, wall = left[0], self._clock.wall()
+            if not due(delivery, wall):
                 return delivery
-            after = await self._attempt(delivery)
+            way = self._gate(left)
+            if way.way is Way.HOLD:
+                self.held += 1
+                return replace(delivery, next_at=wall + way.again_s)
+            if way.way is Way.WITHDRAW:
+                left = await self._over(left, way.words)
+                continue
+            after = await self._attempt(delivery, way.words if way.way is Way.MARK else "")
             if after.state is DeliveryState.WAITING:
                 return after
+            left = left[1:]
         return None
 
-    async def _attempt(self, delivery: Delivery) -> Delivery:
+    async def _over(self, queue: Sequence[Delivery], why: str) -> list[Delivery]:
+        """Withdraw what was silenced until it was over; its end as well where nobody was told that it began."""
+        told = queue[0].number > 1
+        for delivery in queue[:-1] if told else queue:
+            await self._withdraw(delivery, why)
+        return [queue[-1]] if told else []
+
+    async def _withdraw(self, delivery: Delivery, why: str) -> None:
+        ended = self._clock.wall()
+        await self._outbox.record(replace(delivery, state=DeliveryState.WITHDRAWN, ended=ended, why=why))
+
+    async def _attempt(self, delivery: Delivery, mark: str) -> Delivery:
         if await self._outbox.disabled(self.receiver):
             return await self._bury(delivery, f"{self.receiver} is disabled: it answered {GONE}")
+        if mark:
+            delivery = replace(delivery, body=webhook.marked(delivery.body, mark))
         outcome = await self._post(delivery.body, self._headers(delivery))
         after = next_attempt(delivery, outcome, self._clock.wall(), self._jitter())
         if outcome.status == GONE:

@@ -15,6 +15,8 @@ from enum import Enum
 import msgspec
 from msgspec.structs import replace
 
+from monitor.facts import NoticeStatus, Severity
+
 FIRST_S = 1.0
 LONGEST_S = 3600.0
 FLOOR_S = 0.1  # a jitter of 0 is no busy loop
@@ -62,6 +64,7 @@ class DeliveryState(Enum):
     WAITING = "waiting"
     SENT = "sent"
     DEAD = "dead"
+    WITHDRAWN = "withdrawn"  # never sent: silenced from its first to its last moment, or it repeats what still waits
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -79,6 +82,11 @@ class Delivery(msgspec.Struct, frozen=True):
     next_at: float = 0.0  # wall time; not tried before
     ended: float | None = None  # wall time of SENT or DEAD
     why: str = ""  # of the last attempt that failed
+    status: NoticeStatus = NoticeStatus.FIRING
+    severity: Severity = Severity.CRITICAL
+    keys: tuple[tuple[str, str, str], ...] = ()  # model, rule and segment of the alerts it is about
+    holdable: bool = False  # whether it says nothing but that these fire, or that it is over
+    repeat: bool = False  # whether it says again what was said
 
 
 def next_attempt(delivery: Delivery, outcome: Outcome, wall: float, jitter: float) -> Delivery:

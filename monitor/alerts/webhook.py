@@ -64,6 +64,14 @@ def body(notice: Notice, receiver: str, external_url: str) -> bytes:
     )
 
 
+def marked(body: bytes, words: str) -> bytes:
+    """Return a body of ours with the annotation `silenced` on each of its alerts."""
+    document = msgspec.json.decode(body)
+    for annotations in (document["commonAnnotations"], *(alert["annotations"] for alert in document["alerts"])):
+        annotations["silenced"] = words[:TEXT_MAX]
+    return msgspec.json.encode(document)
+
+
 def _alert(notice: Notice, alert: Alert, external_url: str) -> _Alert:
     resolved = notice.status is NoticeStatus.RESOLVED or alert.state is AlertState.RESOLVED
     labels = _labels(notice, alert.rule, alert.segment)
@@ -72,8 +80,8 @@ def _alert(notice: Notice, alert: Alert, external_url: str) -> _Alert:
         status=(NoticeStatus.RESOLVED if resolved else NoticeStatus.FIRING).value,
         labels=labels,
         annotations=_annotations(notice, alert.rule, alert.evidence),
-        starts_at=_rfc3339(alert.fired or alert.since),
-        ends_at=_rfc3339(ended or alert.since) if resolved else NOT_ENDED,
+        starts_at=rfc3339(alert.fired or alert.since),
+        ends_at=rfc3339(ended or alert.since) if resolved else NOT_ENDED,
         generator_url=_page(notice, external_url),
         fingerprint=fingerprint(labels),
     )
@@ -88,8 +96,8 @@ def _bare(notice: Notice, external_url: str) -> _Alert:
         status=notice.status.value,
         labels=labels,
         annotations=_annotations(notice, incident.cause, ()),
-        starts_at=_rfc3339(incident.opened),
-        ends_at=_rfc3339(incident.closed or incident.opened) if resolved else NOT_ENDED,
+        starts_at=rfc3339(incident.opened),
+        ends_at=rfc3339(incident.closed or incident.opened) if resolved else NOT_ENDED,
         generator_url=_page(notice, external_url),
         fingerprint=fingerprint(labels),
     )
@@ -112,14 +120,14 @@ def _annotations(notice: Notice, rule: str, evidence: Sequence[Slot]) -> dict[st
     found["description"] = "; ".join([notice.summary, *(f"{name}: {words}" for name, words in notice.details)])
     found["bundle"] = str(notice.incident.bundle)
     if evidence:
-        found |= _evidence(evidence[-1], len(evidence))
+        found |= evidence_words(evidence[-1], len(evidence))
     if ids := techniques(rule):
         found["atlas_techniques"] = ", ".join(ids)
     return {name: text[:TEXT_MAX] for name, text in found.items() if text}
 
 
-def _evidence(slot: Slot, windows: int) -> dict[str, str]:
-    """Return the numbers of the newest window; `windows` is how many the alert rests on."""
+def evidence_words(slot: Slot, windows: int) -> dict[str, str]:
+    """Return as annotations the numbers of the newest window; `windows` is how many the alert rests on."""
     reading = slot.reading
     interval = () if reading.low is None or reading.high is None else (reading.low, reading.high)
     return {
@@ -128,7 +136,7 @@ def _evidence(slot: Slot, windows: int) -> dict[str, str]:
         "interval": " to ".join(map(_number, interval)),
         "unit": reading.unit,
         "n": str(reading.n),
-        "window": f"{_rfc3339(slot.start)}/{_rfc3339(slot.end)}",
+        "window": f"{rfc3339(slot.start)}/{rfc3339(slot.end)}",
         "windows": str(windows),
         "columns": ", ".join(slot.worst),
     }
@@ -167,5 +175,6 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
 
 
-def _rfc3339(seconds: float) -> str:
+def rfc3339(seconds: float) -> str:
+    """Return a time in UTC as Alertmanager writes it."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -100,6 +100,12 @@ def lose(epochs: tuple[Epoch, ...], model: ModelName, judge: str) -> tuple[Epoch
     return (*epochs, _transition(last.number + 1, model, last.proved, last.judge)) if last.acts else epochs
 
 
+def waver(epochs: tuple[Epoch, ...], model: ModelName, judge: str, now: float) -> tuple[Epoch, ...]:
+    """Take a proof at `now` that is not believed, because the server takes turns: nobody knows what it serves."""
+    epochs = lose(epochs, model, judge)
+    return (*epochs[:-1], msgspec.structs.replace(epochs[-1], proved=max(now, epochs[-1].proved)))
+
+
 def forget(epochs: tuple[Epoch, ...], horizon: float) -> tuple[Epoch, ...]:
     """The first epoch, and those of the others that had not ended before `horizon`, the newest `EPOCHS_MAX` at most."""
     first = next((i for i in range(1, len(epochs)) if i + 1 == len(epochs) or epochs[i + 1].start >= horizon), 1)

@@ -3,11 +3,11 @@
 A model has at most one open incident. An alert that fires joins it; what names it is its *cause*, the alert closest to
 the root. People are told when it opens, when a louder alert joins than any that fires already about the same epoch,
 when a closer root is found (`ROOT`: what explains everything else, such as a broken schema), of every step of a
-rollback that matters, and when it closes; everything else joins in silence and stands in the time line. What one turn
-has to say is one notice.
+rollback that matters, and when it closes; everything else joins in silence, stands in the time line, and is told
+together and later, if at all (`monitor.decisions.telling`). What one turn has to say is one notice.
 
-At most `NOTICES_MAX` notices per incident, so that a flapping rule cannot page all night; the closing one is always
-sent and says how many were held back.
+At most `NOTICES_MAX` notices per incident, repeats apart, so that a flapping rule cannot page all night; the closing
+one is always sent and says how many were held back.
 
 An incident is over when nothing fires, nothing of its own is pending and no rollback is under way.
 
@@ -48,6 +48,10 @@ class Line(msgspec.Struct, frozen=True):
     words: str
     loud: bool = False
     severity: Severity = Severity.CRITICAL
+    about: str = ""  # the alert that fires, by label, or CLOSING; "": something else happened
+
+
+CLOSING = "*"
 
 
 def label(alert: Alert) -> str:
@@ -71,7 +75,7 @@ def open_incident(
     )
     loudest = _loudest(ordered, pack)
     return incident, tuple(
-        Line(describe(alert, pack), loud=place == 0 or alert.rule == loudest, severity=pack.severity(alert.rule))
+        Line(describe(alert, pack), place == 0 or alert.rule == loudest, pack.severity(alert.rule), label(alert))
         for place, alert in enumerate(ordered)
     )
 
@@ -85,7 +89,7 @@ def join(
     for alert in by_cause(fired, pack):
         severity, rank = pack.severity(alert.rule), pack.cause(alert.rule)
         root = alert.rule in BUILT_IN or rank < min(ROOT, pack.cause(incident.cause))
-        lines.append(Line(describe(alert, pack), LOUDNESS[severity] > heard or root, severity))
+        lines.append(Line(describe(alert, pack), LOUDNESS[severity] > heard or root, severity, label(alert)))
         heard = max(heard, LOUDNESS[severity])
         cause = alert.rule if rank < pack.cause(incident.cause) else incident.cause
         names = dict.fromkeys((*incident.alerts, label(alert)))
@@ -126,6 +130,7 @@ def notice(
         severity=max((line.severity for line in loud), key=LOUDNESS.__getitem__),
         summary=_short(f"{incident.model}: {'; '.join(line.words for line in loud)}"),
         details=details,
+        holdable=all(line.about for line in loud) and len(shown) <= ALERTS_MAX,
     )
 
 

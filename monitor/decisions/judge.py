@@ -17,7 +17,7 @@ from monitor.decisions.incidents import Line, join, label, open_incident
 from monitor.decisions.policy import EFFECT, Effect, decide, refusals, withheld
 from monitor.decisions.rollback import end_unstarted
 from monitor.decisions.rules import BUILT_IN, RulePack
-from monitor.decisions.served import calm
+from monitor.decisions.served import calm, watch
 from monitor.decisions.state import Judgement, ModelState, Terms, end_rollback, settle, supersede, with_alerts
 from monitor.facts import (
     TRANSITION,
@@ -44,12 +44,13 @@ def judge(state: ModelState, terms: Terms, slots: Slots, now: float) -> Judgemen
     state, expired, lines = _expire(state, terms, now)
     state, fired, resolved = _step_alerts(state, terms.rules, slots, now)
     state, calmed = calm(state, terms, now)
+    state, seen = watch(state, terms, now)
     before = None
     if fired and _superseded(state):
         before = supersede(state, terms, now)
         state = before.state
         fired = tuple(alert for alert in state.alerts if alert.state is AlertState.FIRING)
-    state, joined = attach(state, terms.rules, fired, now)
+    state, joined = attach(state, terms.rules, (*seen, *(alert for alert in fired if alert not in seen)), now)
     state, started, ruled = _rule(state, terms, slots, now)
     after = settle(state, terms, (*lines, *resolved, *calmed, *joined, *ruled), now, (*expired, *started))
     if before is None:
@@ -193,7 +194,7 @@ def _signals(state: ModelState, pack: RulePack, slots: Slots) -> list[Signal]:
 
 def _superseded(state: ModelState) -> bool:
     """Whether the incident's rollback is done and something else is served by now than what it knew."""
-    if state.incident is None or state.epoch is None or state.rollback is not None:
+    if state.incident is None or state.epoch is None or state.rollback is not None or not state.epoch.acts:
         return False
     done = [r for r in state.history if r.id == state.incident.rollback and r.step is RollbackStep.COMMITTED]
     return any(state.epoch.bundle not in (r.source, r.target) for r in done)

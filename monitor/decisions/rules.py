@@ -57,6 +57,8 @@ CAUSES: dict[Family, int] = {  # lower is closer to the root; paired stands befo
 BUILT_IN = {  # pages that follow from what is served alone, without a window
     "unregistered": "a model is served that the release index does not know",
     "redelivered": "a model is served again that was rolled back from before",
+    "unproved": "the model server does not prove which model it serves; nothing is judged until it does",
+    "unsteady": "the model server takes turns between models; nothing is judged until it keeps to one",
 }
 SLOTS_MAX = 100  # longest hold or calm, in windows
 REACH_LATE = 48  # windows whose labels may still be on their way: two days of hourly windows

@@ -11,9 +11,20 @@ import msgspec
 from msgspec.structs import replace
 
 from monitor.decisions.case import Limits, title
-from monitor.decisions.incidents import LOUDNESS, NOTICES_MAX, Line, is_over, note, notice
+from monitor.decisions.incidents import CLOSING, LOUDNESS, NOTICES_MAX, Line, is_over, label, note, notice
 from monitor.decisions.policy import refusals
 from monitor.decisions.rules import RulePack
+from monitor.decisions.telling import (
+    GATHERED_MAX,
+    Heard,
+    Telling,
+    catch_up,
+    due_repeats,
+    explained,
+    fires,
+    joined,
+    still_firing,
+)
 from monitor.facts import (
     Alert,
     Bundle,
@@ -44,6 +55,7 @@ class ModelState(msgspec.Struct, frozen=True):
     decision: Decision | None = None  # the last one about the open incident
     latch: str = ""  # why automation is off until a person unlatches it
     held_back: int = 0  # notices of the open incident that were not sent
+    heard: Heard = Heard()  # what was said of the open incident
     incidents: int = 0  # how many were ever opened
 
 
@@ -57,6 +69,10 @@ class Terms:
     bundles: tuple[Bundle, ...] = ()  # of this model
     asked: BundleId | None = None  # the bundle that answers as known-good, as proved; None while it is not
     kill_switch: bool = False
+    telling: Telling = field(default_factory=Telling)
+    unproved_s: float | None = None  # for how long the server has proved nothing; None: it answered the last question
+    unproved_max_s: float = 300.0  # how long that is no page
+    unsteady: bool = False  # whether the last proofs took turns between registered bundles
 
 
 class Judgement(msgspec.Struct, frozen=True):
@@ -78,7 +94,7 @@ def settle(
     if state.rollback is None and is_over(incident, state.alerts):
         hours = (now - incident.opened) / 3600
         return close(state, terms, (*lines, _closing(incident, terms, f"over after {hours:.3g} h")), now, rollbacks)
-    told, notices = _tell(replace(state, incident=note(incident, lines, now)), terms, lines)
+    told, notices = _say(replace(state, incident=note(incident, lines, now)), terms, lines, now)
     changed = () if told.incident is None or told.incident == incident else (told.incident,)
     return Judgement(told, notices, changed, rollbacks)
 
@@ -89,9 +105,12 @@ def close(
     """End the open incident, whatever still fires."""
     assert state.incident is not None, "there is an incident to close"
     incident = replace(note(state.incident, lines, now), closed=now)
-    told, notices = _tell(replace(state, incident=incident), terms, lines)
+    waiting = state.heard.gathered
+    lines = (*waiting, *lines)
+    unsaid = not incident.notices and waiting and all(line.about for line in lines if line.loud)
+    told, notices = _tell(replace(state, incident=incident), terms, () if unsaid else lines, now)
     assert told.incident is not None, "telling does not lose the incident"
-    free = replace(told, incident=None, decision=None, held_back=0)
+    free = replace(told, incident=None, decision=None, held_back=0, heard=Heard())
     return Judgement(free, notices, (told.incident,), rollbacks)
 
 
@@ -116,17 +135,57 @@ def with_alerts(state: ModelState, alerts: Sequence[Alert]) -> ModelState:
 
 def _closing(incident: Incident, terms: Terms, words: str) -> Line:
     severities = [terms.rules.severity(name.partition("/")[0]) for name in incident.alerts]
-    return Line(words, loud=True, severity=max(severities, key=LOUDNESS.__getitem__, default=Severity.CRITICAL))
+    severity = max(severities, key=LOUDNESS.__getitem__, default=Severity.CRITICAL)
+    return Line(words, loud=True, severity=severity, about=CLOSING)
 
 
-def _tell(state: ModelState, terms: Terms, lines: Sequence[Line]) -> tuple[ModelState, tuple[Notice, ...]]:
-    incident = state.incident
+def _say(state: ModelState, terms: Terms, lines: Sequence[Line], now: float) -> tuple[ModelState, tuple[Notice, ...]]:
+    """Say of the open incident what is due: what happened, what joined in silence, or that it is still open."""
+    incident, heard, pack = state.incident, state.heard, terms.rules
+    assert incident is not None, "there is an incident to speak of"
+    firing = fires(state.alerts, incident)
+    heard = replace(heard, untold=joined(heard.untold, lines, incident, {label(alert) for alert in firing}))
+    state = _hearing(state, heard)
+    loud = [line for line in (*heard.gathered, *lines) if line.loud]
+    may_wait = not incident.notices and all(line.about for line in loud)
+    if loud and may_wait and 0 <= now - incident.opened < terms.telling.wait_s:
+        return _hearing(state, replace(heard, gathered=tuple(loud[:GATHERED_MAX]))), ()
+    if loud:
+        return _tell(state, terms, loud, now)
+    number = state.epoch.number if state.epoch else 0  # what fires about an earlier one was answered by the switch
+    late = catch_up(heard, terms.telling, [alert for alert in firing if alert.epoch == number], pack, now)
+    if late:
+        return _tell(state, terms, late, now)
+    due = due_repeats(heard, terms.telling, firing, pack, now)
+    return _repeat(state, terms, due, still_firing(incident, firing, pack), now) if due else (state, ())
+
+
+def _tell(state: ModelState, terms: Terms, lines: Sequence[Line], now: float) -> tuple[ModelState, tuple[Notice, ...]]:
+    incident, heard = state.incident, state.heard
     if incident is None or not any(line.loud for line in lines):
         return state, ()
-    if incident.notices >= NOTICES_MAX and incident.closed is None:
+    firing = fires(state.alerts, incident)
+    left = [label(alert) for alert in firing if explained(alert, firing, terms.rules)]
+    untold = tuple(name for name in heard.untold if name in left)
+    state = _hearing(state, Heard(at=now, repeats=heard.repeats, untold=untold))
+    if incident.notices - heard.repeats >= NOTICES_MAX and incident.closed is None:
         return replace(state, held_back=state.held_back + 1), ()
     incident, told = notice(incident, state.alerts, lines, _details(state, incident, terms))
     return replace(state, incident=incident), (told,)
+
+
+def _repeat(
+    state: ModelState, terms: Terms, receivers: tuple[str, ...], line: Line, now: float
+) -> tuple[ModelState, tuple[Notice, ...]]:
+    assert state.incident is not None, "there is an incident to speak of"
+    incident, told = notice(state.incident, state.alerts, (line,), _details(state, state.incident, terms))
+    repeated = tuple(sorted((dict(state.heard.repeated) | dict.fromkeys(receivers, now)).items()))
+    heard = replace(state.heard, repeated=repeated, repeats=state.heard.repeats + 1)
+    return _hearing(replace(state, incident=incident), heard), (replace(told, repeat=True, receivers=receivers),)
+
+
+def _hearing(state: ModelState, heard: Heard) -> ModelState:
+    return state if heard == state.heard else replace(state, heard=heard)
 
 
 def _details(state: ModelState, incident: Incident, terms: Terms) -> tuple[tuple[str, str], ...]:

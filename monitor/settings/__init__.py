@@ -6,7 +6,9 @@ Whatever is wrong is told at once, each problem with its path, its line and what
 from monitor.settings.load import check, load
 from monitor.settings.rules import load_rules
 from monitor.settings.sections import (
+    Alertmanager,
     Fold,
+    Grouping,
     Http,
     KnownGood,
     LabelFeed,
@@ -23,8 +25,10 @@ from monitor.settings.sections import (
 from monitor.settings.units import Duration, Size
 
 __all__ = [
+    "Alertmanager",
     "Duration",
     "Fold",
+    "Grouping",
     "Http",
     "KnownGood",
     "LabelFeed",

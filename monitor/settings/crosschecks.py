@@ -5,7 +5,7 @@ about a default.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from monitor.decisions.rules import RulePack
 from monitor.errors import Problem
@@ -47,11 +47,15 @@ def _time(draft: Draft, settings: Settings) -> Iterator[Problem]:
 
 
 def _receivers(draft: Draft, settings: Settings) -> Iterator[Problem]:
-    names = [receiver.name for receiver in settings.receivers]
-    for place, name in zip(draft.receivers, names, strict=True):
-        first = draft.receivers[names.index(name)]
+    yield from _unique("receivers", draft.receivers, [receiver.name for receiver in settings.receivers])
+    yield from _unique("alertmanagers", draft.alertmanagers, [each.name for each in settings.alertmanagers])
+
+
+def _unique(section: str, places: Sequence[int], names: Sequence[str]) -> Iterator[Problem]:
+    for place, name in zip(places, names, strict=True):
+        first = places[names.index(name)]
         if place != first:
-            yield Problem(f"receivers.{place}.name", f"is {name!r}, as that of receivers.{first}", "names are unique")
+            yield Problem(f"{section}.{place}.name", f"is {name!r}, as that of {section}.{first}", "names are unique")
 
 
 def _links(settings: Settings) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from monitor.alerts.alertmanager import basic, bearer
 from monitor.alerts.signing import load_keys
 from monitor.decisions.epochs import last_known_good
 from monitor.errors import Corrupt, Permanent, Problem, SettingsError, TocsinError
@@ -19,6 +20,7 @@ from monitor.rollback import release_index
 from monitor.settings.sections import Settings
 from monitor.settings.structure import Draft
 
+CREDENTIALS = {"bearer_file": "one line: the token", "basic_file": "one line: user:password"}
 _PRIVATE = "chmod 600; in a pod, defaultMode: 0440"
 
 
@@ -31,10 +33,23 @@ def file_checks(draft: Draft, settings: Settings) -> Iterator[Problem]:
     for place, receiver in zip(draft.receivers, settings.receivers, strict=True):
         hint = "one line: whsec_ and the base64 of 24 to 64 random bytes"
         yield from _secret(f"receivers.{place}.secret_file", receiver.secret_file, hint, load_keys)
+    for place, each in zip(draft.alertmanagers, settings.alertmanagers, strict=True):
+        for key, path, read in (("bearer_file", each.bearer_file, bearer), ("basic_file", each.basic_file, basic)):
+            if path is not None:
+                where = f"alertmanagers.{place}.{key}"
+                yield from _secret(where, path, CREDENTIALS[key], partial(_credentials, read, key))
     for name, model in settings.models.items():
         yield from _bundles(f"models.{name}.release_index", model.release_index, name)
         if model.target is not None:
             yield from _link(f"models.{name}.target.link", model.target.link)
+
+
+def _credentials(read: Callable[[str], object], key: str, path: Path) -> None:
+    """Read a file of credentials; Permanent if it holds none. Its content is not quoted."""
+    try:
+        read(path.read_text("ascii"))
+    except ValueError:
+        raise Permanent(f"{path} does not hold {CREDENTIALS[key]}") from None
 
 
 def _state_dir(path: Path) -> Iterator[Problem]:

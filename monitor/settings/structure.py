@@ -9,7 +9,7 @@ run anything, only to find the problems that are left. A check that needs what w
 import copy
 import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, get_args
@@ -50,7 +50,17 @@ class Draft:
     settings: Settings | None = None
     problems: list[Problem] = field(default_factory=list)
     lost: set[str] = field(default_factory=set)  # dotted paths that were taken out
-    receivers: tuple[int, ...] = ()  # where each of `settings.receivers` stands in the file
+    places: dict[str, tuple[int, ...]] = field(default_factory=dict)  # where the entries of each list stand in the file
+
+    @property
+    def receivers(self) -> tuple[int, ...]:
+        """Where each of `settings.receivers` stands in the file."""
+        return self.places.get("receivers", ())
+
+    @property
+    def alertmanagers(self) -> tuple[int, ...]:
+        """Where each of `settings.alertmanagers` stands in the file."""
+        return self.places.get("alertmanagers", ())
 
     def kept(self, *paths: str) -> bool:
         """Whether all of `paths`, and all in and around them, are as the file says."""
@@ -66,7 +76,7 @@ def draft(document: Document, base: Path) -> Draft:
             result.problems.append(Problem("the top level", "must hold settings, one per line", "see tocsin.yaml"))
         return result
     for _ in range(_PASSES_MAX):
-        rest, result.receivers = _without_gaps(value)
+        rest, result.places = _without_gaps(value)
         try:
             result.settings = Settings.model_validate_json(json.dumps(rest), context={"base": base})
         except ValidationError as error:
@@ -83,7 +93,7 @@ def _sift(error: ValidationError, document: Document, value: dict[str, Plain], r
     told = {problem.path for problem in result.problems}
     stands = True
     for detail in error.errors(include_url=False, include_input=False):
-        place = _place(detail, result.receivers)
+        place = _place(detail, result.places)
         path = _dotted(place)
         result.lost.add(path)
         if path not in told and not any(_overlap(path, other) for other in lost):
@@ -125,22 +135,26 @@ def _inside(annotation: Any) -> tuple[type[Section] | None, bool]:
     return None, False
 
 
-def _without_gaps(value: dict[str, Plain]) -> tuple[dict[str, Plain], tuple[int, ...]]:
-    """Close the gaps that receivers taken out have left, so that the others keep the position they have in the file."""
-    receivers = value.get("receivers")
-    if not isinstance(receivers, list):
-        return value, ()
-    kept = tuple(i for i, receiver in enumerate(receivers) if receiver is not _GAP)
-    return {**value, "receivers": [receivers[i] for i in kept]}, kept
+def _without_gaps(value: dict[str, Plain]) -> tuple[dict[str, Plain], dict[str, tuple[int, ...]]]:
+    """Close the gaps that entries taken out have left, so that the others keep the position they have in the file."""
+    closed, places = dict(value), {}
+    for name in _LISTS:
+        entries = value.get(name)
+        if isinstance(entries, list):
+            places[name] = tuple(i for i, entry in enumerate(entries) if entry is not _GAP)
+            closed[name] = [entries[i] for i in places[name]]
+    return closed, places
 
+
+_LISTS = ("receivers", "alertmanagers")
 
 _GAP: dict[str, Plain] = {}
 
 
-def _place(detail: ErrorDetails, receivers: Sequence[int]) -> Place:
+def _place(detail: ErrorDetails, places: Mapping[str, Sequence[int]]) -> Place:
     place: Place = tuple(part for part in detail["loc"] if part != "[key]")
-    if place[:1] == ("receivers",) and len(place) > 1 and isinstance(place[1], int):
-        place = ("receivers", receivers[place[1]], *place[2:])
+    if len(place) > 1 and place[0] in _LISTS and isinstance(place[1], int):
+        place = (place[0], places[str(place[0])][place[1]], *place[2:])
     return place
 
 
@@ -196,7 +210,9 @@ def _pattern(place: Place) -> str:
 
 def _is_key(place: Place, i: int) -> bool:
     """Whether a part is a name of the operator's, or a position, and no name of a setting."""
-    return i > 0 and (place[i - 1] in {"models", "receivers", "segments"} or place[max(0, i - 2) : i] == ("evidence", "metrics"))
+    return i > 0 and (
+        place[i - 1] in {"models", "segments", *_LISTS} or place[max(0, i - 2) : i] == ("evidence", "metrics")
+    )
 
 
 def _dotted(place: Place) -> str:

@@ -24,6 +24,7 @@ class Delivered(msgspec.Struct, frozen=True):
     sent: int = 0
     failed: int = 0  # attempts
     dead: int = 0
+    withdrawn: int = 0  # never sent: silenced until it was over, or a repeat of what still waited
 
 
 class StoredOutbox:
@@ -61,15 +62,23 @@ class StoredOutbox:
         """Keep what became of it; Transient if the store cannot write now."""
         before = self.counts(delivery.receiver)
         sent, dead = delivery.state is DeliveryState.SENT, delivery.state is DeliveryState.DEAD
-        after = Delivered(before.receiver, before.sent + sent, before.failed + (not sent), before.dead + dead)
-        gone = [delivery.id] if sent else self._too_old() if dead else []
+        withdrawn = delivery.state is DeliveryState.WITHDRAWN
+        after = Delivered(
+            before.receiver,
+            before.sent + sent,
+            before.failed + (not sent and not withdrawn),
+            before.dead + dead,
+            before.withdrawn + withdrawn,
+        )
+        over = sent or withdrawn
+        gone = [delivery.id] if over else self._too_old() if dead else []
         puts: list[tuple[str, msgspec.Struct]] = [(after.receiver, after)]
-        if not sent:
+        if not over:
             puts.append((delivery.id, delivery))
         change = Change(puts=puts, deletes=[(Delivery, key) for key in gone])
         await asyncio.to_thread(self._store.commit, change)
         self._delivered[after.receiver] = after
-        if not sent:
+        if not over:
             self._all[delivery.id] = delivery
         for key in gone:
             self._all.pop(key, None)

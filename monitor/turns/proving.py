@@ -3,7 +3,8 @@
 A fold takes only records that arrived before its proof began, so that every row it counts was answered by a bundle
 that was proved after it. While the server does not answer, folding waits, at most `fold.proof_wait`; then the rows go
 to `transition`, which never acts. Without a `serving` section nobody can be asked: the release index's known-good is
-taken at its word, which is said in the status.
+taken at its word, which is said in the status. A server that takes turns between models is not believed until it keeps
+to one (`monitor.decisions.steadiness`).
 """
 
 import asyncio
@@ -11,10 +12,14 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from monitor.clock import Clock
-from monitor.decisions.epochs import Served, identify, lose, prove
+from monitor.decisions.epochs import Served, identify, lose, prove, waver
+from monitor.decisions.rollback import RUNNING
+from monitor.decisions.steadiness import proved
 from monitor.errors import Permanent, Transient
 from monitor.facts import BundleId, Epoch, ModelName
 from monitor.turns.watched import Watched
+
+PROOFS = 3  # without a target; `models.*.target.proofs` otherwise
 
 
 class ModelServer(Protocol):
@@ -50,7 +55,10 @@ class Proving:
             served = await self._served(watched)
         except (Transient, Permanent):
             return self._unproved(watched)
-        watched.unproved_since = None
+        watched.unproved_since = watched.unproved_s = None
+        watched.proofs = proved(watched.proofs, served.digest, _proofs(watched), _newest_rollback(watched))
+        if not watched.proofs.believed:
+            return waver(watched.epochs, watched.name, served.judge, asked)
         same = bool(watched.epochs) and watched.epochs[-1].digest == served.digest
         # An old proof holds up to the question, a new one from the answer on.
         return prove(watched.epochs, watched.name, served, asked if same else self._clock.now())
@@ -75,6 +83,20 @@ class Proving:
         now = self._clock.monotonic()
         if watched.unproved_since is None:
             watched.unproved_since = now
-        if now - watched.unproved_since < self._wait_s:
+        watched.unproved_s = now - watched.unproved_since
+        if watched.unproved_s < self._wait_s:
             return None
         return lose(watched.epochs, watched.name, watched.good.reference_digest)
+
+
+def _proofs(watched: Watched) -> int:
+    """How many equal proofs in a row end a flip-flop: as many as prove a rollback."""
+    target = watched.settings.target
+    return PROOFS if target is None else target.proofs
+
+
+def _newest_rollback(watched: Watched) -> str:
+    state = watched.state
+    running = state.rollback is not None and state.rollback.step in RUNNING
+    newest = state.rollback if running else next(reversed(state.history), None)
+    return newest.id if newest else ""

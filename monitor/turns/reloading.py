@@ -11,7 +11,7 @@ from monitor.errors import Problem
 from monitor.settings import Settings
 
 MAY_CHANGE = re.compile(  # parted by /, because the name of a model may hold dots
-    r"receivers(/.*)?|external_url|look_every"
+    r"receivers(/.*)?|alertmanagers(/.*)?|grouping/.*|external_url|look_every"
     r"|models/[^/]+/(rules|labels/trusted_sources(/.*)?|rollback/.*|known_good/(share|rows_max))"
 )
 HINT = "restart the daemon to change it"

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from monitor.decisions.epochs import last_known_good
 from monitor.decisions.rules import RulePack
 from monitor.decisions.state import ModelState
+from monitor.decisions.steadiness import Proofs
+from monitor.decisions.telling import Telling
 from monitor.facts import Bundle, BundleId, Epoch, Incident, ModelName, Reading, Rollback, RollbackStep, Schema, Slot
 from monitor.panes.layout import Layout
 from monitor.panes.odd import Odd
@@ -121,7 +123,10 @@ class Watched:
     rollbacks: dict[str, Rollback] = field(default_factory=dict)  # by id, oldest first
     asked: BundleId | None = None  # the bundle that answers as known-good, as proved
     killed: Callable[[], bool] = lambda: False  # whether the operator's kill switch is set
+    telling: Telling = field(default_factory=Telling)  # when people are told, as the settings say
     unproved_since: float | None = None  # monotonic; None while the server proves what it serves
+    unproved_s: float | None = None  # how long that was at the last question
+    proofs: Proofs = field(default_factory=Proofs)  # the last ones: whether the server keeps to one bundle
 
     counted: dict[str, NDArray[np.int64]] = field(default_factory=dict)  # cells since the start, by reference profile
     _segments: dict[str, Segments] = field(default_factory=dict)  # by digest of the reference profile

@@ -16,6 +16,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 
 import msgspec
 import structlog
@@ -29,6 +30,7 @@ from monitor.decisions.judge import judge
 from monitor.decisions.outcomes import rollback_stepped, served_changed
 from monitor.decisions.rollback import RUNNING
 from monitor.decisions.state import Judgement, Terms
+from monitor.decisions.steadiness import between_registered
 from monitor.facts import Epoch, Incident, ModelName, Rollback
 from monitor.store.protocol import Change, Store
 from monitor.turns.fold import Fold
@@ -286,6 +288,10 @@ def terms(watched: Watched) -> Terms:
         bundles=watched.bundles,
         asked=watched.asked,
         kill_switch=watched.killed(),
+        telling=watched.telling,
+        unproved_s=watched.unproved_s,
+        unproved_max_s=watched.settings.serving.unproved_after if watched.settings.serving else inf,
+        unsteady=between_registered(watched.proofs, watched.bundles),
     )
 
 

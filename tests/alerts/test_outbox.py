@@ -16,7 +16,7 @@ from monitor.facts import NoticeStatus
 
 HOUR = 3600.0
 OK, BUSY = Outcome(200), Outcome(503)
-WAITING, SENT, DEAD = DeliveryState
+WAITING, SENT, DEAD, WITHDRAWN = DeliveryState
 
 
 class Shelf:

@@ -17,7 +17,7 @@ from monitor.alerts.retry import (
 )
 
 FRESH = Delivery("i-1.1@ops", "i-1.1", "i-1", 1, "ops", b"{}", created=1000.0)
-WAITING, SENT, DEAD = DeliveryState
+WAITING, SENT, DEAD, WITHDRAWN = DeliveryState
 OUTCOMES = st.one_of(
     st.builds(Outcome, status=st.integers(100, 599), retry_after_s=st.none() | st.floats(-1e9, 1e12)),
     st.builds(Outcome, failure=st.sampled_from(Failure)),

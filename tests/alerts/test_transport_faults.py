@@ -14,7 +14,7 @@ from monitor.alerts.transport import Line
 from monitor.clock import ManualClock
 
 LOOPBACK = networks(["127.0.0.0/8"])
-WAITING, SENT, DEAD = DeliveryState
+WAITING, SENT, DEAD, WITHDRAWN = DeliveryState
 
 
 async def _silence(reader, writer):

@@ -32,6 +32,8 @@ from monitor.decisions.judge import Judgement, ModelState, judge
 from monitor.decisions.outcomes import approved, declined, rollback_stepped, served_changed, start, unlatched
 from monitor.decisions.policy import decide
 from monitor.decisions.rollback import Observation, advance, begin
+from monitor.decisions.state import Terms
+from monitor.decisions.telling import Repeat
 from monitor.facts import (
     Alert,
     BundleId,
@@ -139,6 +141,15 @@ def test_story_script(path):
         story.state = result.state
 
 
+def replaced(terms: Terms, field: str, word: str) -> Terms:
+    """The terms with a mode, or with a wait, an interval or a repeat of so many days."""
+    if field == "mode":
+        return make_terms(mode=Mode(word), telling=terms.telling)
+    days = float(word) * DAY
+    given = {"wait": {"wait_s": days}, "interval": {"interval_s": days}, "repeat": {"repeats": (Repeat("ops", days),)}}
+    return make_terms(mode=terms.mode, telling=replace(terms.telling, **given[field]))
+
+
 class Story:
     """One model, watched day by day."""
 
@@ -148,7 +159,7 @@ class Story:
 
     def happen(self, when: str, what: str, *rest: str) -> Judgement:
         if when == "with":
-            self.terms = make_terms(mode=Mode(rest[0]) if what == "mode" else self.terms.mode)
+            self.terms = replaced(self.terms, what, rest[0])
             return Judgement(self.state)
         now, rollback = float(when) * DAY, self.state.rollback
         if what == "serve":

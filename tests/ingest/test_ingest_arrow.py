@@ -5,17 +5,15 @@ import math
 
 import numpy as np
 import pyarrow as pa
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingest_service import DELAYS, DIGITS, NOW
 from streams import stream
 
-from monitor.facts import Feature, FeatureKind, ModelName, RejectReason, RowKind, Schema, Task
+from monitor.facts import Feature, FeatureKind, ModelName, RowKind, Schema, Task
 from monitor.ingest.accept import Known, Setting
-from monitor.ingest.arrow import judge_stream, wire_name
-from monitor.ingest.counters import Claim
-from monitor.ingest.decode import ARROW, decode_lines
+from monitor.ingest.arrow import judge_stream
+from monitor.ingest.decode import decode_lines
 from monitor.ingest.intake import judge
 from monitor.ingest.limits import Limits
 from monitor.panes.batch import decode_labels, decode_predictions, encode_labels, encode_predictions
@@ -64,7 +62,10 @@ def cells(column):
     if hasattr(column, "codes"):
         table = [*column.values, "<invalid>", None]
         return [table[code] for code in column.codes.tolist()]
-    return [repr(each) for each in zip(column.values.tolist(), column.missing.tolist(), column.invalid.tolist(), strict=True)]
+    return [
+        repr(each)
+        for each in zip(column.values.tolist(), column.missing.tolist(), column.invalid.tolist(), strict=True)
+    ]
 
 
 def written(rows):
@@ -143,7 +144,9 @@ def column(kinds, n, nulls=True):
     kind = st.sampled_from(kinds)
     return kind.flatmap(
         lambda pair: st.lists(st.none() | pair[1] if nulls else pair[1], min_size=n, max_size=n).map(
-            lambda values: pa.array([dict(v).items() if pa.types.is_map(pair[0]) and v is not None else v for v in values], pair[0])
+            lambda values: pa.array(
+                [dict(v).items() if pa.types.is_map(pair[0]) and v is not None else v for v in values], pair[0]
+            )
         )
     )
 

@@ -19,9 +19,7 @@ PAGE = (ROOT / "docs" / "detectors.md").read_text()
 MODULE, PACKAGE, PACK = (
     re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[0] for kind in ("python", "toml", "yaml")
 )
-ENTRY = re.findall(r"^median_shift = .*$", PACKAGE, re.MULTILINE)[0].replace(
-    chr(34), ""
-)
+ENTRY = re.findall(r"^median_shift = .*$", PACKAGE, re.MULTILINE)[0].replace(chr(34), "")
 Install = Callable[..., Path]
 
 

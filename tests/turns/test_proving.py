@@ -157,3 +157,34 @@ def test_without_a_server_the_release_index_is_taken_at_its_word():
     assert world.prove(10.0) == [TRANSITION, "v1"]
     assert world.watched.asked is None
     assert world.watched.schema == SCHEMA
+
+
+def test_a_server_that_takes_turns_is_a_transition_until_three_proofs_agree():
+    world = World()
+    for now, name in enumerate(["v1", "v1", "v2", "v1", "v2", "v1", "v1"], start=1):
+        world.server.name = name
+        world.prove(float(now))
+    assert [epoch.bundle for epoch in world.watched.epochs] == [TRANSITION, "v1", TRANSITION, "v2", TRANSITION]
+    assert (world.watched.epoch.start, world.watched.epoch.proved) == (3.0, 7.0)
+    assert world.prove(8.0)[-1] == "v1"
+    assert not world.watched.proofs.unsteady
+
+
+def test_an_unknown_model_is_seen_among_others_that_take_turns():
+    world = World()
+    for now, name in enumerate(["v1", "v2", "v1", "v2", "unheard of"], start=1):
+        world.server.name = name
+        found = world.prove(float(now))
+    assert found[-1] == UNREGISTERED
+
+
+def test_how_long_nothing_was_proved_is_counted_from_the_first_question_without_an_answer():
+    world = World(wait_s=30.0)
+    world.prove(10.0)
+    world.server.name = None
+    assert [world.prove(now) is None and world.watched.unproved_s for now in (20.0, 40.0)] == [0.0, 20.0]
+    world.prove(400.0)
+    assert world.watched.unproved_s == 380.0
+    world.server.name = "v1"
+    world.prove(410.0)
+    assert world.watched.unproved_s is None

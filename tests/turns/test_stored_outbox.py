@@ -18,7 +18,7 @@ from monitor.store.protocol import Change
 from monitor.turns import outbox as stored
 from monitor.turns.outbox import Delivered, StoredOutbox
 
-WAITING, SENT, DEAD = DeliveryState
+WAITING, SENT, DEAD, WITHDRAWN = DeliveryState
 OK, BUSY, GONE = Outcome(200), Outcome(503), Outcome(410)
 
 

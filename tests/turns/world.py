@@ -44,7 +44,7 @@ from monitor.panes.layout import Layout
 from monitor.panes.reference import FORMAT, CategoryBins, NumericBins, Reference
 from monitor.panes.window import sum_bodies
 from monitor.settings import LabelFeed, MonitoredModel
-from monitor.settings.sections import RollbackLimits
+from monitor.settings.sections import RollbackLimits, Serving, Target
 from monitor.store import Parts as StoreParts
 from monitor.store import SqliteStore
 from monitor.store.protocol import Change
@@ -60,6 +60,8 @@ from monitor.turns.watched import Reached, Timeline, Totals, Watched
 from monitor.turns.wheel import Bounds, Parts, Wheel, consumed
 
 MODEL = ModelName("m")
+TARGET = Target.model_construct(link=Path("current"))
+SERVING = Serving.model_construct(url="http://127.0.0.1:1", model="m")
 SCHEMA = Schema(MODEL, (Feature("x", FeatureKind.NUMERIC), Feature("c", FeatureKind.CATEGORICAL)), ("no", "yes"), "yes")
 FOLD = FoldSettings(rows_max=100_000, pane_s=60, grace_s=0.0, horizon_s=86_400.0, replica="0")
 DIGESTS = {"v1": "sha256:" + "1" * 64, "v2": "sha256:" + "2" * 64}
@@ -401,7 +403,7 @@ def control_of(turns, clock=None):
         return ()
 
     watched = turns.watched
-    watched.settings = watched.settings.model_copy(update={"target": object(), "serving": object()})
+    watched.settings = watched.settings.model_copy(update={"target": TARGET, "serving": SERVING})
     return Control(
         wheel=turns.wheel,
         models={MODEL: watched},
