@@ -61,7 +61,7 @@ class StoredLabel(NamedTuple):
     model: ModelName
     hash: int  # of the prediction's id, unsigned 64-bit
     source: str
-    label: float  # as of monitor.facts.Label
+    label: float  # as of facts.Label
     weight: int  # what it moved, in numbers of monitor.turns.labels: what a correction must take back
     labelled: float  # the label's own time
     time: float  # the prediction's: the label is forgotten with its receipt
