@@ -13,7 +13,7 @@ Columns, by name; null is absent, as in JSON:
     time, prediction_time  Unix seconds, timestamp with a time zone, RFC 3339 text
     prediction     class; number; list of items or its length      label   class; number; list of gains or a place
     scores         number, list in the schema's class order, struct or map by class
-    segment        struct or map of texts
+    segment        struct or map of texts, these not dictionary-encoded
     FEATURE        a column a feature; `features.NAME` where NAME is one of the above, or begins with `features.`
 
 A numeric feature: any numeric type or bool. A categorical one: text, integers, bool, whole floats; dictionary-encoded

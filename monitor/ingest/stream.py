@@ -46,8 +46,8 @@ def read_stream(body: bytes, limits: Limits) -> pa.RecordBatch:
         _check_messages(body, limits)
         with pa.ipc.open_stream(pa.py_buffer(body), options=_NATIVE) as stream:
             return _together(list(_batches(stream, limits)), stream.schema)
-    except _UNREADABLE:
-        raise Refused(400, "arrow_invalid", "the body is not a whole and valid Arrow IPC stream") from None
+    except _UNREADABLE as error:
+        raise Refused(400, "arrow_invalid", "the body is not a whole and valid Arrow IPC stream") from error
 
 
 def _batches(stream: pa.RecordBatchStreamReader, limits: Limits) -> Iterator[pa.RecordBatch]:
@@ -93,9 +93,12 @@ def _opaque(column: pa.Array) -> pa.Array:
 
 
 def _is_plain(kind: pa.DataType, depth: int = 0) -> bool:
-    """Whether a column of this type is looked at: numbers, texts, times, and lists, structs and maps of them."""
+    """Whether a column of this type is looked at: numbers, texts, times, dictionaries, lists, structs, maps of them.
+
+    No dictionary inside of another: those of several batches cannot be put into one.
+    """
     if types.is_dictionary(kind):
-        return _is_plain(kind.value_type, depth) and not types.is_nested(kind.value_type)
+        return depth == 0 and _is_plain(kind.value_type, 1) and not types.is_nested(kind.value_type)
     if types.is_map(kind):
         return depth == 0 and all(_is_plain(each, 1) for each in (kind.key_type, kind.item_type))
     if types.is_struct(kind):

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import httpx
 
 from monitor.errors import Permanent, Transient
+from monitor.facts import Task
 from monitor.panes.batch import Predictions
 from monitor.serving.tensors import Answer, decode, decode_metadata, encode
 
@@ -73,10 +74,10 @@ class OpenInference:
         """Tell the server to load what the link points to now; Transient, Permanent. Can be repeated without harm."""
         await self._call("POST", self._load, b"{}", self._reload_timeout_s)
 
-    async def infer(self, rows: Predictions) -> Answer:
-        """Ask for all rows in one request; Transient, Permanent."""
+    async def infer(self, rows: Predictions, task: Task = Task.CLASSIFICATION) -> Answer:
+        """Ask for all rows in one request; Transient, Permanent. What it answers is by task; a ranking is not asked."""
         url = f"{self._model}/infer"
-        return decode(await self._call("POST", url, encode(rows), self._timeout_s, ANSWER_BYTES_MAX), rows.n)
+        return decode(await self._call("POST", url, encode(rows), self._timeout_s, ANSWER_BYTES_MAX), rows.n, task)
 
     async def aclose(self) -> None:
         """Close the connections."""

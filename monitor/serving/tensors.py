@@ -4,7 +4,8 @@ Our conventions, where the protocol leaves room:
 
     request    one tensor of shape [n] per feature: FP64 for numeric, BYTES (JSON strings) for categorical; `null` in
                `data` where there is no value to send: missing, invalid, NaN and inf, which JSON cannot write
-    answer     `prediction` BYTES [n], one class name per row; `score` FP64 [n], a probability or null, may be left out
+    answer     `prediction` BYTES [n], one class name per row, or of a regression FP64 or FP32 [n], finite numbers
+               `score` FP64 [n], a probability or null, may be left out, and is not asked of a regression
                `parameters.checkpoint_digest` "sha256:<hex>", of the bytes the server has loaded
 
 Source: Open Inference Protocol v2, `docs/predict-api/v2/rest/inference_rest.md`. An answer that breaks a rule is
@@ -18,6 +19,7 @@ from typing import TypeVar
 import msgspec
 
 from monitor.errors import Permanent
+from monitor.facts import Task
 from monitor.panes.batch import CategoricalColumn, Column, Predictions
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -27,9 +29,10 @@ T = TypeVar("T")
 class Answer(msgspec.Struct, frozen=True):
     """What the server answered, one entry per row asked, in their order."""
 
-    outputs: list[str]
+    outputs: list[str]  # class names; empty of a regression
     scores: list[float]  # [0, 1]; NaN: none was given
     digest: str  # of the bytes that answered
+    values: list[float] = []  # of a regression: the predicted numbers, finite
 
 
 class _Input(msgspec.Struct):
@@ -81,8 +84,9 @@ def decode_metadata(body: bytes) -> str:
     return _digest(_decode(body, _Metadata).parameters)
 
 
-def decode(body: bytes, n: int) -> Answer:
-    """Read the answer for `n` rows; Permanent if anything in it cannot be believed."""
+def decode(body: bytes, n: int, task: Task = Task.CLASSIFICATION) -> Answer:
+    """Read the answer for `n` rows; Permanent if anything in it cannot be believed. A ranking is asked nothing."""
+    assert task is not Task.RANKING, "lists are not compared"
     response = _decode(body, _Response)
     names = [output.name for output in response.outputs]
     if len(set(names)) != len(names):
@@ -90,16 +94,19 @@ def decode(body: bytes, n: int) -> Answer:
     found = dict(zip(names, response.outputs, strict=True))
     if "prediction" not in found:
         raise Permanent("the model server answered without an output named prediction")
-    outputs = _column(found["prediction"], "BYTES", n, list[str])
-    scores = _column(found["score"], "FP64", n, list[float | None]) if "score" in found else [None] * n
+    if task is Task.REGRESSION:
+        values = _column(found["prediction"], ("FP64", "FP32"), n, list[float])
+        return Answer([], [float("nan")] * n, _digest(response.parameters), values)  # JSON has finite numbers only
+    outputs = _column(found["prediction"], ("BYTES",), n, list[str])
+    scores = _column(found["score"], ("FP64",), n, list[float | None]) if "score" in found else [None] * n
     if not all(score is None or 0.0 <= score <= 1.0 for score in scores):
         raise Permanent("the model server answered a score that is no probability")
     filled = [float("nan") if score is None else score for score in scores]
     return Answer(outputs, filled, _digest(response.parameters))
 
 
-def _column(output: _Output, datatype: str, n: int, kind: type[list[T]]) -> list[T]:
-    if output.datatype != datatype or output.shape not in ([n], [n, 1]):
+def _column(output: _Output, datatypes: tuple[str, ...], n: int, kind: type[list[T]]) -> list[T]:
+    if output.datatype not in datatypes or output.shape not in ([n], [n, 1]):
         raise Permanent(f"the model server answered {output.name[:40]!r} in another type or shape than asked")
     data = _decode(output.data, kind)
     if len(data) != n:
