@@ -75,14 +75,19 @@ def test_a_promise_that_is_a_lie_is_400():
     assert refused(body.replace(promise, b"\xfe" + b"\xff" * 7), Limits()) == (400, "arrow_invalid")
 
 
-@pytest.mark.parametrize("rows", [1_001, 2**31, 2**62])
+@pytest.mark.parametrize("rows", [1_001, 2**31 - 1])
 def test_rows_that_cost_no_bytes_are_counted_before_they_are_looked_at(rows):
     assert refused(empty_of(["id"], 1_000)) is None
-    if rows <= 2**31:
-        assert refused(empty_of(["id"], rows)) == (413, "too_many_rows")
-        return
+    assert refused(empty_of(["id"], rows)) == (413, "too_many_rows")
+
+
+@pytest.mark.parametrize("rows", [-1, 2**31, 2**62])
+def test_a_number_of_rows_that_cannot_be_is_refused(rows):
     body = empty_of(["id"], 12_345_678)
-    assert refused(body.replace((12_345_678).to_bytes(8, "little"), rows.to_bytes(8, "little")))[0] in (400, 413)
+    assert refused(body.replace((12_345_678).to_bytes(8, "little"), rows.to_bytes(8, "little", signed=True)))[0] in (
+        400,
+        413,
+    )
 
 
 def test_rows_are_counted_over_all_batches():
@@ -146,6 +151,7 @@ def test_mutated_streams_do_not_end_a_process():
     folder = str(FUZZ.parent)
     paths = os.pathsep.join([folder, str(Path(folder, "..", "..").resolve())])
     command = [sys.executable, str(FUZZ), "1", "3"]
-    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, timeout=120)
+    env = os.environ | {"PYTHONPATH": paths}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2_000:]
     assert "'read'" in done.stdout
