@@ -1,0 +1,232 @@
+"""The Fleet dashboard: a line for each model that each daemon watches, and the health of the daemons."""
+
+from typing import Final
+
+from grafana_foundation_sdk.builders import dashboard as board
+from grafana_foundation_sdk.builders import table
+
+from grafana.board import (
+    Line,
+    Words,
+    bad,
+    blank,
+    cells,
+    column,
+    coloured,
+    columns,
+    event,
+    lines,
+    number,
+    prop,
+    refs,
+    rows,
+    runbooks,
+    states,
+)
+from grafana.queries import age, family_verdict, rule_verdicts
+from grafana.words import BLUE, FAMILIES, LOADED, ORANGE, STATUSES, VERDICT_CELLS, VERDICTS, VERMILLION
+
+NONE_ANSWERS: Final = "No daemon answers: Prometheus scrapes none, or none in this time range"
+TO_MODEL: Final = (
+    "/d/tocsin-model?${datasource:queryparam}&var-model=${__data.fields.Model}"
+    "&var-instance=${__data.fields.Daemon}&${__url_time_range}"
+)
+
+
+def dashboard() -> board.Dashboard:
+    """Build it."""
+    made = blank(
+        "tocsin-fleet", "Tocsin / Fleet", "Every model that a Tocsin daemon watches: what it serves and how it does."
+    )
+    made.with_variable(runbooks())
+    for annotation in (
+        event("Rollback", 'increase(tocsin_rollbacks_total{step="committed"}[$__rate_interval]) > 0', BLUE),
+        event("Incident opened", "increase(tocsin_incidents_total[$__rate_interval]) > 0", ORANGE),
+    ):
+        made.annotation(annotation)
+    _numbers(made)
+    made.with_row(board.Row("Models"))
+    made.with_panel(_models())
+    _over_time(made)
+    made.with_row(board.Row("Daemons"))
+    made.with_panel(_daemons())
+    return made
+
+
+def _numbers(made: board.Dashboard) -> None:
+    every = "count by (instance, model) (tocsin_incidents_open)"
+    breaching = f"count(max by (instance, model) ({rule_verdicts('')}) == 4) or 0 * count({every})"
+    for words, expr, color in (
+        (
+            Words("Models", "Models watched, counted once for each daemon that watches them.", NONE_ANSWERS),
+            f"count({every})",
+            "",
+        ),
+        (
+            Words(
+                "In breach",
+                "Models with a rule whose newest reading is past its limit. An alert fires when that holds; see the table.",
+                NONE_ANSWERS,
+                "TocsinDrift",
+            ),
+            breaching,
+            VERMILLION,
+        ),
+        (
+            Words(
+                "Open incidents",
+                "Incidents not closed yet. `tocsin incidents` shows each with its evidence.",
+                NONE_ANSWERS,
+                "TocsinIncidentOpen",
+            ),
+            "sum(tocsin_incidents_open)",
+            VERMILLION,
+        ),
+        (
+            Words(
+                "Rollbacks waiting",
+                "Rollbacks that wait for a person. Read the evidence, then approve or decline: they expire.",
+                NONE_ANSWERS,
+                "TocsinRollbackWaiting",
+            ),
+            "sum(tocsin_rollbacks_waiting)",
+            ORANGE,
+        ),
+        (
+            Words(
+                "Automation off",
+                "Models whose automatic rollback is off until a person unlatches it.",
+                NONE_ANSWERS,
+                "TocsinRollbackLatched",
+            ),
+            "sum(tocsin_rollback_latched)",
+            ORANGE,
+        ),
+        (
+            Words(
+                "Not known to the index",
+                "Models that serve a checkpoint the release index does not know, or one that was revoked.",
+                NONE_ANSWERS,
+                "TocsinUnregisteredCheckpoint",
+            ),
+            'sum(tocsin_serving_status{status=~"unregistered|revoked"})',
+            VERMILLION,
+        ),
+    ):
+        made.with_panel(number(words, "none", expr, words.title, 4, **({"color": color} if color else {})))
+
+
+def _models() -> table.Panel:
+    by = "by (instance, model)"
+    named = {
+        "Served": f'max by (instance, model, name) (tocsin_bundle_info{{role="serving"}})',
+        "Status": f"max by (instance, model, status) (tocsin_serving_status == 1)",
+        "Serving for": age("tocsin_serving_since_timestamp_seconds"),
+        "Open incidents": f"max {by} (tocsin_incidents_open)",
+        "Rows/s": f"sum {by} (rate(tocsin_predictions_total[$__rate_interval]))",
+        "Error": f'max {by} (tocsin_error_ratio{{segment=""}})',
+        "Error limit": f'max {by} (tocsin_error_limit_ratio{{segment=""}})',
+        "Last rollback": age("tocsin_last_rollback_timestamp_seconds"),
+    } | {family.capitalize(): family_verdict(family) for family in FAMILIES}
+    words = Words(
+        "Models",
+        "A line for each model. The verdict of a family is the worst of its rules' newest readings: breach, broken, "
+        "unknown, ok. An empty cell is a family without a rule, a value nobody can tell yet, or, for the last rollback, "
+        "that there was none. Times are by the daemon's event clock. A model's name leads to its own dashboard.",
+        NONE_ANSWERS,
+    )
+    panel = rows(words, list(named.values()), height=9)
+    labels = {"model": "Model", "instance": "Daemon", "name": "Served", "status": "Status"}
+    columns(panel, labels | _values(named, ("Served", "Status")), ("Time", "Value #A", "Value #B"))
+    column(
+        panel, "Model", "string", prop("links", [{"title": "This model", "url": TO_MODEL}]), prop("custom.minWidth", 90)
+    )
+    column(panel, "Status", "string", coloured(), cells(STATUSES))
+    column(panel, "Serving for", "s", prop("decimals", 0))
+    column(panel, "Last rollback", "s", prop("decimals", 0))
+    column(panel, "Open incidents", "none", *bad())
+    column(panel, "Rows/s", "reqps", prop("decimals", 1))
+    column(panel, "Error", "percentunit", prop("decimals", 1))
+    column(panel, "Error limit", "percentunit", prop("decimals", 1))
+    for family in FAMILIES:
+        column(panel, family.capitalize(), "none", coloured(), cells(VERDICT_CELLS), prop("custom.width", 84))
+    return panel
+
+
+def _over_time(made: board.Dashboard) -> None:
+    made.with_panel(
+        states(
+            Words(
+                "Worst verdict of each model",
+                "The worst newest reading of each model's rules over time. Grey is unknown: too little to say, which is "
+                "neither good nor bad. Nothing at all means that the daemon was not scraped.",
+                NONE_ANSWERS,
+            ),
+            f"max by (instance, model) ({rule_verdicts('')})",
+            "{{model}} {{instance}}",
+            VERDICTS,
+        )
+    )
+    made.with_panel(
+        lines(
+            Words(
+                "Rows counted",
+                "Predictions counted per second. A line that falls to nothing is silence: look at the tap and the server.",
+                NONE_ANSWERS,
+                "TocsinSilence",
+            ),
+            "reqps",
+            [
+                Line(
+                    "sum by (instance, model) (rate(tocsin_predictions_total[$__rate_interval]))",
+                    "{{model}} {{instance}}",
+                )
+            ],
+        )
+    )
+
+
+def _daemons() -> table.Panel:
+    words = Words(
+        "Daemons",
+        "Health of each daemon. Lag is what is committed and not counted yet: growing lag means that verdicts are late. "
+        "Notices given up were not delivered to anybody. Reload says whether the settings on disk are the ones in use.",
+        NONE_ANSWERS,
+        "TocsinDown",
+    )
+    by = "by (instance)"
+    named = {
+        "Version": "max by (instance, version) (tocsin_build_info)",
+        "Heartbeat age": f"max {by} (tocsin_heartbeat_age_seconds)",
+        "Render age": f"max {by} (tocsin_render_age_seconds)",
+        "Journal lag": f"max {by} (tocsin_journal_lag_rows)",
+        "Last fold": f"max {by} (tocsin_fold_last_seconds)",
+        "Last look": f"max {by} (tocsin_look_last_seconds)",
+        "Rows refused/s": f"sum {by} (rate(tocsin_rows_rejected_total[$__rate_interval]))",
+        "Notices given up": f"sum {by} (tocsin_outbox_dead_notices)",
+        "Series left out/s": f"sum {by} (rate(tocsin_series_dropped_total[$__rate_interval]))",
+        "Failures": f"sum {by} (increase(tocsin_work_failures_total[$__range]))",
+        "Settings loaded": f"min {by} (tocsin_config_last_reload_successful)",
+        "Disk free": f"min {by} (tocsin_state_free_bytes)",
+        "Disk free min": f"max {by} (tocsin_state_free_min_bytes)",
+        "Memory": f"max {by} (tocsin_resident_memory_bytes)",
+    }
+    panel = rows(words, list(named.values()), height=7)
+    columns(panel, {"instance": "Daemon", "version": "Version"} | _values(named, ("Version",)), ("Time", "Value #A"))
+    for name in ("Heartbeat age", "Render age", "Last fold", "Last look"):
+        column(panel, name, "s", prop("decimals", 2))
+    for name in ("Disk free", "Disk free min", "Memory"):
+        column(panel, name, "bytes", prop("decimals", 1))
+    column(panel, "Journal lag", "short", prop("decimals", 0))
+    column(panel, "Notices given up", "none", *bad())
+    column(panel, "Failures", "none", prop("decimals", 0), *bad(ORANGE))
+    for name in ("Rows refused/s", "Series left out/s"):
+        column(panel, name, "reqps", prop("decimals", 1))
+    column(panel, "Settings loaded", "none", coloured(), cells(LOADED))
+    return panel
+
+
+def _values(named: dict[str, str], labels: tuple[str, ...]) -> dict[str, str]:
+    """What a merged table calls the value of each query, and we call it; of `labels` the name is shown instead."""
+    letters = zip(refs(len(named)), named, strict=True)
+    return {f"Value #{letter}": name for letter, name in letters if name not in labels}
