@@ -9,6 +9,7 @@ Source: Grafana's documentation, "Prometheus template variables" and "Global var
 
 import json
 import re
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -117,7 +118,7 @@ class Look:
             assert name in known, f"${name} in {expr}"
             return known[name]
 
-        return re.sub(r"\$(?:\{(\w+)\}|(\w+))", value, expr)
+        return re.sub(r"\$(?:\{(\w+)\}|([A-Za-z_]\w*))", value, expr)
 
     def panels(self) -> Iterator[tuple[dict[str, Any], list[list[dict[str, Any]]]]]:
         """Each panel that asks, with the series that each of its queries is answered."""
@@ -137,4 +138,5 @@ def panels(document: Document) -> list[dict[str, Any]]:
 
 def _line(metric: dict[str, str]) -> str:
     """A series as Grafana writes it for a variable."""
-    return f"{metric.get('__name__', '')}{{{','.join(f'{k}=' + json.dumps(v) for k, v in metric.items() if k != '__name__')}}}"
+    labels = ",".join(f"{name}={json.dumps(value)}" for name, value in metric.items() if name != "__name__")
+    return f"{metric.get('__name__', '')}{{{labels}}}"

@@ -72,7 +72,7 @@ def form(panel: Any, words: Words, unit: str, width: int, height: int) -> Any:
 
 def link(title: str, url: str) -> board.DashboardLink:
     """Build a link that opens beside the dashboard."""
-    return board.DashboardLink(title).type(dashboard.DashboardLinkType.LINK).url(url).target_blank(True)  # noqa: FBT003  # the SDK's own signature
+    return board.DashboardLink(title).type(dashboard.DashboardLinkType.LINK).url(url).target_blank(True)
 
 
 def target(expr: str, legend: str, ref_id: str) -> prometheus.Dataquery:
@@ -118,7 +118,7 @@ def lines(words: Words, unit: str, drawn: list[Line], width: int = 12, height: i
     """Lines over time: values, dashed limits, intervals as bands."""
     panel: timeseries.Panel = form(timeseries.Panel(), words, unit, width, height)
     panel.line_width(2).fill_opacity(0).show_points(common.VisibilityMode.NEVER).thresholds(neutral())
-    legend = shape.VizLegendOptions().display_mode(common.LegendDisplayMode.LIST).show_legend(True)  # noqa: FBT003  # as above
+    legend = shape.VizLegendOptions().display_mode(common.LegendDisplayMode.LIST).show_legend(True)
     panel.legend(legend.placement(common.LegendPlacement.BOTTOM))
     panel.tooltip(shape.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING))
     for ref_id, line in zip(refs(len(drawn)), drawn, strict=True):
@@ -151,13 +151,13 @@ def _fill(panel: timeseries.Panel, legend: str) -> None:
         panel.override_by_name(high, [prop("custom.fillBelowTo", low), prop("custom.fillOpacity", 18)])
 
 
-def number(  # noqa: PLR0917  # a table of arguments, as its callers read
+def number(  # a table of arguments, as its callers read
     words: Words, unit: str, expr: str, legend: str = "__auto", width: int = 3, *, color: str = PLAIN
 ) -> stat.Panel:
     """One number, now. A count of what should not be is coloured from 1 on."""
     panel: stat.Panel = form(stat.Panel(), words, unit, width, 4)
     panel.with_target(now_number(expr, legend)).graph_mode(common.BigValueGraphMode.NONE)
-    panel.color_mode(common.BigValueColorMode.VALUE if color == PLAIN else common.BigValueColorMode.BACKGROUND_SOLID)
+    panel.color_mode(common.BigValueColorMode.VALUE)
     panel.thresholds(neutral() if color == PLAIN else above_zero(color))
     return panel.reduce_options(shape.ReduceDataOptions().calcs(["lastNotNull"]))
 
@@ -176,18 +176,18 @@ def now_number(expr: str, legend: str) -> prometheus.Dataquery:
     return query.format(PromQueryFormat.TIME_SERIES).datasource(SOURCE)
 
 
-def states(  # noqa: PLR0917  # as above
+def states(  # noqa: PLR0917
     words: Words, expr: str, legend: str, meaning: dict[int, tuple[str, str]], width: int = 12, height: int = 8
 ) -> statetimeline.Panel:
     """A line for each series, in the colour and word of its state."""
     panel: statetimeline.Panel = form(statetimeline.Panel(), words, "none", width, height)
     panel.with_target(target(expr, legend, "A")).mappings(mapping(meaning)).thresholds(neutral(GREY))
-    panel.merge_values(True).show_value(common.VisibilityMode.AUTO).row_height(0.85).fill_opacity(90).line_width(0)  # noqa: FBT003  # as above
-    legend_ = shape.VizLegendOptions().display_mode(common.LegendDisplayMode.LIST).show_legend(True)  # noqa: FBT003  # as above
+    panel.merge_values(True).show_value(common.VisibilityMode.AUTO).row_height(0.85).fill_opacity(90).line_width(0)
+    legend_ = shape.VizLegendOptions().display_mode(common.LegendDisplayMode.LIST).show_legend(True)
     return panel.legend(legend_.placement(common.LegendPlacement.BOTTOM))
 
 
-def heat_map(  # noqa: PLR0917  # as above
+def heat_map(  # noqa: PLR0917
     words: Words, unit: str, expr: str, legend: str, width: int, height: int = 8, *, diverging: bool = False
 ) -> heatmap.Panel:
     """Rows of cells over time. Diverging: white where nothing moved, orange for less, purple for more."""
@@ -196,7 +196,7 @@ def heat_map(  # noqa: PLR0917  # as above
     color.scheme("PuOr" if diverging else "Cividis").scale(heat.HeatmapColorScale.LINEAR)
     if diverging:
         color.min(-0.3).max(0.3)
-    panel.with_target(target(expr, legend, "A")).calculate(False).color(color).cell_gap(1)  # noqa: FBT003  # as above
+    panel.with_target(target(expr, legend, "A")).calculate(False).color(color).cell_gap(1)
     panel.cell_values(heatmap.CellValues().unit(unit)).y_axis(heatmap.YAxisConfig()).show_legend()
     return panel.rows_frame(heatmap.RowsHeatmapOptions().layout(common.HeatmapCellLayout.UNKNOWN))
 
@@ -220,9 +220,9 @@ def columns(panel: table.Panel, names: dict[str, str], hidden: Iterable[str] = (
     return panel.with_transformation(dashboard.DataTransformerConfig(id_val="organize", options=options))
 
 
-def column(panel: table.Panel, name: str, unit: str, *more: dashboard.DynamicConfigValue) -> None:
-    """Say what a column is: its unit, and whatever else."""
-    panel.override_by_name(name, [prop("unit", unit), *more])
+def column(panel: table.Panel, name: str, unit: str, width: int, *more: dashboard.DynamicConfigValue) -> None:
+    """Say what a column is: its unit, its width in pixels, and whatever else."""
+    panel.override_by_name(name, [prop("unit", unit), prop("custom.width", width), *more])
 
 
 def coloured() -> dashboard.DynamicConfigValue:
@@ -257,7 +257,7 @@ def variable(name: str, label: str, query: str, **more: Any) -> board.QueryVaria
 
 def event(name: str, expr: str, color: str) -> board.AnnotationQuery:
     """Mark the times at which the query has a value above 0."""
-    query = board.AnnotationQuery().name(name).expr(expr).icon_color(color).enable(True)  # noqa: FBT003  # as above
+    query = board.AnnotationQuery().name(name).expr(expr).icon_color(color).enable(True)
     return query.datasource(SOURCE)
 
 
@@ -267,7 +267,7 @@ def blank(uid: str, title: str, about: str) -> board.Dashboard:
     made.refresh("30s").tooltip(dashboard.DashboardCursorSync.CROSSHAIR).timezone("browser").version(1)
     made.with_variable(board.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
     others = board.DashboardLink("Tocsin").type(dashboard.DashboardLinkType.DASHBOARDS).tags(["tocsin"])
-    return made.link(others.keep_time(True).icon("external link"))  # noqa: FBT003  # as above
+    return made.link(others.keep_time(True).icon("external link"))
 
 
 def runbooks() -> board.ConstantVariable:

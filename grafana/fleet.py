@@ -11,8 +11,8 @@ from grafana.board import (
     bad,
     blank,
     cells,
-    column,
     coloured,
+    column,
     columns,
     event,
     lines,
@@ -23,8 +23,8 @@ from grafana.board import (
     runbooks,
     states,
 )
-from grafana.queries import age, family_verdict, rule_verdicts
-from grafana.words import BLUE, FAMILIES, LOADED, ORANGE, STATUSES, VERDICT_CELLS, VERDICTS, VERMILLION
+from grafana.queries import age, worst_verdict
+from grafana.words import BLUE, BREACH, FAMILIES, LOADED, ORANGE, STATUSES, VERDICT_CELLS, VERDICTS, VERMILLION
 
 NONE_ANSWERS: Final = "No daemon answers: Prometheus scrapes none, or none in this time range"
 TO_MODEL: Final = (
@@ -55,7 +55,7 @@ def dashboard() -> board.Dashboard:
 
 def _numbers(made: board.Dashboard) -> None:
     every = "count by (instance, model) (tocsin_incidents_open)"
-    breaching = f"count(max by (instance, model) ({rule_verdicts('')}) == 4) or 0 * count({every})"
+    breaching = f"count({worst_verdict()} == {BREACH}) or 0 * count({every})"
     for words, expr, color in (
         (
             Words("Models", "Models watched, counted once for each daemon that watches them.", NONE_ANSWERS),
@@ -65,7 +65,8 @@ def _numbers(made: board.Dashboard) -> None:
         (
             Words(
                 "In breach",
-                "Models with a rule whose newest reading is past its limit. An alert fires when that holds; see the table.",
+                "Models with a rule whose newest reading is past its limit. An alert fires when that holds; see "
+                "the table.",
                 NONE_ANSWERS,
                 "TocsinDrift",
             ),
@@ -119,37 +120,38 @@ def _numbers(made: board.Dashboard) -> None:
 def _models() -> table.Panel:
     by = "by (instance, model)"
     named = {
-        "Served": f'max by (instance, model, name) (tocsin_bundle_info{{role="serving"}})',
-        "Status": f"max by (instance, model, status) (tocsin_serving_status == 1)",
+        "Served": 'max by (instance, model, name) (tocsin_bundle_info{role="serving"})',
+        "Status": "max by (instance, model, status) (tocsin_serving_status == 1)",
         "Serving for": age("tocsin_serving_since_timestamp_seconds"),
-        "Open incidents": f"max {by} (tocsin_incidents_open)",
+        "Incidents": f"max {by} (tocsin_incidents_open)",
         "Rows/s": f"sum {by} (rate(tocsin_predictions_total[$__rate_interval]))",
         "Error": f'max {by} (tocsin_error_ratio{{segment=""}})',
-        "Error limit": f'max {by} (tocsin_error_limit_ratio{{segment=""}})',
+        "Limit": f'max {by} (tocsin_error_limit_ratio{{segment=""}})',
         "Last rollback": age("tocsin_last_rollback_timestamp_seconds"),
-    } | {family.capitalize(): family_verdict(family) for family in FAMILIES}
+    } | {family.capitalize(): worst_verdict(family) for family in FAMILIES}
     words = Words(
         "Models",
         "A line for each model. The verdict of a family is the worst of its rules' newest readings: breach, broken, "
-        "unknown, ok. An empty cell is a family without a rule, a value nobody can tell yet, or, for the last rollback, "
+        "unknown, ok. An empty cell is a family without a rule, a value nobody can tell yet, or, for the last "
+        "rollback, "
         "that there was none. Times are by the daemon's event clock. A model's name leads to its own dashboard.",
         NONE_ANSWERS,
     )
-    panel = rows(words, list(named.values()), height=9)
+    panel = rows(words, list(named.values()), height=7)
     labels = {"model": "Model", "instance": "Daemon", "name": "Served", "status": "Status"}
     columns(panel, labels | _values(named, ("Served", "Status")), ("Time", "Value #A", "Value #B"))
-    column(
-        panel, "Model", "string", prop("links", [{"title": "This model", "url": TO_MODEL}]), prop("custom.minWidth", 90)
-    )
-    column(panel, "Status", "string", coloured(), cells(STATUSES))
-    column(panel, "Serving for", "s", prop("decimals", 0))
-    column(panel, "Last rollback", "s", prop("decimals", 0))
-    column(panel, "Open incidents", "none", *bad())
-    column(panel, "Rows/s", "reqps", prop("decimals", 1))
-    column(panel, "Error", "percentunit", prop("decimals", 1))
-    column(panel, "Error limit", "percentunit", prop("decimals", 1))
+    column(panel, "Model", "string", prop("links", [{"title": "This model", "url": TO_MODEL}]))
+    column(panel, "Daemon", "string", 110)
+    column(panel, "Served", "string", 80)
+    column(panel, "Status", "string", 100, coloured(), cells(STATUSES))
+    column(panel, "Serving for", "s", 95, prop("decimals", 0))
+    column(panel, "Last rollback", "s", 105, prop("decimals", 0))
+    column(panel, "Incidents", "none", 80, *bad())
+    column(panel, "Rows/s", "rowsps", 85, prop("decimals", 1))
+    column(panel, "Error", "percentunit", 65, prop("decimals", 1))
+    column(panel, "Limit", "percentunit", 65, prop("decimals", 1))
     for family in FAMILIES:
-        column(panel, family.capitalize(), "none", coloured(), cells(VERDICT_CELLS), prop("custom.width", 84))
+        column(panel, family.capitalize(), "none", 84, coloured(), cells(VERDICT_CELLS))
     return panel
 
 
@@ -158,11 +160,12 @@ def _over_time(made: board.Dashboard) -> None:
         states(
             Words(
                 "Worst verdict of each model",
-                "The worst newest reading of each model's rules over time. Grey is unknown: too little to say, which is "
+                "The worst newest reading of each model's rules over time. Grey is unknown: too little to say, "
+                "which is "
                 "neither good nor bad. Nothing at all means that the daemon was not scraped.",
                 NONE_ANSWERS,
             ),
-            f"max by (instance, model) ({rule_verdicts('')})",
+            worst_verdict(),
             "{{model}} {{instance}}",
             VERDICTS,
         )
@@ -171,11 +174,12 @@ def _over_time(made: board.Dashboard) -> None:
         lines(
             Words(
                 "Rows counted",
-                "Predictions counted per second. A line that falls to nothing is silence: look at the tap and the server.",
+                "Predictions counted per second. A line that falls to nothing is silence: look at the tap and "
+                "the server.",
                 NONE_ANSWERS,
                 "TocsinSilence",
             ),
-            "reqps",
+            "rowsps",
             [
                 Line(
                     "sum by (instance, model) (rate(tocsin_predictions_total[$__rate_interval]))",
@@ -189,7 +193,8 @@ def _over_time(made: board.Dashboard) -> None:
 def _daemons() -> table.Panel:
     words = Words(
         "Daemons",
-        "Health of each daemon. Lag is what is committed and not counted yet: growing lag means that verdicts are late. "
+        "Health of each daemon. Lag is what is committed and not counted yet: growing lag means that verdicts "
+        "are late. "
         "Notices given up were not delivered to anybody. Reload says whether the settings on disk are the ones in use.",
         NONE_ANSWERS,
         "TocsinDown",
@@ -213,16 +218,18 @@ def _daemons() -> table.Panel:
     }
     panel = rows(words, list(named.values()), height=7)
     columns(panel, {"instance": "Daemon", "version": "Version"} | _values(named, ("Version",)), ("Time", "Value #A"))
+    column(panel, "Daemon", "string", 110)
+    column(panel, "Version", "string", 75)
     for name in ("Heartbeat age", "Render age", "Last fold", "Last look"):
-        column(panel, name, "s", prop("decimals", 2))
+        column(panel, name, "s", 110, prop("decimals", 2))
     for name in ("Disk free", "Disk free min", "Memory"):
-        column(panel, name, "bytes", prop("decimals", 1))
-    column(panel, "Journal lag", "short", prop("decimals", 0))
-    column(panel, "Notices given up", "none", *bad())
-    column(panel, "Failures", "none", prop("decimals", 0), *bad(ORANGE))
+        column(panel, name, "bytes", 105, prop("decimals", 1))
+    column(panel, "Journal lag", "short", 95, prop("decimals", 0))
+    column(panel, "Notices given up", "none", 125, *bad())
+    column(panel, "Failures", "none", 80, prop("decimals", 0), *bad(ORANGE))
     for name in ("Rows refused/s", "Series left out/s"):
-        column(panel, name, "reqps", prop("decimals", 1))
-    column(panel, "Settings loaded", "none", coloured(), cells(LOADED))
+        column(panel, name, "rowsps", 125, prop("decimals", 1))
+    column(panel, "Settings loaded", "none", 120, coloured(), cells(LOADED))
     return panel
 
 

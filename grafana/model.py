@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models.dashboard import VariableOption
 
 from grafana import model_daemon, model_features, model_outcomes
 from grafana.board import Line, Role, Words, blank, event, heat_map, lines, number, runbooks, states, variable, word
-from grafana.queries import READING, SCOPE, age, live_share, reference_share, rule_verdicts
+from grafana.queries import DISTANCES, READING, SCOPE, age, any_of, live_share, reference_share, rule_verdicts
 from grafana.words import ALERTS, BLUE, GREEN, ORANGE, PURPLE, SKY, VERDICTS, VERMILLION
 
 ABSENT: Final = "No daemon answers for this model in this time range"
@@ -54,7 +54,7 @@ def _variables(made: board.Dashboard) -> None:
     made.with_variable(variable("instance", "Daemon", 'label_values(tocsin_incidents_open{model="$model"}, instance)'))
     made.with_variable(variable("segment", "Segment", SEGMENTS, regex=SEGMENT_PARTS))
     every = VariableOption(selected=True, text="All", value="$__all")
-    reference = board.CustomVariable("reference").label("Reference").values("own,judge").include_all(True)  # noqa: FBT003  # the SDK's own signature
+    reference = board.CustomVariable("reference").label("Reference").values("own,judge").include_all(True)
     made.with_variable(reference.all_value(".*").current(every))
     features = f"label_values(tocsin_reading_rows{{{SCOPE}}}, feature)"
     made.with_variable(variable("feature", "Feature", features))
@@ -73,7 +73,8 @@ def _at_a_glance(made: board.Dashboard) -> None:
     made.with_panel(word(served, f'tocsin_bundle_info{{{SCOPE}, role="serving"}}', "{{name}}"))
     status = Words(
         "Its status",
-        "What the release index says of it: known_good, candidate, revoked, unregistered; transition while a switch is under way.",
+        "What the release index says of it: known_good, candidate, revoked, unregistered; transition while a "
+        "switch is under way.",
         ABSENT,
         "TocsinRevokedCheckpoint",
     )
@@ -91,7 +92,7 @@ def _at_a_glance(made: board.Dashboard) -> None:
     )
     made.with_panel(number(last, "s", age("tocsin_last_rollback_timestamp_seconds", SCOPE)))
     rate = Words("Rows", "Predictions counted per second.", NO_ROWS, "TocsinSilence")
-    made.with_panel(number(rate, "reqps", f"sum(rate(tocsin_predictions_total{{{SCOPE}}}[$__rate_interval]))"))
+    made.with_panel(number(rate, "rowsps", f"sum(rate(tocsin_predictions_total{{{SCOPE}}}[$__rate_interval]))"))
     latched = Words(
         "Automation off",
         "1 when no rollback is automatic until a person says `tocsin rollback unlatch`.",
@@ -141,7 +142,8 @@ def _output(made: board.Dashboard) -> None:
         made.with_panel(heat_map(words, "percentunit", reference, f"{{{{{by}}}}}", 4))
         words = Words(
             f"{name}, difference",
-            f"{what}, minus the same of the reference: purple came more often than it should, orange less; full colour at 0.3.",
+            f"{what}, minus the same of the reference: purple came more often than it should, orange less; full "
+            "colour at 0.3.",
             NO_ROWS,
             "TocsinDrift",
         )
@@ -151,7 +153,8 @@ def _output(made: board.Dashboard) -> None:
         lines(
             Words(
                 "Distance of score and output",
-                "Distances from the reference profile with the limits of their rules (dashed). If the known-good moved as "
+                "Distances from the reference profile with the limits of their rules (dashed). If the known-good "
+                "moved as "
                 "much on the same rows (see its disagreement), the world moved, and a rollback will not undo it.",
                 NO_RULE,
                 "TocsinDrift",
@@ -164,7 +167,8 @@ def _output(made: board.Dashboard) -> None:
         lines(
             Words(
                 "Output of the window",
-                "Predictions of the newest window by what was answered. A class that takes over or vanishes is seen here first.",
+                "Predictions of the newest window by what was answered. A class that takes over or vanishes is "
+                "seen here first.",
                 NO_ROWS,
                 "TocsinDrift",
             ),
@@ -177,7 +181,8 @@ def _output(made: board.Dashboard) -> None:
 def _distances() -> list[Line]:
     found = []
     for subject, color in (("score", SKY), ("output", GREEN)):
-        selector = f'{{__name__=~"tocsin_{subject}_(chi_square|hellinger|jensen_shannon|kolmogorov_smirnov|psi|total_variation|wasserstein)'
-        found.append(Line(f'{selector}", {READING}}}', "{{rule}}, {{reference}}", Role.VALUE, color))
-        found.append(Line(f'{selector}_limit", {READING}}}', "limit of {{rule}}, {{reference}}", Role.LIMIT))
+        value = any_of(f"tocsin_{subject}_", DISTANCES, "", READING)
+        limit = any_of(f"tocsin_{subject}_", DISTANCES, "_limit", READING)
+        found.append(Line(value, "{{rule}}, {{reference}}", Role.VALUE, color))
+        found.append(Line(limit, "limit of {{rule}}, {{reference}}", Role.LIMIT))
     return found

@@ -27,7 +27,8 @@ PANELS: Final = (
     (
         Words(
             "Journal lag",
-            "Rows that are committed and not counted yet. It falls back within seconds; where it grows, verdicts are late.",
+            "Rows that are committed and not counted yet. It falls back within seconds; where it grows, verdicts "
+            "are late.",
             ABSENT,
             "TocsinJournalLag",
         ),
@@ -50,7 +51,8 @@ PANELS: Final = (
     (
         Words(
             "Rows and requests refused",
-            "Rows refused by validation, by reason, and whole requests by HTTP status. A schema change of the sender looks "
+            "Rows refused by validation, by reason, and whole requests by HTTP status. A schema change of the "
+            "sender looks "
             "like this, and so does an attempt to flood.",
             "Nothing was refused, or the daemon was not scraped",
             "TocsinRowsRejected",
@@ -90,7 +92,8 @@ PANELS: Final = (
     (
         Words(
             "Disk",
-            "Free space under the state directory; below the dashed line rows are refused, and alerts and rollback go on.",
+            "Free space under the state directory; below the dashed line rows are refused, and alerts and "
+            "rollback go on.",
             ABSENT,
             "TocsinDiskNearlyFull",
         ),

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import dashboard as board
 from grafana_foundation_sdk.builders import table
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 
-from grafana.board import Line, Role, Words, cells, column, coloured, columns, heat_map, lines, prop, rows
+from grafana.board import Line, Role, Words, cells, coloured, column, columns, heat_map, lines, prop, rows
 from grafana.queries import (
     DISTANCES,
     FEATURE,
@@ -33,7 +33,8 @@ def add(made: board.Dashboard) -> None:
         heat_map(
             Words(
                 "Moving features",
-                "Reading over limit of the features that are nearest to theirs, or furthest past, at the end of the time "
+                "Reading over limit of the features that are nearest to theirs, or furthest past, at the end of "
+                "the time "
                 "range: 1 is the limit, whatever the detector. Choose one above to see it in full.",
                 NO_RULE,
                 "TocsinDrift",
@@ -53,7 +54,8 @@ def add(made: board.Dashboard) -> None:
 def _table() -> table.Panel:
     words = Words(
         "Worst features now",
-        "Reading over limit, newest, with its verdict and the rows it rests on. The daemon keeps the worst when there are "
+        "Reading over limit, newest, with its verdict and the rows it rests on. The daemon keeps the worst when "
+        "there are "
         "more features than its cap on series, and pools the rest as __other__.",
         NO_RULE,
         "TocsinDrift",
@@ -79,9 +81,9 @@ def _table() -> table.Panel:
     panel.with_transformation(
         DataTransformerConfig(id_val="sortBy", options={"sort": [{"field": "Over limit", "desc": True}]})
     )
-    column(panel, "Over limit", "none", prop("decimals", 2))
-    column(panel, "Verdict", "none", coloured(), cells(VERDICT_CELLS), prop("custom.width", 90))
-    column(panel, "Rows", "short", prop("decimals", 0), prop("custom.width", 90))
+    column(panel, "Over limit", "none", 100, prop("decimals", 2))
+    column(panel, "Verdict", "none", 90, coloured(), cells(VERDICT_CELLS))
+    column(panel, "Rows", "short", 90, prop("decimals", 0))
     return panel
 
 
@@ -95,7 +97,8 @@ def _one(made: board.Dashboard) -> None:
     made.with_panel(heat_map(words, "percentunit", frozen, "{{bin}}", 4))
     words = Words(
         "Values, difference",
-        f"{what}, minus the same of the reference: purple came more often than it should, orange less; full colour at 0.3.",
+        f"{what}, minus the same of the reference: purple came more often than it should, orange less; full "
+        "colour at 0.3.",
         NO_BINS,
         "TocsinDrift",
     )
@@ -115,7 +118,8 @@ def _one(made: board.Dashboard) -> None:
         lines(
             Words(
                 "Quality",
-                "Share of rows that are missing, of the wrong type, not finite, out of the reference's range or unseen, "
+                "Share of rows that are missing, of the wrong type, not finite, out of the reference's range or "
+                "unseen, "
                 "with their limits (dashed). Look at whoever produces the feature before looking at the model.",
                 NO_READING,
                 "TocsinQuality",
@@ -132,7 +136,8 @@ def _one(made: board.Dashboard) -> None:
         lines(
             Words(
                 "Quantiles",
-                "Quantiles of the feature's window and of its reference, interpolated inside the bins: in the feature's own unit.",
+                "Quantiles of the feature's window and of its reference, interpolated inside the bins: in the "
+                "feature's own unit.",
                 "Not a number, or too few rows yet",
             ),
             "none",

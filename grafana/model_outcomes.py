@@ -3,6 +3,7 @@
 from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as board
+from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 
 from grafana.board import Line, Role, Words, column, columns, lines, prop, rows
 from grafana.queries import DISTANCES_FROM_TRUTH, FAIRNESS, READING, SCOPE, SHARES, any_of
@@ -41,7 +42,8 @@ def _error(made: board.Dashboard) -> None:
         lines(
             Words(
                 "Error",
-                "Share of the labelled rows that were wrong, with its 95 % interval and the rule's limit (dashed). It tells "
+                "Share of the labelled rows that were wrong, with its 95 % interval and the rule's limit "
+                "(dashed). It tells "
                 "of rows whose label came, hence of a while ago.",
                 NO_LABELS,
                 "TocsinError",
@@ -55,8 +57,10 @@ def _error(made: board.Dashboard) -> None:
         lines(
             Words(
                 "Error against the known-good, on the same rows",
-                "Error of what is served minus error of the known-good, with its 95 % interval. Above 0 the known-good does "
-                "better, whatever the world does: when the interval's lower end passes the limit (dashed) a rollback helps.",
+                "Error of what is served minus error of the known-good, with its 95 % interval. Above 0 the "
+                "known-good does "
+                "better, whatever the world does: when the interval's lower end passes the limit (dashed) a "
+                "rollback helps.",
                 NO_PAIRS,
                 "TocsinError",
             ),
@@ -72,7 +76,8 @@ def _measures(made: board.Dashboard) -> None:
         lines(
             Words(
                 "Answers the known-good gave otherwise",
-                "Share of rows that the known-good answers otherwise; needs no label. High together with drift of features: "
+                "Share of rows that the known-good answers otherwise; needs no label. High together with drift "
+                "of features: "
                 "the two models see the new world differently.",
                 NO_PAIRS,
                 "TocsinDrift",
@@ -121,7 +126,8 @@ def _labels(made: board.Dashboard) -> None:
         lines(
             Words(
                 "Label coverage",
-                "Share of the rows that have a trusted label, with its interval and limit. Low coverage makes error unknown.",
+                "Share of the rows that have a trusted label, with its interval and limit. Low coverage makes "
+                "error unknown.",
                 NO_LABELS,
                 "TocsinNoLabels",
             ),
@@ -151,12 +157,13 @@ def _labels(made: board.Dashboard) -> None:
         lines(
             Words(
                 "Labels counted",
-                "Labels per second by trust in their source. Only trusted ones count towards error; a flood of others is a "
+                "Labels per second by trust in their source. Only trusted ones count towards error; a flood of "
+                "others is a "
                 "reason to look at who sends them.",
                 "No labels came",
                 "TocsinNoLabels",
             ),
-            "reqps",
+            "rowsps",
             [Line(f"sum by (trusted) (rate({rate}))", "trusted: {{trusted}}")],
             8,
         )
@@ -181,9 +188,9 @@ def _segments(made: board.Dashboard) -> None:
     names = ("Rows", "Error", "In breach", "Unknown")
     values = {f"Value #{letter}": name for letter, name in zip("ABCD", names, strict=True)}
     columns(panel, {"segment": "Segment"} | values)
-    column(panel, "Rows", "short", prop("decimals", 0))
-    column(panel, "Error", "percentunit", prop("decimals", 1))
-    column(panel, "In breach", "none", prop("custom.cellOptions", {"type": "color-text"}), _orange_from_one())
+    column(panel, "Rows", "short", 80, prop("decimals", 0))
+    column(panel, "Error", "percentunit", 80, prop("decimals", 1))
+    column(panel, "In breach", "none", 90, prop("custom.cellOptions", {"type": "color-text"}), _orange_from_one())
     made.with_panel(panel)
     error = f"tocsin_error_ratio{{{labels}}}"
     made.with_panel(
@@ -217,6 +224,6 @@ def _segments(made: board.Dashboard) -> None:
     )
 
 
-def _orange_from_one() -> object:
+def _orange_from_one() -> DynamicConfigValue:
     steps = [{"value": None, "color": "text"}, {"value": 1, "color": ORANGE}]
     return prop("thresholds", {"mode": "absolute", "steps": steps})

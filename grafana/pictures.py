@@ -1,8 +1,8 @@
 """`python -m grafana.pictures OUT`: plays the demo under a Prometheus' eyes and keeps what the dashboards show of it.
 
-Writes OUT/<dashboard>.json for the page in `grafana/web`, which draws it with Grafana's own components: the dashboard, its
-variables' values, and what each panel's queries and the annotations were answered. The demo plays some weeks of event time
-in two minutes of wall time, hence the scrape interval and the least step of a second.
+Writes OUT/<dashboard>.json for the page in `grafana/web`, which draws it with Grafana's own components: the dashboard,
+its variables' values, and what each panel's queries and the annotations were answered. The demo plays some weeks of
+event time in two minutes of wall time, hence the scrape interval and the least step of a second.
 """
 
 import argparse

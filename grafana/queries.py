@@ -1,7 +1,7 @@
-"""Pieces of PromQL that several panels need. They are text: what a reader of the dashboard sees is what is written here.
+"""Pieces of PromQL that several panels need. They are text: a reader of the dashboard sees what is written here.
 
-`$model`, `$instance`, `$segment` and `$reference` are the Model dashboard's variables. A model is shown as one daemon sees
-it: with a sidecar to each replica, each has its own rows, readings and verdicts.
+`$model`, `$instance`, `$segment` and `$reference` are the Model dashboard's variables. A model is shown as one daemon
+sees it: with a sidecar to each replica, each has its own rows, readings and verdicts.
 """
 
 from typing import Final
@@ -55,7 +55,7 @@ def any_of(prefix: str, words: tuple[str, ...], suffix: str, labels: str) -> str
 
 
 def rule_verdicts(labels: str) -> str:
-    """The verdict of each rule as a number of `words`: breach, else broken, else ok, else unknown, over its readings."""
+    """The verdict of each rule as a number of `words`: of its readings breach, else broken, else ok, else unknown."""
     by = "sum by (job, instance, model, rule)"
     parts = [
         f'({by} (tocsin_readings{{{labels}verdict="{word}"}}) > 0) * 0 + {number}'
@@ -64,10 +64,10 @@ def rule_verdicts(labels: str) -> str:
     return "(" + " or ".join(parts) + ")"
 
 
-def family_verdict(family: str, labels: str = "") -> str:
-    """The worst verdict of a family's rules, per model and daemon."""
-    of = f'on (job, instance, model, rule) group_left () tocsin_rule_info{{{labels}family="{family}"}}'
-    return f"max by (instance, model) ({rule_verdicts(labels)} * {of})"
+def worst_verdict(family: str = ".+") -> str:
+    """The worst verdict of a family's rules, per model and daemon. Readings that are only shown do not count."""
+    rules = f'tocsin_rule_info{{family=~"{family}", severity!="none"}}'
+    return f"max by (instance, model) ({rule_verdicts('')} * on (job, instance, model, rule) group_left () {rules})"
 
 
 def age(metric: str, labels: str = "") -> str:

@@ -24,7 +24,7 @@ OK: Final = 1
 UNKNOWN: Final = 2
 BROKEN: Final = 3
 BREACH: Final = 4
-"""Verdicts as numbers: the worst of several is their maximum, and of a family that is partly unknown that is what is said."""
+"""Verdicts as numbers: the worst of several is their maximum; what is partly unknown is not called ok."""
 
 VERDICTS: Final = {
     OK: ("ok", GREEN),
