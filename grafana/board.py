@@ -283,6 +283,7 @@ def document(made: board.Dashboard) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(json.dumps(made.build(), cls=JSONEncoder))
     for index, panel in enumerate(found["panels"], 1):
         panel["id"] = index
+        panel.get("options", {}).pop("footer", None)  # of tables: the SDK's default, which Grafana 13 does not know
     for annotation in found.get("annotations", {}).get("list", []):
         annotation |= {"titleFormat": annotation["name"], "step": MIN_INTERVAL}
     for each in found["templating"]["list"]:

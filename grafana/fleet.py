@@ -58,7 +58,7 @@ def _numbers(made: board.Dashboard) -> None:
     breaching = f"count({worst_verdict()} == {BREACH}) or 0 * count({every})"
     for words, expr, color in (
         (
-            Words("Models", "Models watched, counted once for each daemon that watches them.", NONE_ANSWERS),
+            Words("Watched", "Models watched, counted once for each daemon that watches them.", NONE_ANSWERS),
             f"count({every})",
             "",
         ),
@@ -140,7 +140,7 @@ def _models() -> table.Panel:
     panel = rows(words, list(named.values()), height=7)
     labels = {"model": "Model", "instance": "Daemon", "name": "Served", "status": "Status"}
     columns(panel, labels | _values(named, ("Served", "Status")), ("Time", "Value #A", "Value #B"))
-    column(panel, "Model", "string", prop("links", [{"title": "This model", "url": TO_MODEL}]))
+    column(panel, "Model", "string", 95, prop("links", [{"title": "This model", "url": TO_MODEL}]))
     column(panel, "Daemon", "string", 110)
     column(panel, "Served", "string", 80)
     column(panel, "Status", "string", 100, coloured(), cells(STATUSES))

@@ -28,7 +28,7 @@ def add(made: board.Dashboard) -> None:
     """Append both rows."""
     made.with_row(board.Row("Features"))
     worst = f"max by (feature, rule) ({over_limit()})"
-    chosen = f"topk($top, max by (feature, rule) ({over_limit()}) @ end())"
+    chosen = f"topk($top, max by (feature, rule) ({over_limit(at=' @ end()')}))"
     made.with_panel(
         heat_map(
             Words(

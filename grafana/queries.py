@@ -87,18 +87,12 @@ def reference_share(metric: str, by: str, labels: str = SCOPE) -> str:
     return f"max by ({by}) ({metric}{{{labels}}})"
 
 
-def over_limit(labels: str = READING) -> str:
-    """Value over limit of each reading of a feature; a rule whose limit is 0 is left out."""
-    distances = over(
-        any_of("tocsin_feature_", DISTANCES, "", labels), any_of("tocsin_feature_", DISTANCES, "_limit", labels)
-    )
-    qualities = over(
-        any_of("tocsin_feature_", QUALITIES, "_ratio", labels),
-        any_of("tocsin_feature_", QUALITIES, "_limit_ratio", labels),
-    )
-    return f"({distances} or {qualities})"
-
-
-def over(value: str, limit: str) -> str:
-    """A reading divided by its limit, where that is above 0. A rule has one detector, so its labels name it."""
-    return f"{value} / ({limit} > 0)"
+def over_limit(labels: str = READING, at: str = "") -> str:
+    """Value over limit of each reading of a feature; without rules whose limit is 0. `at`: a modifier."""
+    pairs = ((DISTANCES, "", "_limit"), (QUALITIES, "_ratio", "_limit_ratio"))
+    parts = [
+        f"{any_of('tocsin_feature_', words, value, labels)}{at} "
+        f"/ ({any_of('tocsin_feature_', words, limit, labels)}{at} > 0)"
+        for words, value, limit in pairs
+    ]
+    return f"({' or '.join(parts)})"

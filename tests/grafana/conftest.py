@@ -1,0 +1,50 @@
+"""A real Prometheus that watched a real daemon through a rollback."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from boards import BOARDS
+from servers import prometheus, query, wait_for
+
+from grafana.ask import Look, Prometheus, Span
+
+sys.path.append(str(Path(__file__).parents[1] / "loop"))  # loopworld starts the daemon of the loop's tests
+
+RULES = Path(__file__).with_name("rules.yaml").read_text()
+NDJSON = {"content-type": "application/x-ndjson"}
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    """(Prometheus, span): it scraped a daemon every 200 ms while v2 came, was caught and was rolled back."""
+    from loopworld import Loop, committed, poisoned
+
+    loop = Loop(tmp_path_factory.mktemp("watched"))
+    (loop.directory / "rules.yaml").write_text(RULES)
+    loop.start_receiver()
+    loop.start()
+    target = {"targets": [f"127.0.0.1:{loop.metrics_port}"], "labels": {"instance": "m-0"}}
+    job = {"job_name": "tocsin", "scrape_interval": "200ms", "scrape_timeout": "200ms", "static_configs": [target]}
+    with prometheus({"scrape_configs": [job]}) as url:
+        poisoned(loop)
+        wait_for(lambda: query(url, "tocsin_incidents_open"), "the first scrape", 30)
+        loop.until(committed)
+        loop.call("POST", "/v1/predictions", "gateway", content="no row\n", headers=NDJSON)
+        loop.live(3)
+        _scraped(loop, url)
+        [found] = query(url, "timestamp(tocsin_incidents_open)")
+        end = float(found["value"][1])
+        yield Prometheus(url), Span(end - 8, end, 0.5, 0.2)
+    loop.close()
+
+
+def _scraped(loop, url):
+    """Wait until Prometheus has seen the rollback."""
+    wait_for(lambda: query(url, 'tocsin_rollbacks_total{step="committed"} > 0'), "a scrape of the rollback", 30)
+
+
+@pytest.fixture(scope="module")
+def looks(watched):
+    """Each dashboard looked at, once its variables are filled."""
+    return {name: Look(board, *watched) for name, board in BOARDS.items()}
