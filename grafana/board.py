@@ -117,6 +117,7 @@ def neutral(color: str = PLAIN) -> board.ThresholdsConfig:
 def lines(words: Words, unit: str, drawn: list[Line], width: int = 12, height: int = 8) -> timeseries.Panel:
     """Lines over time: values, dashed limits, intervals as bands."""
     panel: timeseries.Panel = form(timeseries.Panel(), words, unit, width, height)
+    panel.color_scheme(board.FieldColor().mode(dashboard.FieldColorModeId.PALETTE_CLASSIC))
     panel.line_width(2).fill_opacity(0).show_points(common.VisibilityMode.NEVER).thresholds(neutral())
     legend = shape.VizLegendOptions().display_mode(common.LegendDisplayMode.LIST).show_legend(True)
     panel.legend(legend.placement(common.LegendPlacement.BOTTOM))
@@ -287,6 +288,8 @@ def document(made: board.Dashboard) -> dict[str, Any]:
     for annotation in found.get("annotations", {}).get("list", []):
         annotation |= {"titleFormat": annotation["name"], "step": MIN_INTERVAL}
     for each in found["templating"]["list"]:
+        for key in ("auto", "auto_min", "auto_count", "autoMin", "autoCount"):  # of interval variables only
+            each.pop(key, None)
         if each["type"] == "constant":
             each["hide"] = 2
     return found

@@ -147,7 +147,7 @@ def _models() -> table.Panel:
     column(panel, "Serving for", "s", 95, prop("decimals", 0))
     column(panel, "Last rollback", "s", 105, prop("decimals", 0))
     column(panel, "Incidents", "none", 80, *bad())
-    column(panel, "Rows/s", "rowsps", 85, prop("decimals", 1))
+    column(panel, "Rows/s", "rowsps", 105, prop("decimals", 1))
     column(panel, "Error", "percentunit", 65, prop("decimals", 1))
     column(panel, "Limit", "percentunit", 65, prop("decimals", 1))
     for family in FAMILIES:
@@ -209,7 +209,7 @@ def _daemons() -> table.Panel:
         "Last look": f"max {by} (tocsin_look_last_seconds)",
         "Rows refused/s": f"sum {by} (rate(tocsin_rows_rejected_total[$__rate_interval]))",
         "Notices given up": f"sum {by} (tocsin_outbox_dead_notices)",
-        "Series left out/s": f"sum {by} (rate(tocsin_series_dropped_total[$__rate_interval]))",
+        "Series cut/s": f"sum {by} (rate(tocsin_series_dropped_total[$__rate_interval]))",
         "Failures": f"sum {by} (increase(tocsin_work_failures_total[$__range]))",
         "Settings loaded": f"min {by} (tocsin_config_last_reload_successful)",
         "Disk free": f"min {by} (tocsin_state_free_bytes)",
@@ -221,15 +221,15 @@ def _daemons() -> table.Panel:
     column(panel, "Daemon", "string", 110)
     column(panel, "Version", "string", 75)
     for name in ("Heartbeat age", "Render age", "Last fold", "Last look"):
-        column(panel, name, "s", 110, prop("decimals", 2))
+        column(panel, name, "s", 105, prop("decimals", 2))
     for name in ("Disk free", "Disk free min", "Memory"):
-        column(panel, name, "bytes", 105, prop("decimals", 1))
+        column(panel, name, "bytes", 98, prop("decimals", 1))
     column(panel, "Journal lag", "short", 95, prop("decimals", 0))
     column(panel, "Notices given up", "none", 125, *bad())
     column(panel, "Failures", "none", 80, prop("decimals", 0), *bad(ORANGE))
-    for name in ("Rows refused/s", "Series left out/s"):
-        column(panel, name, "rowsps", 125, prop("decimals", 1))
-    column(panel, "Settings loaded", "none", 120, coloured(), cells(LOADED))
+    for name in ("Rows refused/s", "Series cut/s"):
+        column(panel, name, "rowsps", 120, prop("decimals", 1))
+    column(panel, "Settings loaded", "none", 115, coloured(), cells(LOADED))
     return panel
 
 

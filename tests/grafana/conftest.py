@@ -31,6 +31,7 @@ def watched(tmp_path_factory):
         wait_for(lambda: query(url, "tocsin_incidents_open"), "the first scrape", 30)
         loop.until(committed)
         loop.call("POST", "/v1/predictions", "gateway", content="no row\n", headers=NDJSON)
+        loop.call("POST", "/v1/predictions", "person", content="{}\n", headers=NDJSON)  # may not send predictions
         loop.live(3)
         _scraped(loop, url)
         [found] = query(url, "timestamp(tocsin_incidents_open)")

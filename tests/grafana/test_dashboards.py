@@ -75,7 +75,9 @@ def test_the_sdk_reads_a_dashboard_and_writes_it_again(name):
         key: board[key] for key in board if key not in ("annotations", "panels", "templating")
     }
     assert [panel["id"] for panel in again["panels"]] == [panel["id"] for panel in board["panels"]]
-    assert [each["name"] for each in again["templating"]["list"]] == [each["name"] for each in board["templating"]["list"]]
+    assert [each["name"] for each in again["templating"]["list"]] == [
+        each["name"] for each in board["templating"]["list"]
+    ]
 
 
 def test_every_panel_says_what_it_means_and_why_it_may_be_empty():
@@ -181,7 +183,9 @@ def test_no_dashboard_knows_a_host():
 def test_the_fleet_leads_to_the_model_it_names():
     fleet, model = BOARDS["fleet"], BOARDS["model"]
     assert f"/d/{model['uid']}?" in text(fleet)
-    assert all(set(board["tags"]) == {"tocsin"} and board["links"][0]["tags"] == ["tocsin"] for board in BOARDS.values())
+    assert all(
+        set(board["tags"]) == {"tocsin"} and board["links"][0]["tags"] == ["tocsin"] for board in BOARDS.values()
+    )
 
 
 def test_unknown_is_grey_and_only_ok_is_green():

@@ -71,4 +71,4 @@ def test_a_query_for_a_model_that_is_not_there_answers_nothing(watched):
 
 def test_an_unknown_macro_is_refused(looks):
     with pytest.raises(AssertionError, match=r"\$nobody"):
-        looks["model"].fill("up{x=\"$nobody\"}")
+        looks["model"].fill('up{x="$nobody"}')

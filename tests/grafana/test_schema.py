@@ -22,7 +22,13 @@ CONFIG = {
     },
     "files": ["boards.ts"],
 }
-KINDS = {"heatmap": "Heatmap", "stat": "Stat", "state-timeline": "StateTimeline", "table": "Table", "timeseries": "TimeSeries"}
+KINDS = {
+    "heatmap": "Heatmap",
+    "stat": "Stat",
+    "state-timeline": "StateTimeline",
+    "table": "Table",
+    "timeseries": "TimeSeries",
+}
 HEAD = """
 import type { Dashboard } from '@grafana/schema';
 // JSON holds an enum's value, not its member.
