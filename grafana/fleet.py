@@ -195,41 +195,41 @@ def _daemons() -> table.Panel:
         "Daemons",
         "Health of each daemon. Lag is what is committed and not counted yet: growing lag means that verdicts "
         "are late. "
-        "Notices given up were not delivered to anybody. Reload says whether the settings on disk are the ones in use.",
+        "Notices lost were given up after all retries. Settings says whether the settings on disk are the ones in use.",
         NONE_ANSWERS,
         "TocsinDown",
     )
     by = "by (instance)"
     named = {
         "Version": "max by (instance, version) (tocsin_build_info)",
-        "Heartbeat age": f"max {by} (tocsin_heartbeat_age_seconds)",
+        "Heartbeat": f"max {by} (tocsin_heartbeat_age_seconds)",
         "Render age": f"max {by} (tocsin_render_age_seconds)",
         "Journal lag": f"max {by} (tocsin_journal_lag_rows)",
         "Last fold": f"max {by} (tocsin_fold_last_seconds)",
         "Last look": f"max {by} (tocsin_look_last_seconds)",
         "Rows refused/s": f"sum {by} (rate(tocsin_rows_rejected_total[$__rate_interval]))",
-        "Notices given up": f"sum {by} (tocsin_outbox_dead_notices)",
+        "Notices lost": f"sum {by} (tocsin_outbox_dead_notices)",
         "Series cut/s": f"sum {by} (rate(tocsin_series_dropped_total[$__rate_interval]))",
         "Failures": f"sum {by} (increase(tocsin_work_failures_total[$__range]))",
-        "Settings loaded": f"min {by} (tocsin_config_last_reload_successful)",
+        "Settings": f"min {by} (tocsin_config_last_reload_successful)",
         "Disk free": f"min {by} (tocsin_state_free_bytes)",
-        "Disk free min": f"max {by} (tocsin_state_free_min_bytes)",
+        "Disk min": f"max {by} (tocsin_state_free_min_bytes)",
         "Memory": f"max {by} (tocsin_resident_memory_bytes)",
     }
     panel = rows(words, list(named.values()), height=7)
     columns(panel, {"instance": "Daemon", "version": "Version"} | _values(named, ("Version",)), ("Time", "Value #A"))
     column(panel, "Daemon", "string", 110)
     column(panel, "Version", "string", 75)
-    for name in ("Heartbeat age", "Render age", "Last fold", "Last look"):
+    for name in ("Heartbeat", "Render age", "Last fold", "Last look"):
         column(panel, name, "s", 105, prop("decimals", 2))
-    for name in ("Disk free", "Disk free min", "Memory"):
+    for name in ("Disk free", "Disk min", "Memory"):
         column(panel, name, "bytes", 98, prop("decimals", 1))
     column(panel, "Journal lag", "short", 95, prop("decimals", 0))
-    column(panel, "Notices given up", "none", 125, *bad())
+    column(panel, "Notices lost", "none", 125, *bad())
     column(panel, "Failures", "none", 80, prop("decimals", 0), *bad(ORANGE))
     for name in ("Rows refused/s", "Series cut/s"):
         column(panel, name, "rowsps", 120, prop("decimals", 1))
-    column(panel, "Settings loaded", "none", 115, coloured(), cells(LOADED))
+    column(panel, "Settings", "none", 115, coloured(), cells(LOADED))
     return panel
 
 

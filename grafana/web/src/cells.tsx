@@ -76,6 +76,7 @@ function label(ctx: CanvasRenderingContext2D, text: string, left: number, top: n
   }
   ctx.fillStyle = '#111';
   ctx.textBaseline = 'middle';
+  ctx.textAlign = 'left';
   ctx.fillText(text, left + 4, top + tall / 2);
 }
 
