@@ -136,7 +136,7 @@ function Top() {
   const chip = { background: theme.colors.background.secondary, border: `1px solid ${theme.colors.border.medium}`, borderRadius: 4, padding: '4px 10px' };
   const said: Record<string, string> = { '^$': 'whole model', '.*': 'All' };
   return (
-    <div style={{ position: 'absolute', left: 10, top: 12, display: 'flex', gap: 12, alignItems: 'center', color: theme.colors.text.primary, fontSize: 14 }}>
+    <div style={{ position: 'absolute', left: 10, top: 12, display: 'flex', gap: 8, alignItems: 'center', whiteSpace: 'nowrap', color: theme.colors.text.primary, fontSize: 12 }}>
       <b style={{ fontSize: 18, marginRight: 16 }}>{look.dashboard.title}</b>
       {shown.map((each) => <span key={each.name} style={chip}><span style={{ color: theme.colors.text.secondary }}>{each.label} </span>{said[look.values[each.name]] ?? look.values[each.name]}</span>)}
       {regions(look).map((band) => <span key={band.name} style={{ color: band.color }}>● <span style={{ color: theme.colors.text.secondary }}>{band.name}</span></span>)}
