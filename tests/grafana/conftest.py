@@ -29,20 +29,26 @@ def watched(tmp_path_factory):
     with prometheus({"scrape_configs": [job]}) as url:
         poisoned(loop)
         wait_for(lambda: query(url, "tocsin_incidents_open"), "the first scrape", 30)
+        start = _last_scrape(url)
         loop.until(committed)
         loop.call("POST", "/v1/predictions", "gateway", content="no row\n", headers=NDJSON)
         loop.call("POST", "/v1/predictions", "person", content="{}\n", headers=NDJSON)  # may not send predictions
         loop.live(3)
-        _scraped(loop, url)
-        [found] = query(url, "timestamp(tocsin_incidents_open)")
-        end = float(found["value"][1])
-        yield Prometheus(url), Span(end - 8, end, 0.5, 0.2)
+        _scraped(url, loop.now)
+        yield Prometheus(url), Span(start, _last_scrape(url), 0.5, 0.2)
     loop.close()
 
 
-def _scraped(loop, url):
-    """Wait until Prometheus has seen the rollback."""
-    wait_for(lambda: query(url, 'tocsin_rollbacks_total{step="committed"} > 0'), "a scrape of the rollback", 30)
+def _last_scrape(url):
+    [found] = query(url, "timestamp(tocsin_incidents_open)")
+    return float(found["value"][1])
+
+
+def _scraped(url, now):
+    """Wait until Prometheus has seen the page of the last step, and once more, so that its rates end after it."""
+    wait_for(lambda: query(url, f"tocsin_clock_timestamp_seconds >= {now}"), "a scrape after the last step", 30)
+    seen = _last_scrape(url)
+    wait_for(lambda: _last_scrape(url) > seen + 1, "scrapes of the same page", 30)
 
 
 @pytest.fixture(scope="module")
