@@ -10,12 +10,13 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint check bench soak clean venv real-parts
+.PHONY: dashboards pictures grafana-types help demo test lint check bench soak clean venv real-parts
 
 help:
 	@echo 'make demo    the whole loop on real data, under 3 minutes; ARGS=--keep leaves it running'
 	@echo 'make test    the tests'
 	@echo 'make check   everything CI does: format, lint, types, layers, tests, promtool'
+	@echo 'make dashboards writes grafana/dashboards; make pictures draws them from a demo, into docs/images'
 	@echo 'make bench   measures the figures the README quotes, writes bench/results.json'
 	@echo 'make soak    the long forms of the tests'
 	@echo 'make venv    only the set-up; make clean removes it'
@@ -33,7 +34,16 @@ demo: $(STAMP)
 real-parts:
 	@bash .ci/real-parts
 
-test: $(STAMP) real-parts
+dashboards: $(STAMP)
+	$(BIN)/python -m grafana
+
+grafana-types:
+	@bash .ci/grafana-types
+
+pictures: $(STAMP) real-parts grafana-types
+	@bash .ci/grafana-pictures '$(BIN)/python'
+
+test: $(STAMP) real-parts grafana-types
 	$(PYTEST) -q -n $(WORKERS)
 
 lint: $(STAMP)
