@@ -48,3 +48,6 @@ class Pictures:
     profile: str = ""  # short name of the judge's reference profile: the beginning of its digest
     bins: tuple[BinsView, ...] = ()
     spreads: tuple[SpreadView, ...] = ()
+
+
+NOTHING_DRAWN = Pictures()

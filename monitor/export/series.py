@@ -2,10 +2,14 @@
 
 Prometheus drops a *whole* scrape that exceeds its `sample_limit`, and a page of a hundred thousand series hurts every
 reader: 3,000 features with ten readings each would blind the operator just when something is wrong. So the page holds
-at most `series_max` series, in this order: the daemon itself, the models, readings of the whole model, and with what
-is left the features (and segments), worst first. Features that do not fit are pooled as `feature="__other__"`, which
-shows, for each rule, the worst reading among them; `tocsin_readings` still counts every one by verdict, and
-`tocsin_series_dropped_total` grows. What fits nowhere is dropped from the end, so the cap holds whatever is handed in.
+at most `series_max` series, in this order: the daemon itself, the models, readings of the whole model, pictures, and
+with what is left the features (and segments), worst first.
+
+Pictures (histograms, quantiles) are shown whole or not at all, in the order of the schema, which does not depend on
+what is wrong: counters should not come and go. They take what the features do not need, and at least half of the room.
+Features that do not fit are pooled as `feature="__other__"`, which shows, for each rule, the worst reading among them;
+`tocsin_readings` still counts every one by verdict, and `tocsin_series_dropped_total` grows. What fits nowhere is
+dropped from the end, so the cap holds whatever is handed in.
 
 Worst: a breach before anything else, then broken, ok, unknown; the louder rule first; then the value in units of its
 limit. Names break ties, so the same readings make the same page.
@@ -101,6 +105,23 @@ def pooled(left_out: Iterable[Group]) -> list[Sample]:
         for model, view in worst.values()
         for line in samples(model, renamed(view, column=view.column and OTHER, segment=view.segment and OTHER))
     ]
+
+
+def room_for_pictures(candidates: Sequence[Group], room: int) -> int:
+    """How much of the room pictures may take: what these groups do not need, and half of it at least."""
+    return max(room // 2, room - sum(len(group.lines) for group in candidates))
+
+
+def fit_whole(wholes: Iterable[Sequence[Sample]], room: int) -> tuple[list[Sample], int]:
+    """The samples of those that fit as a whole, in this order, and how many samples were left out."""
+    lines: list[Sample] = []
+    left_out = 0
+    for whole in wholes:
+        if len(lines) + len(whole) <= room:
+            lines += whole
+        else:
+            left_out += len(whole)
+    return lines, left_out
 
 
 def fit(candidates: Sequence[Group], room: int) -> tuple[list[Sample], int]:

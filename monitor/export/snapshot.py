@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from monitor.export.edges import AlertmanagerView, EvidenceView, KeptView, ModelEvidence
-from monitor.export.pictures import Pictures
+from monitor.export.pictures import NOTHING_DRAWN, Pictures
 from monitor.facts import (
     Alert,
     BundleId,
@@ -131,7 +131,7 @@ class ModelView:
     confusion: tuple[ConfusionCell, ...] = ()
     last_prediction: float | None = None  # event time of the newest row that was folded
     last_label: float | None = None
-    pictures: Pictures = Pictures()
+    pictures: Pictures = NOTHING_DRAWN
     evidence: ModelEvidence | None = None  # None: the settings ask for none
 
 
