@@ -73,7 +73,7 @@ def describe() -> list[tuple[str, str, tuple[str, ...], str]]:
 
 def _clean(value: str) -> str:
     """A label value that can be encoded: a lone surrogate becomes a question mark."""
-    return value.encode("utf-8", "replace").decode()
+    return value if value.isascii() else value.encode("utf-8", "replace").decode()
 
 
 def _readings(series: Series, view: ModelView) -> list[Group]:

@@ -9,7 +9,8 @@ A value that is not finite is shown as `broken`: a detector never answers that.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from monitor.export.metrics import DAEMON, EDGES, LIVE, MODEL, PICTURES, Kind, Metric
 from monitor.export.shown import FEATURE_LABELS, GENERIC, RULE_LABELS, SHOWN, suffixed
@@ -37,9 +38,13 @@ METRICS: Mapping[str, Metric] = {
     for metric in metrics
 }
 
+SUFFIXED = {  # names of limit and interval
+    shown.name: tuple(suffixed(shown.name, what) for what in ("limit", "low", "high"))
+    for shown in (*SHOWN.values(), GENERIC)
+}
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+
+class Sample(NamedTuple):
     """One line of the page. Labels that are empty are left out: to Prometheus that is the same."""
 
     metric: str
@@ -49,7 +54,7 @@ class Sample:
 
 def settled(reading: Reading) -> Reading:
     """The reading as it may be shown: BROKEN when its value cannot be one."""
-    known = reading.verdict in (Verdict.OK, Verdict.BREACH)
+    known = reading.verdict is Verdict.OK or reading.verdict is Verdict.BREACH
     if known and (reading.value is None or not math.isfinite(reading.value)):
         return Reading(Verdict.BROKEN, reading.n, why="not a finite value")
     return reading
@@ -68,15 +73,17 @@ def samples(model: str, view: ReadingView) -> list[Sample]:
         Sample("tocsin_reading_rows", labels, reading.n),
         Sample("tocsin_reading_verdict", labels | {"verdict": reading.verdict.value}, 1),
     ]
-    if reading.verdict in (Verdict.UNKNOWN, Verdict.BROKEN):
+    if reading.value is None or reading.verdict is Verdict.UNKNOWN or reading.verdict is Verdict.BROKEN:
         return lines
     shown = SHOWN.get((view.rule.detector, view.rule.subject), GENERIC)
     if shown is GENERIC:
         labels = labels | {"detector": view.rule.detector}
-    numbers = {shown.name: reading.value, suffixed(shown.name, "limit"): reading.limit}
-    if shown.interval:
-        numbers |= {suffixed(shown.name, "low"): reading.low, suffixed(shown.name, "high"): reading.high}
-    lines += [Sample(name, labels, value) for name, value in numbers.items() if value is not None]
+    limit, low, high = SUFFIXED[shown.name]
+    lines.append(Sample(shown.name, labels, reading.value))
+    if reading.limit is not None:
+        lines.append(Sample(limit, labels, reading.limit))
+    if shown.interval and reading.low is not None and reading.high is not None:
+        lines += [Sample(low, labels, reading.low), Sample(high, labels, reading.high)]
     return lines
 
 
@@ -86,8 +93,9 @@ def summaries(model: str, views: Iterable[ReadingView]) -> list[Sample]:
     ends: dict[tuple[str, ...], float] = {}
     for view in views:
         key = tuple(rule_labels(model, view).values())
-        verdicts = counts.setdefault(key, dict.fromkeys(Verdict, 0))
-        verdicts[settled(view.reading).verdict] += 1
+        if key not in counts:
+            counts[key] = dict.fromkeys(Verdict, 0)
+        counts[key][settled(view.reading).verdict] += 1
         ends[key] = max(view.window_end, ends.get(key, view.window_end))
     lines = []
     for key, verdicts in counts.items():
