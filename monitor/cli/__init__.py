@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli import bundle, daemon, reference, rollback, token, watch
+from monitor.cli import bundle, daemon, probe, reference, rollback, token, watch
 from monitor.cli.exits import MEANS, Exit, exit_code, explain
 from monitor.cli.output import say
 from monitor.errors import TocsinError
@@ -28,6 +28,7 @@ app.command()(daemon.run)
 app.command()(daemon.demo)
 app.command("check-config")(daemon.check_config)
 app.command()(watch.status)
+app.command()(probe.healthy)
 app.add_typer(watch.incidents, name="incidents")
 app.add_typer(rollback.app, name="rollback")
 app.add_typer(reference.app, name="reference")
