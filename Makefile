@@ -10,13 +10,14 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint check bench soak clean venv real-parts
+.PHONY: help demo test lint check bench image soak clean venv real-parts
 
 help:
 	@echo 'make demo    the whole loop on real data, under 3 minutes; ARGS=--keep leaves it running'
 	@echo 'make test    the tests'
 	@echo 'make check   everything CI does: format, lint, types, layers, tests, promtool'
 	@echo 'make bench   measures the figures the README quotes, writes bench/results.json'
+	@echo 'make image   builds the image and starts docker-compose.yml with it; as root on Debian'
 	@echo 'make soak    the long forms of the tests'
 	@echo 'make venv    only the set-up; make clean removes it'
 
@@ -47,6 +48,9 @@ check: lint test
 
 bench: $(STAMP)
 	$(BIN)/python -m bench
+
+image: $(STAMP)
+	@bash .ci/image
 
 soak: $(STAMP) real-parts
 	$(PYTEST) -q --soak -m soak --timeout 3600

@@ -1,7 +1,7 @@
 """Deploy a checkpoint of the example: move the link, and have the model server load it, as a pipeline would.
 
-    python deploy.py /srv/tocsin/models bad       the retrain on flipped labels (v2)
-    python deploy.py /srv/tocsin/models good      the known-good (v1), by hand
+python deploy.py /srv/tocsin/models bad       the retrain on flipped labels (v2)
+python deploy.py /srv/tocsin/models good      the known-good (v1), by hand
 """
 
 import os

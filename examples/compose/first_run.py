@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parents[1] / "model_server"))
 
 from serve import decode  # the example's model server is a file beside us, not a package
-from world import MODEL, SCHEMA, checkpoint, flight, truth
+from world import FEATURES, MODEL, SCHEMA, checkpoint, flight, truth
 
 HISTORY_ROWS = 20_000
 TOKENS = {  # who: (where it is kept, what it may do)
@@ -56,10 +56,10 @@ def make_history(path: Path, body: bytes) -> None:
     dice = random.Random(1)
     flights = [flight(dice) for _ in range(HISTORY_ROWS)]
     model = decode(body)
-    scores = model.score({name: [row[name] for row in flights] for name in SCHEMA["features"]}, len(flights)).tolist()
+    scores = model.score({name: [row[name] for row in flights] for name in FEATURES}, len(flights)).tolist()
     with path.open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["at", *SCHEMA["features"], "answer", "p_late", "truth"])
+        table.writerow(["at", *FEATURES, "answer", "p_late", "truth"])
         for i, (row, score) in enumerate(zip(flights, scores, strict=True)):
             at = f"2026-01-{1 + i % 28:02}T{row['hour']:02}:00:00Z"
             table.writerow([at, *row.values(), model.classes[score >= model.threshold], score, truth(row, dice)])

@@ -2,13 +2,15 @@
 
     python gateway.py /srv/tocsin/tokens
 
-Every second some invented flights are put to the model server, and its answers reported; their truth follows ten seconds
-later. When a request fails, rows wait, up to a bound; the oldest are dropped first and that is said. A row has an id of its own,
-so one that is sent twice counts once.
+Every second some invented flights are put to the model server, and its answers reported; their truth follows ten
+seconds later. When a request fails, rows wait, up to a bound; the oldest are dropped first and that is said. A row has
+an id of its own, so one that is sent twice counts once.
 """
 
 import argparse
 import random
+import signal
+import sys
 import time
 import uuid
 from collections import deque
@@ -16,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from world import MODEL, SCHEMA, flight, truth
+from world import FEATURES, MODEL, flight, truth
 
 ROWS = 25  # a second; windows of a minute then hold 1,500
 LABEL_DELAY_S = 10.0
@@ -68,7 +70,7 @@ def answered(client: httpx.Client, server: str, flights: list[Row]) -> list[Row]
             "datatype": "FP64" if kind == "numeric" else "BYTES",
             "data": [each[name] for each in flights],
         }
-        for name, kind in SCHEMA["features"].items()
+        for name, kind in FEATURES.items()
     ]
     answer = client.post(f"{server}/v2/models/{MODEL}/infer", json={"inputs": inputs})
     answer.raise_for_status()
@@ -88,6 +90,7 @@ def main() -> None:
     parser.add_argument("--tocsin", default="http://127.0.0.1:8470")
     parser.add_argument("--rows", type=int, default=ROWS, help="a second")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the first process of a container is not ended otherwise
     dice = random.Random()
     with httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client:
         predictions = Sender(client, f"{arguments.tocsin}/v1/predictions", arguments.tokens / "gateway.token")

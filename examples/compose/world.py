@@ -16,9 +16,10 @@ HOUR_EDGES, HOUR_WEIGHTS = [9.0, 14.0, 19.0], [-1.2, -0.2, 0.9, 1.8]
 WIND_EDGES, WIND_WEIGHTS = [10.0, 25.0], [-0.4, 0.3, 1.4]
 INTERCEPT = -0.8
 
+FEATURES = {"hour": "numeric", "wind": "numeric", "carrier": "categorical"}
 SCHEMA = {
     "model": MODEL,
-    "features": {"hour": "numeric", "wind": "numeric", "carrier": "categorical"},
+    "features": FEATURES,
     "classes": CLASSES,
     "positive": "late",
     "columns": {"time": "at", "prediction": "answer", "score": "p_late", "label": "truth"},

@@ -18,6 +18,9 @@ TokenFile: TypeAlias = Annotated[
     Path | None,
     typer.Option("--token-file", envvar=TOKEN_FILE_VARIABLE, metavar="FILE", help="A file that holds a token."),
 ]
+Every: TypeAlias = Annotated[
+    float, typer.Option("--every", metavar="SECONDS", min=0.2, max=3600.0, help="How often it is asked again.")
+]
 TokensFile: TypeAlias = Annotated[
     Path,
     typer.Option("--file", envvar="TOCSIN_TOKENS_FILE", metavar="FILE", help="The tokens file of the settings."),

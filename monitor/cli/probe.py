@@ -22,7 +22,12 @@ BODY_BYTES_MAX: Final = 4096  # what we answer is one line
 def healthy(
     url: Annotated[
         str,
-        typer.Option("--url", envvar="TOCSIN_METRICS_URL", metavar="URL", help="Where the daemon shows its metrics; a URL with a path is asked as it is."),
+        typer.Option(
+            "--url",
+            envvar="TOCSIN_METRICS_URL",
+            metavar="URL",
+            help="Where the daemon shows its metrics; a URL with a path is asked as it is.",
+        ),
     ] = DEFAULT_METRICS_URL,
     *,
     as_json: AsJson = False,
@@ -40,11 +45,11 @@ def healthy(
 
 def _asked(url: str) -> tuple[int, str]:
     """Ask once; Stop if nothing answers there, or no URL is given."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
+    except ValueError:  # an address of IPv6 in parts; a port that is no number
+        parts, host, port = urlsplit(""), None, None
     if parts.scheme != "http" or not host:
         raise Stop(Exit.USAGE, f"--url {url!r} is no address of the metrics", f"as in --url {DEFAULT_METRICS_URL}")
     connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
