@@ -4,7 +4,6 @@ It asks the listener of the metrics, which has a thread of its own and says what
 library only, as it runs every few seconds beside the daemon: 0.2 s of a processor each time, most of it Python's start.
 """
 
-import http.client
 from http import HTTPStatus
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -52,6 +51,8 @@ def _asked(url: str) -> tuple[int, str]:
         parts, host, port = urlsplit(""), None, None
     if parts.scheme != "http" or not host:
         raise Stop(Exit.USAGE, f"--url {url!r} is no address of the metrics", f"as in --url {DEFAULT_METRICS_URL}")
+    import http.client
+
     connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", parts.path.rstrip("/") or "/-/healthy")
