@@ -15,6 +15,7 @@ from monitor.cli.lines import ModelLine, ReadingLine
 from monitor.cli.output import cell
 
 COLOURS: Final = {"breach": "bold red", "broken": "magenta", "ok": "green", "unknown": "bright_black"}
+ELASTIC: Final = {"model": 14, "served": 14, "reading": 40, "worst reading": 60, "why": 60}  # and their most
 WIDE = 100  # columns from which on rows and roles are shown too
 
 
@@ -89,11 +90,11 @@ def worst(line: ReadingLine | None) -> Text:
 
 
 def alerts(line: ModelLine) -> Text:
-    """How many fire, how many may soon."""
+    """How many fire, and behind the plus how many are pending."""
     text = Text(no_wrap=True)
     text.append(f"{len(line.firing)} firing", style="bold red" if line.firing else "green")
     if line.pending:
-        text.append(f" {len(line.pending)} pending", style="yellow")
+        text.append(f" +{len(line.pending)}", style="yellow")
     return text
 
 
@@ -118,15 +119,17 @@ def span(seconds: float | None) -> str:
 
 
 def _table(*head: str) -> Table:
+    """A table whose ELASTIC columns give way, as rich takes width from columns that may wrap; `>` is to the right."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold underline")
-    for name in head:
-        right = name.startswith(">")
+    for text in head:
+        name = text.removeprefix(">")
+        widest = ELASTIC.get(name)
         table.add_column(
-            name.removeprefix(">"),
-            justify="right" if right else "left",
-            no_wrap=True,
+            Text(name, no_wrap=True, overflow="ellipsis"),
+            justify="left" if text == name else "right",
+            no_wrap=widest is None,
             overflow="ellipsis",
-            min_width=len(name.removeprefix(">")) if right else 4,
+            max_width=widest,
         )
     return table
 

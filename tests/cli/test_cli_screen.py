@@ -7,6 +7,8 @@ from statuses import BOTH, IN_TROUBLE, model, reading, status
 from monitor.cli import screen
 from monitor.cli.lines import model_lines, reading_lines
 
+LONG = ("breach", "0.9123", "0.2", "123,456")
+
 
 def shown(what: RenderableType, width: int = 80) -> list[str]:
     out = io.StringIO()
@@ -23,7 +25,15 @@ def test_every_model_has_one_line_that_fits(width: int) -> None:
 
 def test_eighty_columns_have_room_for_what_matters() -> None:
     _, _, fares = shown(screen.models(model_lines(BOTH), 80))
-    assert all(part in fares for part in ("fares", "v1", "paired_error 0.46 of 0.03", "1 firing 1 pending", "5s"))
+    assert all(part in fares for part in ("fares", "v1", "paired_error 0.46 of 0.03", "1 firing +1", "5s"))
+
+
+def test_long_names_give_way_and_numbers_do_not() -> None:
+    long = model(reading("r" * 50, "breach", 0.9123, 0.2, n=123_456), rows=9, served={"name": "s" * 50})
+    lines = model_lines(status(**{"m" * 50: long}), status(0.0, **{"m" * 50: model()}))
+    table = shown(screen.models(lines, 80))
+    assert [part in table[1] for part in ("0 firing", "5s", "…")] == [True] * 3
+    assert all(part in shown(screen.readings(reading_lines(status(m=long)), 1, named=True))[1] for part in LONG)
 
 
 @pytest.mark.parametrize("width", [20, 40, 60])
