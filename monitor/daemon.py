@@ -68,6 +68,7 @@ from monitor.turns.fold import Fold
 from monitor.turns.loading import Releases, Shelf, shelved
 from monitor.turns.look import Look, Ticks
 from monitor.turns.outbox import StoredOutbox
+from monitor.turns.pictures import Drawing
 from monitor.turns.proving import Proving
 from monitor.turns.pushers import Pushers, Voice
 from monitor.turns.reloading import fixed
@@ -500,7 +501,10 @@ class Daemon:
 
     async def render(self) -> None:
         """Replace the metrics page by one of now."""
-        views = [view for view in map(show.model_view, self._models.values()) if view is not None]
+        metrics = self.settings.metrics
+        drawing = Drawing(metrics.features_drawn_max, metrics.category_names)
+        shown = (show.model_view(watched, drawing) for watched in self._models.values())
+        views = [view for view in shown if view is not None]
         snapshot = Snapshot(time.time(), tuple(views), self._view())
         await asyncio.to_thread(self._page.render, snapshot)
 
@@ -513,6 +517,8 @@ class Daemon:
             outbox=self._outbox,
             receivers=[each.name for each in self.settings.receivers],
             about=About(monitor.__version__, self._started, *self._reloaded),
+            told=self._pushers.told() if self._pushers else (),
+            held=self._couriers.held(),
         )
 
 

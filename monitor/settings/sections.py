@@ -140,6 +140,8 @@ class Metrics(Section):
     port: Port = 9470
     render_every: Annotated[Duration, between("100ms", "1m")] = _duration("5s")
     series_max: Annotated[int, Field(ge=200, le=100_000)] = 2_000
+    features_drawn_max: Annotated[int, Field(ge=0, le=10_000)] = 10
+    category_names: bool = False
 
 
 class Fold(Section):

@@ -115,7 +115,7 @@ class Look:
         seen = self._seen.get(watched.name)
         if seen is None or seen.epoch.number != epoch.number or seen.pack is not pack:
             watched.shown.clear()
-            watched.outputs, watched.confusion = Counted(), Counted()
+            watched.outputs, watched.confusion, watched.features = Counted(), Counted(), Counted()
             self._seen[watched.name] = Seen(epoch, pack, fold)
             return self._seen[watched.name]
         mine = (watched.name, epoch.number)
@@ -219,16 +219,18 @@ class Look:
             self._count(watched, rule, seen, slot)
 
     def _count(self, watched: Watched, rule: Rule, seen: Seen, slot: Slot) -> None:
-        """Keep the class counts and the confusion of the newest window of the whole in which they could be read.
+        """Keep the counts by class, label and feature of the newest window of the whole in which they could be read.
 
         Of rules with different windows the longer one's are kept, so that what is drawn does not jump between them.
         """
-        if slot.segment or rule.subject not in (Subject.OUTPUT, Subject.OUTCOMES):
-            return
-        if watched.shown[rule.name, "", WHOLE, False].end != slot.end:
+        if slot.segment or rule.subject not in (Subject.OUTPUT, Subject.OUTCOMES, Subject.FEATURES):
             return
         counted = Counted(slot.end, rule.window_s)
+        if rule.subject is not Subject.FEATURES and watched.shown[rule.name, "", WHOLE, False].end != slot.end:
+            return
         window = self._pane(watched, seen, (seen.epoch.judge, WHOLE, slot.start, slot.end))
+        if rule.subject is Subject.FEATURES and counted.over(watched.features):
+            watched.features = msgspec.structs.replace(counted, features=window.features)
         if rule.subject is Subject.OUTPUT and counted.over(watched.outputs):
             cells = tuple(window.pane.counts[window.layout.output].tolist())
             watched.outputs = msgspec.structs.replace(counted, outputs=cells)

@@ -15,12 +15,25 @@ from monitor.decisions.rules import RulePack
 from monitor.decisions.state import ModelState
 from monitor.decisions.steadiness import Proofs
 from monitor.decisions.telling import Telling
-from monitor.facts import Bundle, BundleId, Epoch, Incident, ModelName, Reading, Rollback, RollbackStep, Schema, Slot
+from monitor.facts import (
+    Bundle,
+    BundleId,
+    Epoch,
+    Histogram,
+    Incident,
+    ModelName,
+    Reading,
+    Rollback,
+    RollbackStep,
+    Schema,
+    Slot,
+)
 from monitor.panes.layout import Layout
 from monitor.panes.odd import Odd
 from monitor.panes.segments import Chosen, Segments
 from monitor.settings import MonitoredModel
 from monitor.turns.loading import Releases
+from monitor.turns.pictures import Drawing, Frame
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -92,6 +105,7 @@ class Counted(msgspec.Struct, frozen=True):
     window_s: float = 0.0
     outputs: tuple[int, ...] = ()  # rows per class; () before any was read
     confusion: tuple[tuple[int, ...], ...] = ()
+    features: tuple[Histogram, ...] = ()
 
     def over(self, other: "Counted") -> bool:
         """Whether these are shown instead of `other`: longer windows first, then the newer one."""
@@ -117,6 +131,7 @@ class Watched:
     shown: dict[tuple[str, str, str, bool], Shown] = field(default_factory=dict)  # by (rule, column, segment, own)
     outputs: Counted = NOTHING  # the newest window that was read
     confusion: Counted = NOTHING  # the newest window with enough labels to read
+    features: Counted = NOTHING  # the newest window of which features were read
     slots: Mapping[tuple[str, str], tuple[Slot, ...]] = field(default_factory=dict)  # of the last look
     incidents: dict[str, Incident] = field(default_factory=dict)  # by id, oldest first
     reached: Reached = field(default_factory=Reached)
@@ -131,6 +146,7 @@ class Watched:
     counted: dict[str, NDArray[np.int64]] = field(default_factory=dict)  # cells since the start, by reference profile
     _segments: dict[str, Segments] = field(default_factory=dict)  # by digest of the reference profile
     _odd: dict[str, Odd] = field(default_factory=dict)
+    _frames: dict[str, Frame] = field(default_factory=dict)
 
     def folded(self, totals: Totals, counted: Mapping[str, NDArray[np.int64]]) -> None:
         """Take over what a fold has committed."""
@@ -150,6 +166,13 @@ class Watched:
         if reference not in self._segments:
             self._segments[reference] = Segments.of(self._chosen(), self.layouts[reference])
         return self._segments[reference]
+
+    def frame(self, reference: str, drawing: Drawing) -> Frame:
+        """What is drawn of this reference in every picture."""
+        found = self._frames.get(reference)
+        if found is None or found.drawing != drawing:
+            found = self._frames[reference] = Frame.of(self.layouts[reference], drawing)
+        return found
 
     def _chosen(self) -> dict[str, Chosen]:
         return {name: Chosen(one.values, one.values_max) for name, one in self.settings.segments.items()}
