@@ -128,6 +128,9 @@ class Watched:
     unproved_s: float | None = None  # how long that was at the last question
     proofs: Proofs = field(default_factory=Proofs)  # the last ones: whether the server keeps to one bundle
 
+    evidence_values: Mapping[str, float] = field(default_factory=dict)  # by metric of Evidently: of the newest period
+    evidence_reports: int = 0  # made since the start
+
     counted: dict[str, NDArray[np.int64]] = field(default_factory=dict)  # cells since the start, by reference profile
     _segments: dict[str, Segments] = field(default_factory=dict)  # by digest of the reference profile
     _odd: dict[str, Odd] = field(default_factory=dict)
