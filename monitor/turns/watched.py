@@ -18,9 +18,11 @@ from monitor.decisions.telling import Telling
 from monitor.facts import Bundle, BundleId, Epoch, Incident, ModelName, Reading, Rollback, RollbackStep, Schema, Slot
 from monitor.panes.layout import Layout
 from monitor.panes.odd import Odd
-from monitor.panes.segments import Chosen, Segments
+from monitor.panes.segments import Segments
 from monitor.settings import MonitoredModel
+from monitor.settings.fits import chosen
 from monitor.turns.loading import Releases
+from monitor.turns.parting import parted
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -151,11 +153,8 @@ class Watched:
     def segments(self, reference: str) -> Segments:
         """How rows counted in the bins of this reference are parted."""
         if reference not in self._segments:
-            self._segments[reference] = Segments.of(self._chosen(), self.layouts[reference])
+            self._segments[reference] = parted(chosen(self.settings.segments), self.layouts[reference])
         return self._segments[reference]
-
-    def _chosen(self) -> dict[str, Chosen]:
-        return {name: Chosen(one.values, one.values_max) for name, one in self.settings.segments.items()}
 
     @property
     def epoch(self) -> Epoch:
