@@ -1,10 +1,11 @@
 """The sender of the intake figures, a process of its own: raw sockets on uvloop, prepared bodies, one answer at a time.
 
-    python -m bench.client PORT CONNECTIONS ROWS SECONDS [ROWS_A_SECOND] < token
+    python -m bench.client PORT CONNECTIONS ROWS SECONDS ROWS_A_SECOND [arrow] < token
 
 Each connection sends a request, waits for its answer and sends the next (a closed loop), with ROWS rows in each: 1 is
-a JSON object, more are NDJSON. With ROWS_A_SECOND they wait for their turn instead. A request costs the client about
-20 us, so that the daemon has nearly all of the two cores. Prints JSON: requests, rows, errors, latencies, seconds.
+a JSON object, more are NDJSON, or an Arrow stream if so asked. With ROWS_A_SECOND above 0 they wait for their turn
+instead. A request costs the client about 20 us, so that the daemon has nearly all of the two cores. Prints JSON:
+requests, rows, errors, latencies, seconds.
 """
 
 import asyncio
@@ -15,13 +16,16 @@ import time
 from dataclasses import dataclass, field
 from typing import cast
 
+import numpy as np
+import pyarrow as pa
 import uvloop
 
 from bench.figure import percentile
-from bench.rows import bodies
+from bench.rows import bodies, columns
 
 POOL = 1_000  # different rows, under ids that never repeat
 HEAD_END = b"\r\n\r\n"
+DIGITS = 10  # of an id
 
 
 @dataclass(slots=True)
@@ -37,7 +41,7 @@ class Tally:
 class Sender(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, head: bytes, make: "Bodies", tally: Tally, pace: "Pace") -> None:
+    def __init__(self, head: bytes, make: "Bodies | Streams", tally: Tally, pace: "Pace") -> None:
         """`head` is the request's up to its length."""
         self._head, self._make, self._tally, self._pace = head, make, tally, pace
         self._left = b""
@@ -103,6 +107,38 @@ class Bodies:
         return b"\n".join([b'{"id":"%b%d"%b' % (self._run, i, row) for _, i, row in some])
 
 
+class Streams:
+    """Makes Arrow streams of `rows` rows, each id once: a stream is made but for the ids' digits, then these change."""
+
+    def __init__(self, rows: int) -> None:
+        """Prepare a few streams, so that not every request bears the same rows."""
+        self.rows = rows
+        self._run = f"{time.time_ns():x}-"
+        self._streams = itertools.cycle([self._stream(seed) for seed in range(4)])
+        self._next = 0
+
+    def __call__(self) -> bytes:
+        """The next body."""
+        body, ids = next(self._streams)
+        left = np.arange(self._next, self._next + self.rows)
+        for place in range(DIGITS - 1, -1, -1):
+            left, digit = np.divmod(left, 10)
+            ids[:, len(self._run) + place] = digit + ord("0")
+        self._next += self.rows
+        return bytes(body)
+
+    def _stream(self, seed: int) -> tuple[bytearray, "np.ndarray[tuple[int, int], np.dtype[np.uint8]]"]:
+        """A stream, and the bytes of its ids in it."""
+        width = len(self._run) + DIGITS
+        batch = columns(self.rows, seed, [self._run + "0" * DIGITS] * self.rows)
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, batch.schema) as stream:
+            stream.write_batch(batch)
+        body = bytearray(sink.getvalue())
+        at = body.find(self._run.encode())
+        return body, np.frombuffer(body, np.uint8, self.rows * width, at).reshape(self.rows, width)
+
+
 class Pace:
     """When to stop, and how fast to go; 0 rows a second means as fast as answers come."""
 
@@ -129,14 +165,16 @@ def _length(head: bytes) -> int:
     return int(lower[lower.index(b"content-length:") + 15 :].split(b"\r\n", 1)[0])
 
 
-async def send(port: int, connections: int, rows: int, pace: Pace, token: str) -> Tally:
+async def send(port: int, connections: int, make: Bodies | Streams, pace: Pace, token: str) -> Tally:
     """Keep all connections busy until the time is up."""
-    kind = "application/json" if rows == 1 else "application/x-ndjson"
+    kind = "application/json" if make.rows == 1 else "application/x-ndjson"
+    if isinstance(make, Streams):
+        kind = "application/vnd.apache.arrow.stream"
     head = (
         f"POST /v1/predictions HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: {kind}\r\n"
     ).encode()
-    tally, make = Tally(), Bodies(rows)
+    tally = Tally()
     loop = asyncio.get_running_loop()
     made = [
         await loop.create_connection(lambda: Sender(head, make, tally, pace), "127.0.0.1", port)
@@ -149,10 +187,11 @@ async def send(port: int, connections: int, rows: int, pace: Pace, token: str) -
 def main() -> None:
     """Send, and print what came of it."""
     port, connections, rows = map(int, sys.argv[1:4])
-    seconds, rate = float(sys.argv[4]), float(sys.argv[5]) if len(sys.argv) > 5 else 0.0
+    seconds, rate = map(float, sys.argv[4:6])
+    make = Streams(rows) if sys.argv[6:] == ["arrow"] else Bodies(rows)
     token = sys.stdin.readline().strip()
     pace = Pace(seconds, rate)
-    tally = uvloop.run(send(port, connections, rows, pace, token))
+    tally = uvloop.run(send(port, connections, make, pace, token))
     took_s = time.perf_counter() - pace.began
     found = tally.latencies_s or [0.0]
     cpu_s = time.process_time()

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pyarrow as pa
 
 from monitor.facts import Feature, FeatureKind, ModelName, Schema
 from monitor.panes.batch import CategoricalColumn, Column, NumericColumn, Predictions
@@ -34,6 +35,21 @@ def predictions(rows: int, seed: int, start: float = 0.0, length_s: float = 86_4
     times = start + np.arange(rows) * (length_s / rows)
     outputs = (scores > 0.5).astype(np.uint8)
     return Predictions.unsent(columns, times=times, outputs=outputs, scores=scores)
+
+
+def columns(count: int, seed: int, ids: list[str]) -> pa.RecordBatch:
+    """The same rows as Arrow columns: doubles, and dictionaries of words."""
+    found = predictions(count, seed)
+    arrays: dict[str, pa.Array] = {"id": pa.array(ids)}
+    for name, each in found.columns.items():
+        if isinstance(each, CategoricalColumn):
+            codes = pa.array(each.codes.astype(np.int8), mask=each.codes < 0)
+            arrays[name] = pa.DictionaryArray.from_arrays(codes, pa.array(each.values))
+        else:
+            arrays[name] = pa.array(each.values, mask=each.missing)
+    arrays["prediction"] = pa.DictionaryArray.from_arrays(pa.array(found.outputs.astype(np.int8)), pa.array(CLASSES))
+    arrays["scores"] = pa.array(found.scores)
+    return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
 
 
 def bodies(count: int, seed: int) -> list[bytes]:

@@ -13,7 +13,7 @@ Columns, by name; null is absent, as in JSON:
     time, prediction_time  Unix seconds, timestamp with a time zone, RFC 3339 text
     prediction     class; number; list of items or its length      label   class; number; list of gains or a place
     scores         number, list in the schema's class order, struct or map by class
-    segment        struct or map of texts
+    segment        struct or map of texts, these not dictionary-encoded
     FEATURE        a column a feature; `features.NAME` where NAME is one of the above, or begins with `features.`
 
 A numeric feature: any numeric type or bool. A categorical one: text, integers, bool, whole floats; dictionary-encoded
@@ -72,6 +72,8 @@ Doubles: TypeAlias = NDArray[np.float64]
 _REASONS: Final = tuple(RejectReason)
 _NUMBER_OF: Final = {reason: at for at, reason in enumerate(_REASONS, 1)}  # 0: not refused
 _NO_VALUE: Final[list[Any]] = []  # stands for a value of a type that means nothing here
+_TEXT: Final = pa.string()
+_NARROW_MAX: Final = 127  # values whose codes fit one byte
 _PER_SECOND: Final = {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}
 
 
@@ -206,7 +208,7 @@ def _prediction_arrays(part: _Part) -> dict[str, pa.Array]:
     arrays = {
         "id": ids,
         "time": pa.array(times),
-        "arrival": pa.repeat(pa.scalar(part.setting.now, pa.float64()), part.n),
+        "arrival": _coded(np.zeros(part.n, np.intp), [part.setting.now], pa.float64()),
         "output": pa.array(outputs),
         "score": pa.array(scores),
         "source": _coded(*source),
@@ -232,7 +234,7 @@ def _label_arrays(part: _Part) -> dict[str, pa.Array]:
     return {
         "id": ids,
         "time": pa.array(times),
-        "arrival": pa.repeat(pa.scalar(part.setting.now, pa.float64()), part.n),
+        "arrival": _coded(np.zeros(part.n, np.intp), [part.setting.now], pa.float64()),
         "label": pa.array(labels),
         "source": _coded(*source),
         "prediction_time": pa.array(hints, mask=np.isnan(hints)),
@@ -563,14 +565,15 @@ def _indices(column: pa.DictionaryArray) -> Codes:
     return codes
 
 
-def _coded(codes: Codes, texts: list[Any]) -> pa.DictionaryArray:
+def _coded(codes: Codes, texts: list[Any], kind: pa.DataType = _TEXT) -> pa.DictionaryArray:
     """A dictionary column of the record; null where the text is None."""
     known = [text for text in texts if text is not None]
+    narrow = np.int8 if len(known) <= _NARROW_MAX else np.int32
     if len(known) == len(texts):
-        return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(known, pa.string()))
-    table = np.cumsum([text is not None for text in texts], dtype=np.int32) - 1
+        return pa.DictionaryArray.from_arrays(pa.array(codes.astype(narrow)), pa.array(known, kind))
+    table = (np.cumsum([text is not None for text in texts]) - 1).astype(narrow)
     gone = np.array([text is None for text in texts])[codes]
-    return pa.DictionaryArray.from_arrays(pa.array(table[codes], mask=gone), pa.array(known, pa.string()))
+    return pa.DictionaryArray.from_arrays(pa.array(table[codes], mask=gone), pa.array(known, kind))
 
 
 def _doubles(column: pa.Array) -> Doubles:

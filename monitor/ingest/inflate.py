@@ -52,6 +52,8 @@ def _gzip(body: bytes, body_bytes_max: int) -> bytes:
 
 
 def _zstd(body: bytes, body_bytes_max: int) -> bytes:
+    if not body:
+        raise EOFError
     parts: list[bytes] = []
     room = body_bytes_max
     with pa.CompressedInputStream(pa.BufferReader(body), "zstd") as stream:

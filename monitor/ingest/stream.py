@@ -46,8 +46,8 @@ def read_stream(body: bytes, limits: Limits) -> pa.RecordBatch:
         _check_messages(body, limits)
         with pa.ipc.open_stream(pa.py_buffer(body), options=_NATIVE) as stream:
             return _together(list(_batches(stream, limits)), stream.schema)
-    except _UNREADABLE:
-        raise Refused(400, "arrow_invalid", "the body is not a whole and valid Arrow IPC stream") from None
+    except _UNREADABLE as error:
+        raise Refused(400, "arrow_invalid", "the body is not a whole and valid Arrow IPC stream") from error
 
 
 def _batches(stream: pa.RecordBatchStreamReader, limits: Limits) -> Iterator[pa.RecordBatch]:
@@ -58,6 +58,8 @@ def _batches(stream: pa.RecordBatchStreamReader, limits: Limits) -> Iterator[pa.
         raise Refused(400, "arrow_invalid", "two columns of the stream have one name")
     rows = 0
     for batch in stream:
+        if batch.num_rows < 0:
+            raise ValueError
         rows += batch.num_rows
         if rows > limits.rows_max:
             raise too_many_rows()
@@ -93,13 +95,19 @@ def _opaque(column: pa.Array) -> pa.Array:
 
 
 def _is_plain(kind: pa.DataType, depth: int = 0) -> bool:
-    """Whether a column of this type is looked at: numbers, texts, times, and lists, structs and maps of them."""
+    """Whether a column of this type is looked at: numbers, texts, times, dictionaries, lists, structs, maps of them.
+
+    No dictionary inside of another: those of several batches cannot be put into one. Every name that is used later is
+    read here, because it is an error if it is no Unicode.
+    """
     if types.is_dictionary(kind):
-        return _is_plain(kind.value_type, depth) and not types.is_nested(kind.value_type)
+        return depth == 0 and _is_plain(kind.value_type, 1) and not types.is_nested(kind.value_type)
     if types.is_map(kind):
         return depth == 0 and all(_is_plain(each, 1) for each in (kind.key_type, kind.item_type))
     if types.is_struct(kind):
-        return depth == 0 and all(_is_plain(field.type, 1) for field in kind)
+        return depth == 0 and all(_is_plain(field.type, 1) and field.name is not None for field in kind)
+    if types.is_timestamp(kind):
+        return kind.tz is None or bool(kind.tz)
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         return depth == 0 and _is_plain(kind.value_type, 1) and getattr(kind, "list_size", 1) > 0
     return bool(

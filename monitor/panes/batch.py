@@ -2,8 +2,8 @@
 
 Layout, `tocsin.batch` = b"2" in the schema's metadata:
 
-    predictions   id utf8 · time f8 · arrival f8 · output u1 · score f8 (NaN: none) · source, claimed dict<utf8>
-                  · segment dict<utf8 JSON object>, null: none
+    predictions   id utf8 · time f8 · arrival f8, or dict<f8> · output u1 · score f8 (NaN: none)
+                  · source, claimed dict<utf8> · segment dict<utf8 JSON object>, null: none
                   · value f8, of regressions and rankings only · probabilities list<f4>[K], of three classes or more and
                   only where a row has them; null: this row has none
                   · per feature `f:NAME` f8 (numeric) or dict<utf8> (categorical), null: missing or invalid
@@ -475,14 +475,22 @@ def _column(batch: pa.RecordBatch, name: str, values: pa.Array) -> Column:
 
 
 def _doubles(values: pa.Array) -> Doubles:
+    if pa.types.is_dictionary(values.type):  # an arrival is often that of the whole request
+        values = values.dictionary_decode()
     found: Doubles = (values.fill_null(_NAN) if values.null_count else values).to_numpy()
     return found
 
 
 def _coded(values: pa.DictionaryArray) -> tuple[NDArray[np.int32], list[str]]:
     """Split a dictionary column into codes, MISSING where null, and the words they point to."""
-    indices = values.indices.cast(pa.int32())  # as narrow as the sender chose
-    return indices.fill_null(MISSING).to_numpy(), values.dictionary.cast(pa.string()).to_pylist()
+    indices = values.indices  # as narrow as the sender chose
+    if not indices.null_count:
+        codes = indices.to_numpy().astype(np.int32, copy=False)
+    elif pa.types.is_int8(indices.type) or pa.types.is_int16(indices.type) or pa.types.is_int32(indices.type):
+        codes = indices.fill_null(MISSING).to_numpy().astype(np.int32, copy=False)
+    else:
+        codes = indices.cast(pa.int32()).fill_null(MISSING).to_numpy()
+    return codes, values.dictionary.cast(pa.string()).to_pylist()
 
 
 def _texts(values: pa.DictionaryArray) -> Coded[str]:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.errors import Permanent
+from monitor.facts import Task
 from monitor.serving.tensors import decode, decode_metadata, encode
 
 DIGEST = "sha256:" + "a" * 64
@@ -81,6 +82,24 @@ def test_a_column_vector_and_unknown_outputs_are_fine(answer):
 def test_an_answer_that_breaks_a_rule_is_refused_as_a_whole(changes, answer):
     with pytest.raises(Permanent):
         decode(answer(**changes), 2)
+
+
+NUMBERS = {"datatype": "FP64", "data": [1.5, -2.0]}
+
+
+@pytest.mark.parametrize("datatype", ["FP64", "FP32"])
+def test_a_regression_answers_numbers(answer, datatype):
+    found = decode(answer(prediction=NUMBERS | {"datatype": datatype}), 2, Task.REGRESSION)
+    assert (found.values, found.outputs, found.digest) == ([1.5, -2.0], [], DIGEST)
+    assert all(map(math.isnan, found.scores))
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"data": [1.5, None]}, {"data": [1.5, "2"]}, {"data": [1.5]}, {"datatype": "BOOL"}]
+)
+def test_numbers_that_break_a_rule_are_refused_as_a_whole(answer, changes):
+    with pytest.raises(Permanent):
+        decode(answer(prediction=NUMBERS | changes if changes else {}), 2, Task.REGRESSION)
 
 
 @pytest.mark.parametrize("row", [0, 1, 3])
