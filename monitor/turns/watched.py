@@ -30,9 +30,11 @@ from monitor.facts import (
 )
 from monitor.panes.layout import Layout
 from monitor.panes.odd import Odd
-from monitor.panes.segments import Chosen, Segments
+from monitor.panes.segments import Segments
 from monitor.settings import MonitoredModel
+from monitor.settings.fits import chosen
 from monitor.turns.loading import Releases
+from monitor.turns.parting import parted
 from monitor.turns.pictures import Drawing, Frame
 
 
@@ -143,6 +145,9 @@ class Watched:
     unproved_s: float | None = None  # how long that was at the last question
     proofs: Proofs = field(default_factory=Proofs)  # the last ones: whether the server keeps to one bundle
 
+    evidence_values: Mapping[str, float] = field(default_factory=dict)  # by metric of Evidently: of the newest period
+    evidence_reports: int = 0  # made since the start
+
     counted: dict[str, NDArray[np.int64]] = field(default_factory=dict)  # cells since the start, by reference profile
     _segments: dict[str, Segments] = field(default_factory=dict)  # by digest of the reference profile
     _odd: dict[str, Odd] = field(default_factory=dict)
@@ -164,7 +169,7 @@ class Watched:
     def segments(self, reference: str) -> Segments:
         """How rows counted in the bins of this reference are parted."""
         if reference not in self._segments:
-            self._segments[reference] = Segments.of(self._chosen(), self.layouts[reference])
+            self._segments[reference] = parted(chosen(self.settings.segments), self.layouts[reference])
         return self._segments[reference]
 
     def frame(self, reference: str, drawing: Drawing) -> Frame:
@@ -173,9 +178,6 @@ class Watched:
         if found is None or found.drawing != drawing:
             found = self._frames[reference] = Frame.of(self.layouts[reference], drawing)
         return found
-
-    def _chosen(self) -> dict[str, Chosen]:
-        return {name: Chosen(one.values, one.values_max) for name, one in self.settings.segments.items()}
 
     @property
     def epoch(self) -> Epoch:

@@ -14,6 +14,9 @@ from monitor.decisions.epochs import identify, prove
 from monitor.decisions.rules import Rule, RulePack
 from monitor.decisions.state import ModelState
 from monitor.errors import Transient
+from monitor.evidence.archive import Archive
+from monitor.evidence.jobs import Result
+from monitor.evidence.office import EvidenceState
 from monitor.facts import (
     Bundle,
     BundleId,
@@ -43,14 +46,15 @@ from monitor.panes.count import bin_rows, count_rows
 from monitor.panes.layout import Layout
 from monitor.panes.reference import FORMAT, CategoryBins, NumericBins, Reference
 from monitor.panes.window import sum_bodies
-from monitor.settings import LabelFeed, MonitoredModel
-from monitor.settings.sections import RollbackLimits, Serving, Target
+from monitor.settings import LabelFeed, MonitoredModel, RollbackLimits, Serving, Target
 from monitor.store import Parts as StoreParts
 from monitor.store import SqliteStore
 from monitor.store.protocol import Change
 from monitor.turns.control import Control
 from monitor.turns.counting import FoldSettings
+from monitor.turns.evidence import Keep, Reports
 from monitor.turns.fold import Fold
+from monitor.turns.gathering import Sources
 from monitor.turns.loading import Releases, Shelf
 from monitor.turns.look import Look, Ticks
 from monitor.turns.outbox import StoredOutbox
@@ -402,6 +406,9 @@ def control_of(turns, clock=None):
     async def nothing():
         return ()
 
+    async def stepped(_now):
+        return None
+
     watched = turns.watched
     watched.settings = watched.settings.model_copy(update={"target": TARGET, "serving": SERVING})
     return Control(
@@ -411,8 +418,35 @@ def control_of(turns, clock=None):
         loop=turns.runner.get_loop(),
         checks={"healthy": lambda: (True, "ok"), "ready": lambda: (False, "starting")},
         reload_settings=nothing,
-        rendered=nothing,
+        stepped=stepped,
+        reports=reports_of(turns),
     )
+
+
+@dataclass
+class Desk:
+    """Takes jobs in the place of the worker, and answers what the test says; a job without an answer waits."""
+
+    jobs: list = field(default_factory=list)
+    answers: dict = field(default_factory=dict)  # by job id; callable or Result
+
+    async def submit(self, job):
+        self.jobs.append(job)
+        answer = self.answers.get(job.id, Result(job.id, job.model))
+        return await answer(job) if callable(answer) else answer
+
+    def state(self):
+        return EvidenceState(0, False, len(self.jobs), None, (), 0, (), 0, 0)
+
+    async def aclose(self):
+        pass
+
+
+def reports_of(turns, desk=None):
+    """The reports of these turns, made by `desk`."""
+    sources = Sources(turns.store, Archive(turns.directory / "evidence"))
+    keep = Keep(90 * 86_400.0, 1 << 30, 0.0)
+    return Reports({MODEL: turns.watched}, sources, desk or Desk(), turns.clock, turns.supervisor, keep)
 
 
 def many(n, start=0.0, prefix="p", **features):
