@@ -225,6 +225,8 @@ class Look:
     def _show_late(self, watched: Watched, rule: Rule, segment: str, seen: Seen, slots: Sequence[Slot]) -> None:
         """Keep the newest reading that could be told; a revision may take away what was known, so from all of them."""
         watched.shown.pop((rule.name, "", segment, False), None)
+        if not segment and watched.confusion.rule == rule.name:
+            watched.confusion = Counted()
         for slot in slots:
             self._show(watched, rule, (slot,), {})
             self._count(watched, rule, seen, slot)
@@ -238,7 +240,7 @@ class Look:
             return
         if watched.shown[rule.name, "", WHOLE, False].end != slot.end:
             return
-        counted = Counted(slot.end, rule.window_s)
+        counted = Counted(slot.end, rule.window_s, rule=rule.name)
         window = self._pane(watched, seen, (seen.epoch.judge, WHOLE, slot.start, slot.end))
         classes = window.layout.task is Task.CLASSIFICATION
         if rule.subject is Subject.OUTPUT and classes and counted.over(watched.outputs):

@@ -110,6 +110,7 @@ class Counted(msgspec.Struct, frozen=True):
     window_s: float = 0.0
     outputs: tuple[int, ...] = ()  # rows per class; () before any was read
     confusion: tuple[tuple[int, ...], ...] = ()
+    rule: str = ""  # by which they were read
 
     def over(self, other: "Counted") -> bool:
         """Whether these are shown instead of `other`: longer windows first, then the newer one."""
