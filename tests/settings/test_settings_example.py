@@ -16,7 +16,9 @@ DOCUMENT: Document = read_document(EXAMPLE)
 SETTINGS = dict(sections())
 # What has no default, or None, is shown with a value of the example's.
 LEAVES = {path: info for path, info in SETTINGS.items() if not any(other.startswith(f"{path}.") for other in SETTINGS)}
-DEFAULTS = {path: info for path, info in LEAVES.items() if info.default not in {PydanticUndefined, None}}
+DEFAULTS = {
+    path: info for path, info in LEAVES.items() if not any(info.default is each for each in (PydanticUndefined, None))
+}
 
 
 def shown(path: str) -> Plain:

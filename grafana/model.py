@@ -1,0 +1,188 @@
+"""The Model dashboard: one model as one daemon sees it, from its verdicts down to a feature and the daemon itself."""
+
+from typing import Final
+
+from grafana_foundation_sdk.builders import dashboard as board
+from grafana_foundation_sdk.models.dashboard import VariableOption
+
+from grafana import model_daemon, model_features, model_outcomes
+from grafana.board import Line, Role, Words, blank, event, heat_map, lines, number, runbooks, states, variable, word
+from grafana.queries import DISTANCES, READING, SCOPE, age, any_of, live_share, reference_share, rule_verdicts
+from grafana.words import ALERTS, BLUE, GREEN, ORANGE, PURPLE, SKY, VERDICTS, VERMILLION
+
+ABSENT: Final = "No daemon answers for this model in this time range"
+NO_ROWS: Final = "No rows in this time range, or the daemon was not scraped"
+NO_RULE: Final = "No rule reads this, its window has too few rows yet, or the daemon was not scraped"
+SEGMENTS: Final = (
+    "query_result(label_replace(label_replace(label_replace(label_replace("
+    f"count by (segment) (tocsin_reading_rows{{{SCOPE}}}), "
+    '"pattern", "$1", "segment", "(.+)"), "text", "$1", "segment", "(.+)"), '
+    '"pattern", "^$", "segment", ""), "text", "whole model", "segment", ""))'
+)
+SEGMENT_PARTS: Final = '/pattern="(?<value>[^"]*)".*text="(?<text>[^"]*)"/'
+"""A choice that reads "whole model" and matches only readings without a segment."""
+
+
+def dashboard() -> board.Dashboard:
+    """Build it."""
+    made = blank(
+        "tocsin-model", "Tocsin / Model", "One model: what it serves, what moved, whether it is right, what was done."
+    )
+    _variables(made)
+    for annotation in (
+        event("Incident open", f"tocsin_incidents_open{{{SCOPE}}} > 0", ORANGE),
+        event("Rollback committed", _step("committed"), BLUE),
+        event("Rollback refused or failed", _step("refused|failed"), VERMILLION),
+        event("Switch of what is served", f"changes(tocsin_serving_epoch{{{SCOPE}}}[$__rate_interval]) > 0", PURPLE),
+    ):
+        made.annotation(annotation)
+    _at_a_glance(made)
+    made.with_row(board.Row("Output and score against the reference"))
+    _output(made)
+    model_features.add(made)
+    model_outcomes.add(made)
+    model_daemon.add(made)
+    return made
+
+
+def _step(step: str) -> str:
+    return f'sum by (step) (increase(tocsin_rollbacks_total{{{SCOPE}, step=~"{step}"}}[$__rate_interval])) > 0'
+
+
+def _variables(made: board.Dashboard) -> None:
+    made.with_variable(variable("model", "Model", "label_values(tocsin_incidents_open, model)"))
+    made.with_variable(variable("instance", "Daemon", 'label_values(tocsin_incidents_open{model="$model"}, instance)'))
+    made.with_variable(variable("segment", "Segment", SEGMENTS, regex=SEGMENT_PARTS))
+    every = VariableOption(selected=True, text="All", value="$__all")
+    reference = board.CustomVariable("reference").label("Reference").values("own,judge").include_all(True)
+    made.with_variable(reference.all_value(".*").current(every))
+    features = f"label_values(tocsin_reading_rows{{{SCOPE}}}, feature)"
+    made.with_variable(variable("feature", "Feature", features))
+    ten = VariableOption(selected=True, text="10", value="10")
+    made.with_variable(board.CustomVariable("top").label("Features shown").values("5,10,20").current(ten))
+    made.with_variable(runbooks())
+
+
+def _at_a_glance(made: board.Dashboard) -> None:
+    served = Words(
+        "Served",
+        "Name of the bundle that is served, as the release index has it.",
+        ABSENT,
+        "TocsinUnregisteredCheckpoint",
+    )
+    made.with_panel(word(served, f'tocsin_bundle_info{{{SCOPE}, role="serving"}}', "{{name}}"))
+    status = Words(
+        "Its status",
+        "What the release index says of it: known_good, candidate, revoked, unregistered; transition while a "
+        "switch is under way.",
+        ABSENT,
+        "TocsinRevokedCheckpoint",
+    )
+    made.with_panel(word(status, f"tocsin_serving_status{{{SCOPE}}} == 1", "{{status}}"))
+    since = Words("Serving for", "Event time since this activation began.", ABSENT)
+    made.with_panel(number(since, "s", age("tocsin_serving_since_timestamp_seconds", SCOPE)))
+    mode = Words("Rollback", "How far a rollback may go without a person.", ABSENT, "TocsinRollbackLatched")
+    made.with_panel(word(mode, f"tocsin_rollback_mode_info{{{SCOPE}}}", "{{mode}}"))
+    incidents = Words(
+        "Open incidents", "Incidents not closed yet: read them with `tocsin incidents`.", ABSENT, "TocsinIncidentOpen"
+    )
+    made.with_panel(number(incidents, "none", f"sum(tocsin_incidents_open{{{SCOPE}}})", color=VERMILLION))
+    last = Words(
+        "Last rollback", "Event time since the last committed rollback.", "There was no rollback", "TocsinRolledBack"
+    )
+    made.with_panel(number(last, "s", age("tocsin_last_rollback_timestamp_seconds", SCOPE)))
+    rate = Words("Rows", "Predictions counted per second.", NO_ROWS, "TocsinSilence")
+    made.with_panel(number(rate, "rowsps", f"sum(rate(tocsin_predictions_total{{{SCOPE}}}[$__rate_interval]))"))
+    latched = Words(
+        "Automation off",
+        "1 when no rollback is automatic until a person says `tocsin rollback unlatch`.",
+        ABSENT,
+        "TocsinRollbackLatched",
+    )
+    made.with_panel(number(latched, "none", f"sum(tocsin_rollback_latched{{{SCOPE}}})", color=ORANGE))
+    verdicts = Words(
+        "Verdict of each rule",
+        "The newest reading of each rule: its worst feature, where it reads features. Grey is unknown: too few rows or "
+        "labels to say. An alert fires when a breach holds.",
+        ABSENT,
+        "TocsinRuleBlind",
+    )
+    expr = f"max by (rule) ({rule_verdicts(f'{SCOPE}, ')})"
+    made.with_panel(states(verdicts, expr, "{{rule}}", VERDICTS, height=10))
+    alerts = Words(
+        "Alerts",
+        "State of each rule's alert on the chosen segment: pending while a breach has not held yet.",
+        "No rule of this model alerts, or the daemon was not scraped",
+        "TocsinDrift",
+    )
+    made.with_panel(states(alerts, _alert_states(), "{{rule}}", ALERTS, height=10))
+
+
+def _alert_states() -> str:
+    labels = f'{SCOPE}, segment=~"$segment"'
+    parts = [
+        f'max by (rule, segment) (tocsin_alert_state{{{labels}, state="{word}"}}) * 0 + {value}'
+        for value, (word, _) in sorted(ALERTS.items(), key=lambda item: -item[0] if item[0] != 3 else -1.5)
+    ]
+    return " or ".join(parts)
+
+
+def _output(made: board.Dashboard) -> None:
+    for name, by, metric in (("Score", "le", "score_bin"), ("Output", "bin", "output_bin")):
+        live = live_share(f"tocsin_{metric}_rows_total", by)
+        reference = reference_share(f"tocsin_reference_{metric}_ratio", by)
+        what = f"Share of the rows in each bin of the {name.lower()}"
+        words = Words(f"{name} over time", f"{what}. Each row of cells is a bin of the reference profile.", NO_ROWS)
+        made.with_panel(heat_map(words, "percentunit", live, f"{{{{{by}}}}}", 10))
+        words = Words(
+            f"{name}, reference",
+            f"{what}, as it was in the reference profile: what the rows should look like.",
+            NO_ROWS,
+        )
+        made.with_panel(heat_map(words, "percentunit", reference, f"{{{{{by}}}}}", 4))
+        words = Words(
+            f"{name}, difference",
+            f"{what}, minus the same of the reference: purple came more often than it should, orange less; full "
+            "colour at 0.3.",
+            NO_ROWS,
+            "TocsinDrift",
+        )
+        difference = f"{live} - on ({by}) {reference}"
+        made.with_panel(heat_map(words, "percentunit", difference, f"{{{{{by}}}}}", 10, diverging=True))
+    made.with_panel(
+        lines(
+            Words(
+                "Distance of score and output",
+                "Distances from the reference profile with the limits of their rules (dashed). If the known-good "
+                "moved as "
+                "much on the same rows (see its disagreement), the world moved, and a rollback will not undo it.",
+                NO_RULE,
+                "TocsinDrift",
+            ),
+            "none",
+            _distances(),
+        )
+    )
+    made.with_panel(
+        lines(
+            Words(
+                "Output of the window",
+                "Predictions of the newest window by what was answered. A class that takes over or vanishes is "
+                "seen here first.",
+                NO_ROWS,
+                "TocsinDrift",
+            ),
+            "short",
+            [Line(f"tocsin_output_rows{{{SCOPE}}}", "{{class}}")],
+        )
+    )
+
+
+def _distances() -> list[Line]:
+    found = []
+    for subject, color in (("score", SKY), ("output", GREEN)):
+        value = any_of(f"tocsin_{subject}_", DISTANCES, "", READING)
+        limit = any_of(f"tocsin_{subject}_", DISTANCES, "_limit", READING)
+        found.append(Line(value, "{{rule}}, {{reference}}", Role.VALUE, color))
+        found.append(Line(limit, "limit of {{rule}}, {{reference}}", Role.LIMIT))
+    return found

@@ -1,0 +1,107 @@
+"""`python -m grafana.pictures OUT`: plays the demo under a Prometheus' eyes and keeps what the dashboards show of it.
+
+Writes OUT/<dashboard>.json for the page in `grafana/web`, which draws it with Grafana's own components: the dashboard,
+its variables' values, and what each panel's queries and the annotations were answered. The demo plays some weeks of
+event time in two minutes of wall time, hence the scrape interval and the least step of a second.
+"""
+
+import argparse
+import contextlib
+import json
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from grafana.__main__ import documents
+from grafana.ask import Look, Prometheus, Span
+from monitor.demo import run
+from monitor.demo.stage import free_port
+
+INSTANCE: Final = "flights-0"
+SCRAPE_S: Final = 1.0
+READY_S: Final = 20.0
+
+
+def recorded(look: Look) -> dict[str, Any]:
+    """Everything a picture of this look needs."""
+    answers = {str(panel["id"]): results for panel, results in look.panels()}
+    events = {
+        each["name"]: look.prometheus.over(look.fill(each["expr"]), look.span)
+        for each in look.document["annotations"]["list"]
+    }
+    span = {"from": look.span.start * 1000, "to": look.span.end * 1000, "step": look.span.step_s * 1000}
+    return {"dashboard": look.document, "values": look.values, "answers": answers, "events": events, "span": span}
+
+
+@contextlib.contextmanager
+def watching(targets: Path) -> Iterator[Prometheus]:
+    """Run a Prometheus that scrapes what the file `targets` lists."""
+    with tempfile.TemporaryDirectory(prefix="pictures-") as folder:
+        sources = [{"files": [str(targets)], "refresh_interval": "1s"}]
+        every = f"{SCRAPE_S:g}s"
+        job = {"job_name": "tocsin", "scrape_interval": every, "scrape_timeout": every, "file_sd_configs": sources}
+        config = Path(folder, "prometheus.json")
+        config.write_text(json.dumps({"scrape_configs": [job]}))
+        address = f"127.0.0.1:{free_port()}"
+        command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/data"]
+        with Path(folder, "log").open("wb") as log:
+            child = subprocess.Popen([*command, f"--web.listen-address={address}"], stdout=log, stderr=log)  # noqa: S603  # our own arguments
+        try:
+            _await(f"http://{address}/-/ready")
+            yield Prometheus(f"http://{address}")
+        finally:
+            child.terminate()
+            child.wait()
+
+
+def _await(url: str) -> None:
+    deadline = time.monotonic() + READY_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):  # noqa: S310  # loopback
+            return
+        threading.Event().wait(0.1)
+    raise TimeoutError(url)
+
+
+def main() -> None:
+    """Play, ask, write."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("out", type=Path)
+    out: Path = parser.parse_args().out
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="pictures-") as folder:
+        directory, targets = Path(folder, "demo"), Path(folder, "targets.json")
+        threading.Thread(target=_point, args=(directory / "tocsin.yaml", targets), daemon=True).start()
+        with watching(targets) as prometheus:
+            start = time.time()
+            run.run_demo(state_dir=directory)
+            end = time.time()
+            _write(out, prometheus, start, end)
+
+
+def _write(out: Path, prometheus: Prometheus, start: float, end: float) -> None:
+    scraped = prometheus.over("tocsin_incidents_open", Span(start, end, SCRAPE_S, SCRAPE_S))
+    times = [at for series in scraped for at, _ in series["values"]]
+    span = Span(min(times) + 1, max(times) - 2, SCRAPE_S, SCRAPE_S)
+    for name, document in documents().items():
+        found = recorded(Look(document, prometheus, span, {"feature": "temp"}))
+        (out / name).write_text(json.dumps(found))
+
+
+def _point(settings: Path, targets: Path) -> None:
+    """Tell Prometheus where the daemon is as soon as its settings are there."""
+    import yaml  # noqa: PLC0415  # only here
+
+    while not settings.exists():
+        threading.Event().wait(0.1)
+    port = yaml.safe_load(settings.read_text())["metrics"]["port"]
+    targets.write_text(json.dumps([{"targets": [f"127.0.0.1:{port}"], "labels": {"instance": INSTANCE}}]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""A real Prometheus that watched a real daemon through a rollback."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from boards import BOARDS
+from servers import prometheus, query, wait_for
+
+from grafana.ask import Look, Prometheus, Span
+
+sys.path.append(str(Path(__file__).parents[1] / "loop"))  # loopworld starts the daemon of the loop's tests
+
+RULES = Path(__file__).with_name("rules.yaml").read_text()
+NDJSON = {"content-type": "application/x-ndjson"}
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory):
+    """(Prometheus, span): it scraped a daemon every 200 ms while v2 came, was caught and was rolled back."""
+    from loopworld import Loop, committed, poisoned
+
+    loop = Loop(tmp_path_factory.mktemp("watched"))
+    (loop.directory / "rules.yaml").write_text(RULES)
+    loop.start_receiver()
+    loop.start()
+    target = {"targets": [f"127.0.0.1:{loop.metrics_port}"], "labels": {"instance": "m-0"}}
+    job = {"job_name": "tocsin", "scrape_interval": "200ms", "scrape_timeout": "200ms", "static_configs": [target]}
+    with prometheus({"scrape_configs": [job]}) as url:
+        poisoned(loop)
+        wait_for(lambda: query(url, "tocsin_incidents_open"), "the first scrape", 30)
+        start = _last_scrape(url)
+        loop.until(committed)
+        loop.call("POST", "/v1/predictions", "gateway", content="no row\n", headers=NDJSON)
+        loop.call("POST", "/v1/predictions", "person", content="{}\n", headers=NDJSON)  # may not send predictions
+        loop.live(3)
+        _scraped(url, loop.now)
+        yield Prometheus(url), Span(start, _last_scrape(url), 0.5, 0.2)
+    loop.close()
+
+
+def _last_scrape(url):
+    [found] = query(url, "timestamp(tocsin_incidents_open)")
+    return float(found["value"][1])
+
+
+def _scraped(url, now):
+    """Wait until Prometheus has seen the page of the last step, and once more, so that its rates end after it."""
+    wait_for(lambda: query(url, f"tocsin_clock_timestamp_seconds >= {now}"), "a scrape after the last step", 30)
+    seen = _last_scrape(url)
+    wait_for(lambda: _last_scrape(url) > seen + 1, "scrapes of the same page", 30)
+
+
+@pytest.fixture(scope="module")
+def looks(watched):
+    """Each dashboard looked at, once its variables are filled."""
+    return {name: Look(board, *watched) for name, board in BOARDS.items()}
