@@ -410,3 +410,61 @@ class Daemon:
             told=self._pushers.told() if self._pushers else (),
             held=self._couriers.held(),
         )
+<<<<<<< HEAD
+=======
+
+
+def automatic(watched: Watched) -> bool:
+    """Whether automation may still act, as the operator says now."""
+    return watched.settings.rollback.mode is Mode.AUTO and not watched.killed()
+
+
+def _quota(settings: MonitoredModel) -> Quota:
+    """What the files of one model may take."""
+    return Quota(settings.labels.receipts_bytes_max, settings.samples.bytes_max, settings.samples.age_max)
+
+
+def refuse_stranded(settings: MonitoredModel, state: ModelState) -> None:
+    """SettingsError if a rollback is under way and the settings no longer say of what."""
+    under_way = state.rollback is not None and state.rollback.step in RUNNING
+    if under_way and (settings.target is None or settings.serving is None):
+        hint = "put target and serving back until it has ended; in mode observe automation does not begin the switch"
+        raise SettingsError([Problem(f"models.{state.model}", "a rollback is under way and has no target", hint)])
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What a request may cost, as the settings say."""
+    http = settings.http
+    return Limits(
+        body_bytes_max=http.body_bytes_max,
+        in_flight_bytes_max=http.in_flight_bytes_max,
+        requests_max=http.requests_max,
+        body_timeout_s=http.body_timeout,
+        rows_max=http.rows_max,
+        rows_per_second=http.rows_per_second,
+        rejections_max=http.rejections_max,
+        ahead_max_s=settings.time.ahead_max,
+        behind_max_s=settings.time.behind_max,
+    )
+
+
+def return_large_blocks() -> None:
+    """Have the C library give blocks of a megabyte and more back to the system as soon as they are freed.
+
+    glibc raises its own bound to 32 MB at the first large block that is freed, and then keeps what the arrays of a fold
+    or of a merge of receipts took: 19 MiB more after ten minutes than after two (measured 2026-11).
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another C library knows no mallopt
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
+
+
+def calm_collector() -> None:
+    """Let the cyclic collector leave alone what stays for good, and come less often.
+
+    Rows are many short-lived containers without cycles, which reference counting frees; each young collection walks
+    the ones in flight for nothing. Measured 2026-11: encoding 2.0 us a row before, 1.3 us after.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+>>>>>>> limits

@@ -41,6 +41,7 @@ class Http(Section):
     requests_max: Annotated[int, Field(ge=1, le=10_000)] = 256
     body_timeout: Annotated[Duration, between("100ms", "10m")] = duration("10s")
     rows_max: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
+    rows_per_second: Annotated[int | None, Field(ge=1, le=10_000_000)] = None
     rejections_max: Annotated[int, Field(ge=0, le=10_000)] = 100
 
 
