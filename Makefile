@@ -10,14 +10,15 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: dashboards pictures grafana-types help demo test lint check bench soak clean venv real-parts
+.PHONY: help demo test lint check bench dashboards pictures grafana-types image soak clean venv real-parts
 
 help:
 	@echo 'make demo    the whole loop on real data, under 3 minutes; ARGS=--keep leaves it running'
 	@echo 'make test    the tests'
 	@echo 'make check   everything CI does: format, lint, types, layers, tests, promtool'
-	@echo 'make dashboards writes grafana/dashboards; make pictures draws them from a demo, into docs/images'
+	@echo 'make dashboards  writes grafana/dashboards; make pictures draws them from a demo, into docs/images'
 	@echo 'make bench   measures the figures the README quotes, writes bench/results.json'
+	@echo 'make image   builds the image and starts docker-compose.yml with it; as root on Debian'
 	@echo 'make soak    the long forms of the tests'
 	@echo 'make venv    only the set-up; make clean removes it'
 
@@ -43,7 +44,7 @@ grafana-types:
 pictures: $(STAMP) real-parts grafana-types
 	@bash .ci/grafana-pictures '$(BIN)/python'
 
-test: $(STAMP) real-parts grafana-types
+test: $(STAMP) real-parts
 	$(PYTEST) -q -n $(WORKERS)
 
 lint: $(STAMP)
@@ -52,11 +53,14 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test
+check: lint grafana-types test
 	@bash .ci/promtool
 
 bench: $(STAMP)
 	$(BIN)/python -m bench
+
+image: $(STAMP)
+	@bash .ci/image
 
 soak: $(STAMP) real-parts
 	$(PYTEST) -q --soak -m soak --timeout 3600

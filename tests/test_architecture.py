@@ -26,7 +26,8 @@ SUPERVISORS = {
     "monitor/daemon.py",
     "monitor/evidence/worker/reports.py",
     "monitor/store/faults.py",
-    "monitor/turns/look.py",
+    "monitor/settings/detectors.py",
+    "monitor/turns/reading.py",
     "monitor/turns/supervisor.py",
 }
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from monitor.daemon import discreet, limits_of
 from monitor.ingest.limits import Limits
+from monitor.settings import Http, Settings, TimeBounds
 from monitor.settings.document import parse_document
-from monitor.settings.sections import Http, Settings, TimeBounds
 from monitor.settings.structure import draft
+from monitor.turns.bounds import limits_of
+from monitor.turns.process import discreet
 
 SMALLEST = "models: {delays: {release_index: r.json, rules: r.yaml}}\n"
 CHANGED = {  # a value of each that is nobody's default
@@ -20,6 +21,7 @@ CHANGED = {  # a value of each that is nobody's default
     "http.requests_max": ("7", 7),
     "http.body_timeout": ("3s", 3.0),
     "http.rows_max": ("11", 11),
+    "http.rows_per_second": ("19", 19),
     "http.rejections_max": ("0", 0),
     "time.ahead_max": ("13s", 13.0),
     "time.behind_max": ("17h", 17 * 3600.0),
@@ -62,6 +64,7 @@ def test_a_bound_that_is_set_reaches_intake_and_moves_no_other(path: str) -> Non
         ("http.body_timeout", "10"),
         ("http.body_timeout", "1h"),
         ("http.rows_max", "0"),
+        ("http.rows_per_second", "0"),
         ("http.rejections_max", "-1"),
     ],
 )

@@ -9,18 +9,17 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli import bundle, daemon, reference, rollback, token, watch
+from monitor.cli import bundle, daemon, probe, reference, rollback, token, top, watch
 from monitor.cli.exits import MEANS, Exit, exit_code, explain
 from monitor.cli.output import say
 from monitor.errors import TocsinError
 
-# Markup and pretty tracebacks would import rich for every --help; completion scripts add options to each.
+# Markup and pretty tracebacks would import rich for every --help.
 app = typer.Typer(
     name="tocsin",
     help="Monitor a model in production: drift, accuracy, poisoning, alerts, and rollback to a known-good.",
     epilog="Exit codes: " + "; ".join(f"{code:d} {words.partition(';')[0]}" for code, words in MEANS.items()) + ".",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -28,6 +27,8 @@ app.command()(daemon.run)
 app.command()(daemon.demo)
 app.command("check-config")(daemon.check_config)
 app.command()(watch.status)
+app.command()(top.top)
+app.command()(probe.healthy)
 app.add_typer(watch.incidents, name="incidents")
 app.add_typer(rollback.app, name="rollback")
 app.add_typer(reference.app, name="reference")

@@ -20,9 +20,10 @@ TOKEN_BYTES_MAX: Final = 4096
 class Api:
     """The daemon at `url`, asked with the token in a file."""
 
-    def __init__(self, url: str, token_file: Path | None) -> None:
+    def __init__(self, url: str, token_file: Path | None, timeout_s: float = TIMEOUT_S) -> None:
         """Stop with USAGE if the token would cross a network in the clear, or the file is no private token file."""
         self._url = _checked(url)
+        self._timeout_s = timeout_s
         self._headers = {"authorization": f"Bearer {_token(token_file)}"} if token_file else {}
 
     def get(self, path: str) -> Any:
@@ -37,11 +38,10 @@ class Api:
         url = self._url.copy_with(path=self._url.path.rstrip("/") + path)
         try:
             # trust_env: a proxy that the environment names must not see the token, least of all one for loopback.
-            with httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client:
+            with httpx.Client(timeout=self._timeout_s, trust_env=False) as client:
                 answer = client.request(method, url, json=body, headers=self._headers)
         except httpx.TransportError as error:
-            hint = "is `tocsin run` running, and is this its http.host and http.port? See --url"
-            raise Stop(Exit.UNREACHABLE, f"{self._url} does not answer: {_why(error)}", hint) from error
+            raise Stop(Exit.UNREACHABLE, f"{self._url} does not answer: {_why(error)}", _reach(error)) from error
         try:
             found = json.loads(answer.content) if answer.content else None
         except (ValueError, RecursionError):
@@ -85,9 +85,12 @@ def _refusal(status: int, problem: dict[str, Any], *, known: bool) -> Stop:
     said = str(problem.get("detail") or problem.get("title") or f"HTTP {status}")
     if status == HTTPStatus.UNAUTHORIZED:
         hint = "the token is unknown or revoked" if known else f"give --token-file or {TOKEN_FILE_VARIABLE}"
-        return Stop(Exit.REFUSED, said, f"{hint}; tocsin token create makes one")
+        making = "tocsin token create NAME --scope read --file TOKENS_FILE, that of the daemon's tokens_file"
+        return Stop(Exit.REFUSED, said, f"{hint}; make one: {making}")
     if status == HTTPStatus.FORBIDDEN:
-        return Stop(Exit.REFUSED, said, "the token lacks the scope: tocsin token list shows what each may do")
+        scope = said.rpartition("the token lacks the scope ")[2]
+        making = f"tocsin token create NAME --scope {scope}" if scope != said else "tocsin token create"
+        return Stop(Exit.REFUSED, said, f"tocsin token list shows what each may do; make one that may: {making}")
     if status == HTTPStatus.NOT_FOUND:
         return Stop(
             Exit.PROBLEMS, said, "tocsin status lists the models, tocsin incidents list and rollback list the ids"
@@ -97,6 +100,13 @@ def _refusal(status: int, problem: dict[str, Any], *, known: bool) -> Stop:
     if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
         return Stop(Exit.PROBLEMS, said, "the daemon is busy or starting: try again")
     return Stop(Exit.PROBLEMS, f"the daemon answered {status}: {said}", "its log tells more")
+
+
+def _reach(error: httpx.TransportError) -> str:
+    """What to do about no answer: nothing listens, something listens and is stuck, or the way is wrong."""
+    if isinstance(error, httpx.TimeoutException):
+        return "it is there and busy, or stuck: tocsin healthy says which part; its log says why"
+    return "is `tocsin run` running, and is this http.host and http.port of its settings? Name it: --url or TOCSIN_URL"
 
 
 def _why(error: httpx.TransportError) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Final, TypeAlias
 import typer
 
 DEFAULT_URL: Final = "http://127.0.0.1:8470"  # http.host and http.port of settings that leave them out
+DEFAULT_METRICS_URL: Final = "http://127.0.0.1:9470"  # metrics.host and metrics.port of settings that leave them out
 URL_VARIABLE: Final = "TOCSIN_URL"  # so that the commands in a notice can be typed as they stand
 TOKEN_FILE_VARIABLE: Final = "TOCSIN_TOKEN_FILE"  # noqa: S105 - the name of a variable that names a file
 
@@ -16,6 +17,9 @@ Url: TypeAlias = Annotated[
 TokenFile: TypeAlias = Annotated[
     Path | None,
     typer.Option("--token-file", envvar=TOKEN_FILE_VARIABLE, metavar="FILE", help="A file that holds a token."),
+]
+Every: TypeAlias = Annotated[
+    float, typer.Option("--every", metavar="SECONDS", min=0.2, max=3600.0, help="How often it is asked again.")
 ]
 TokensFile: TypeAlias = Annotated[
     Path,

@@ -4,13 +4,17 @@ from typing import Annotated, Any
 
 import typer
 
+from monitor.cli.completing import model_names, rollback_ids
 from monitor.cli.options import DEFAULT_URL, AsJson, TokenFile, Url
 from monitor.cli.output import say, show_facts, show_json, show_table
 from monitor.cli.watch import rows_of
 
 app = typer.Typer(help="List rollbacks, start one by hand, agree to one or decline it, unlatch.", no_args_is_help=True)
 
-Ident = Annotated[str, typer.Argument(metavar="ID", help="As tocsin rollback list and the notice tell.")]
+Ident = Annotated[
+    str,
+    typer.Argument(metavar="ID", help="As tocsin rollback list and the notice tell.", autocompletion=rollback_ids),
+]
 
 
 @app.command("list")
@@ -28,7 +32,12 @@ def list_(*, url: Url = DEFAULT_URL, token_file: TokenFile = None, as_json: AsJs
 
 @app.command()
 def start(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="The monitored model to roll back to its known-good.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="The monitored model to roll back to its known-good.", autocompletion=model_names
+        ),
+    ],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the rollback.")],
     *,
     url: Url = DEFAULT_URL,
@@ -53,7 +62,9 @@ def decline(ident: Ident, *, url: Url = DEFAULT_URL, token_file: TokenFile = Non
 
 @app.command()
 def unlatch(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="The model whose automation is latched.")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="The model whose automation is latched.", autocompletion=model_names)
+    ],
     *,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,

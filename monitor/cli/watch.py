@@ -4,14 +4,27 @@ from typing import Annotated, Any
 
 import typer
 
-from monitor.cli.options import DEFAULT_URL, AsJson, TokenFile, Url
+from monitor.cli.completing import incident_ids
+from monitor.cli.options import DEFAULT_URL, AsJson, Every, TokenFile, Url
 from monitor.cli.output import show_facts, show_json, show_table
 
 incidents = typer.Typer(help="List incidents, or show one with its evidence.", no_args_is_help=True)
 
 
-def status(*, url: Url = DEFAULT_URL, token_file: TokenFile = None, as_json: AsJson = False) -> None:
+def status(
+    *,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it again and again, until Ctrl-C.")] = False,
+    every: Every = 2.0,
+    as_json: AsJson = False,
+) -> None:
     """Show what is served and what the monitor makes of it."""
+    if watch:
+        from monitor.cli.watching import watch_status
+
+        watch_status(url, lambda: _get(url, token_file, "/v1/status"), every, as_json=as_json)
+        return
     found = _get(url, token_file, "/v1/status")
     if as_json:
         show_json(found)
@@ -32,7 +45,9 @@ def list_(*, url: Url = DEFAULT_URL, token_file: TokenFile = None, as_json: AsJs
 
 @incidents.command()
 def show(
-    ident: Annotated[str, typer.Argument(metavar="ID")],
+    ident: Annotated[
+        str, typer.Argument(metavar="ID", help="As tocsin incidents list tells.", autocompletion=incident_ids)
+    ],
     *,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,

@@ -30,7 +30,9 @@ REFUSED_AS = {  # how a refusal of a whole request is answered
     AdmissionReason.BODY_TIMEOUT: 408,
     AdmissionReason.DISCONNECTED: 400,
     AdmissionReason.UNSUPPORTED_TYPE: 415,
+    AdmissionReason.ROWS_PER_SECOND: 429,
     AdmissionReason.UNAUTHENTICATED: 401,
+    AdmissionReason.TOKEN_EXPIRED: 401,
     AdmissionReason.FORBIDDEN: 403,
     AdmissionReason.JOURNAL_BUSY: 503,
 }

@@ -99,12 +99,30 @@ def test_without_a_token_nothing_is_told(tocsin: Tocsin, api: Any) -> None:
     ended = tocsin("status", "--url", api.url)
     assert ended.code == Exit.REFUSED
     assert "--token-file or TOCSIN_TOKEN_FILE" in ended.err
+    assert "tocsin token create NAME --scope read --file TOKENS_FILE" in ended.err
+
+
+def test_a_token_that_is_unknown_is_told_apart_from_none(tocsin: Tocsin, api: Any, tmp_path: Path) -> None:
+    ended = tocsin("status", "--url", api.url, "--token-file", private(tmp_path / "old", "tcs_unknown"))
+    assert ended.code == Exit.REFUSED
+    assert "unknown or revoked" in ended.err
+
+
+def test_a_daemon_that_is_stuck_is_told_apart_from_one_that_is_not_there(
+    tocsin: Tocsin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.cli.api.Api.__init__.__defaults__", (0.05,))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ended = tocsin("status", "--url", f"http://127.0.0.1:{silent.getsockname()[1]}")
+    assert ended.code == Exit.UNREACHABLE
+    assert "tocsin healthy says which part" in ended.err
 
 
 def test_a_token_without_the_scope_is_refused(tocsin: Tocsin, api: Any) -> None:
     ended = tocsin("rollback", "approve", "r1", "--url", api.url, "--token-file", api.token_file(Scope.READ))
     assert ended.code == Exit.REFUSED
-    assert "lacks the scope" in ended.err
+    assert "lacks the scope approve" in ended.err
+    assert "tocsin token create NAME --scope approve" in ended.err
     assert api.control.asked == []
 
 
@@ -119,6 +137,7 @@ def test_a_daemon_that_is_not_there_is_told(tocsin: Tocsin) -> None:
     ended = tocsin("status", "--url", f"http://127.0.0.1:{port}", "--json")
     assert (ended.code, ended.out) == (Exit.UNREACHABLE, "")
     assert "is `tocsin run` running" in ended.err
+    assert "http.host and http.port" in ended.err
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n<>", b"SSH-2.0\r\n", b"[" * 9])

@@ -21,6 +21,8 @@ COMMANDS = {
     "demo": (),
     "check-config": (),
     "status": (),
+    "top": (),
+    "healthy": (),
     "incidents": ("list", "show"),
     "rollback": ("list", "start", "approve", "decline", "unlatch"),
     "reference": ("build", "show"),

@@ -8,15 +8,17 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from monitor.settings.document import Document, Plain, read_document
-from monitor.settings.sections import Section
 from monitor.settings.structure import draft, sections
+from monitor.settings.values import Section
 from monitor.turns.reloading import MAY_CHANGE
 
 DOCUMENT: Document = read_document(EXAMPLE)
 SETTINGS = dict(sections())
 # What has no default, or None, is shown with a value of the example's.
 LEAVES = {path: info for path, info in SETTINGS.items() if not any(other.startswith(f"{path}.") for other in SETTINGS)}
-DEFAULTS = {path: info for path, info in LEAVES.items() if info.default not in {PydanticUndefined, None}}
+DEFAULTS = {
+    path: info for path, info in LEAVES.items() if not any(info.default is each for each in (PydanticUndefined, None))
+}
 
 
 def shown(path: str) -> Plain:

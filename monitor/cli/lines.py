@@ -1,0 +1,163 @@
+"""What /v1/status says, as a line per model and a line per reading. Pure: no terminal, no clock, no request.
+
+*Closeness* orders readings that have different units: how near the value came to its limit, from the side it is allowed
+on. An upper limit (an error) is reached at value / limit = 1, a lower one (a coverage) at limit / value = 1, and which
+of the two it is follows from the verdict: what is ok lies on the allowed side. So ok is at most 1, a breach at least 1.
+
+    ok:      min(value / limit, limit / value)        breach:  max(value / limit, limit / value)
+
+Unknown and broken have none: too little data is not close to anything.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+ORDER: Final = {"breach": 0, "broken": 1, "ok": 2, "unknown": 3}  # what a person must see first
+OVER: Final = {"committed", "refused", "failed", "expired"}  # steps of a rollback that has ended; a test holds them
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingLine:
+    """One reading of one model, against what judges it. `closeness` is None where nothing can be said."""
+
+    model: str
+    rule: str
+    column: str
+    segment: str
+    verdict: str
+    value: float | None
+    limit: float | None
+    n: int | None
+    why: str
+    closeness: float | None
+
+    @property
+    def what(self) -> str:
+        """The rule, and the column and segment it was worst in."""
+        return " ".join(part for part in (self.rule, self.column, self.segment) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLine:
+    """One model. Seconds and rows a second; None is not known."""
+
+    model: str
+    served: str
+    role: str
+    since: float | None
+    rows: int
+    rate: float | None
+    last_row_age_s: float | None
+    labels: int
+    firing: tuple[str, ...]
+    pending: tuple[str, ...]
+    incident: str
+    rollback: str  # the one that waits for a person, or is under way
+    rollback_step: str
+    mode: str
+    latch: str
+    verdicts: Mapping[str, int]
+    worst: ReadingLine | None
+
+
+def closeness(verdict: str, value: float | None, limit: float | None) -> float | None:
+    """How near a reading is to its limit, as above; None where it has no value, no limit, or no such verdict."""
+    if verdict not in {"ok", "breach"} or value is None or limit is None:
+        return None
+    size, bound = abs(value), abs(limit)
+    smaller, larger = min(size, bound), max(size, bound)
+    if verdict == "ok":
+        return smaller / larger if larger else 0.0
+    return larger / smaller if smaller else math.inf
+
+
+def reading_lines(status: Mapping[str, Any], model: str = "") -> list[ReadingLine]:
+    """The readings of all models, or of one, the worst first. Those of a bundle's own profile are left out."""
+    found = [
+        _reading(name, each)
+        for name, one in status.get("models", {}).items()
+        if model in {"", name}
+        for each in one.get("readings", [])
+        if each.get("reference", "judge") == "judge"
+    ]
+    return sorted(found, key=lambda line: (ORDER.get(line.verdict, 9), -(line.closeness or 0.0), line.model, line.what))
+
+
+def model_lines(status: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> list[ModelLine]:
+    """A line per model, by name. The rate is that since `before`, an earlier status of the same daemon."""
+    return [_model(name, status, before) for name in sorted(status.get("models", {}))]
+
+
+def sort_lines(lines: Sequence[ModelLine], by: str) -> list[ModelLine]:
+    """Order models by one of SORTS, names settling ties."""
+    return sorted(sorted(lines, key=lambda line: line.model), key=SORTS[by])
+
+
+def _trouble(line: ModelLine) -> tuple[float, ...]:
+    worst = line.worst
+    shown = (ORDER.get(worst.verdict, 9), -(worst.closeness or 0.0)) if worst else (9, 0.0)
+    return (-len(line.firing), not line.incident, *shown)
+
+
+SORTS: Final = {
+    "trouble": _trouble,
+    "name": lambda _: (0.0,),
+    "rate": lambda line: (-(line.rate or 0.0),),
+    "lag": lambda line: (-(line.last_row_age_s or 0.0),),
+}
+
+
+def _reading(model: str, found: Mapping[str, Any]) -> ReadingLine:
+    verdict, value, limit = str(found.get("verdict", "unknown")), found.get("value"), found.get("limit")
+    return ReadingLine(
+        model=model,
+        rule=str(found.get("name") or ""),
+        column=str(found.get("column") or ""),
+        segment=str(found.get("segment") or ""),
+        verdict=verdict,
+        value=value,
+        limit=limit,
+        n=found.get("n"),
+        why=str(found.get("why") or ""),
+        closeness=closeness(verdict, value, limit),
+    )
+
+
+def _model(name: str, status: Mapping[str, Any], before: Mapping[str, Any] | None) -> ModelLine:
+    found = status["models"][name]
+    served, totals = found.get("served") or {}, found.get("totals") or {}
+    readings = reading_lines(status, name)
+    alerts = [(alert["state"], alert["rule"]) for alert in found.get("alerts", [])]
+    waiting = [each for each in found.get("rollbacks", []) if each.get("step") not in OVER]
+    last = totals.get("last_prediction")
+    return ModelLine(
+        model=name,
+        served=str(served.get("name") or served.get("bundle") or ""),
+        role=str(served.get("role") or "unknown"),
+        since=served.get("since"),
+        rows=int(totals.get("rows", 0)),
+        rate=_rate(name, status, before),
+        last_row_age_s=max(0.0, status["now"] - last) if last else None,
+        labels=int(totals.get("labels", 0)),
+        firing=tuple(sorted({rule for state, rule in alerts if state == "firing"})),
+        pending=tuple(sorted({rule for state, rule in alerts if state == "pending"})),
+        incident=str((found.get("incident") or {}).get("id") or ""),
+        rollback=str(waiting[-1]["id"]) if waiting else "",
+        rollback_step=str(waiting[-1]["step"]) if waiting else "",
+        mode=str(found.get("mode") or ""),
+        latch=str(found.get("latch") or ""),
+        verdicts={verdict: sum(line.verdict == verdict for line in readings) for verdict in ORDER},
+        worst=readings[0] if readings else None,
+    )
+
+
+def _rate(name: str, status: Mapping[str, Any], before: Mapping[str, Any] | None) -> float | None:
+    """Rows a second between two statuses; None when no time passed, or counts fell: another daemon answered."""
+    earlier = (before or {}).get("models", {}).get(name)
+    if earlier is None or before is None:
+        return None
+    passed = status["now"] - before["now"]
+    rows = status["models"][name].get("totals", {}).get("rows", 0) - earlier.get("totals", {}).get("rows", 0)
+    return rows / passed if passed > 0 and rows >= 0 else None
