@@ -152,9 +152,9 @@ def encode(kind, model, rows, schema=SCHEMA):
 
 
 def open_store(directory: Path, clock=None, schema=SCHEMA, **limits):
-    """`limits` as of monitor.store.Limits."""
+    """Rows are written by `schema`, or by what it returns; `limits` as of monitor.store.Limits."""
     parts = StoreParts(
-        lambda kind, model, rows: encode(kind, model, rows, schema),
+        lambda kind, model, rows: encode(kind, model, rows, schema() if callable(schema) else schema),
         sum_bodies,
         clock or ManualClock(1000.0),
         free_bytes=lambda: 1 << 40,
@@ -335,7 +335,7 @@ class Turns:
     def open(self):
         """As the daemon does at its start."""
         self.runner = asyncio.Runner()
-        self.store = open_store(self.directory, schema=self.v1.reference.schema, **self.limits)
+        self.store = open_store(self.directory, schema=lambda: self.watched.schema, **self.limits)
         self._commit, self.store.commit = self.store.commit, self._watch_commit
         self.watched = watched(self.bundles, (self.v1, self.v2), self._stored(Timeline(), MODEL).epochs)
         allowed = RollbackLimits(mode=self.mode)
