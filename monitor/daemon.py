@@ -3,7 +3,7 @@
     start   settings -> store -> models (release index, references, stored state) -> metrics listener -> intake
             -> couriers -> schedule -> rollbacks that a crash left unfinished
     stop    schedule -> intake (requests under way are answered) -> couriers -> rollback in progress (it is journaled
-            and goes on at the next start) -> store -> metrics listener
+            and goes on at the next start) -> metrics listener -> evidence (its worker is killed) -> store
 
 The event loop does intake and coordination; numeric work runs on threads, commits on the store's. Live, APScheduler
 turns the wheel (its jobs come from the settings and live in memory: its SQL store pickles). In replay nothing turns
@@ -14,20 +14,14 @@ Everything repeated runs under `monitor.turns.supervisor`: a failure is not the 
 
 import asyncio
 import contextlib
-import ctypes
-import gc
-import logging
 import signal
-import socket
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
-import uvicorn
 import uvloop
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -35,53 +29,51 @@ import monitor
 from monitor.alerts.retry import Delivery
 from monitor.alerts.transport import tls_context
 from monitor.clock import Clock, ReplayClock, WallClock
-from monitor.decisions.judge import POLICY
-from monitor.decisions.rollback import RUNNING
-from monitor.decisions.state import ModelState
 from monitor.errors import Permanent, Problem, SettingsError
+from monitor.evidence.archive import Archive
+from monitor.evidence.office import Evidence
 from monitor.export.collector import Collector
 from monitor.export.listener import Listener
 from monitor.export.page import Page
 from monitor.export.snapshot import DaemonView, Snapshot
-from monitor.facts import Incident, Mode, ModelName, Prediction, Rollback, RowKind
+from monitor.facts import ModelName, Prediction, RowKind
 from monitor.ingest.app import build_app
-from monitor.ingest.connection import Connection
 from monitor.ingest.counters import Counters
-from monitor.ingest.limits import Limits
+from monitor.ingest.server import Listening
 from monitor.ingest.tokens import Tokens
 from monitor.panes.batch import encode_labels, encode_predictions
 from monitor.panes.window import sum_bodies
-from monitor.rollback.execute import Executor
-from monitor.rollback.symlink import SymlinkTarget
 from monitor.serving.open_inference import OpenInference
-from monitor.settings import MonitoredModel, Settings, load, load_rules
-from monitor.store.parts import Limits as StoreLimits
+from monitor.settings import Settings, load, load_rules
 from monitor.store.parts import Parts as StoreParts
-from monitor.store.parts import Quota
 from monitor.store.sqlite import SqliteStore
-from monitor.turns import opinion, show
+from monitor.turns import bounds, opinion, show
 from monitor.turns.claim import claim
 from monitor.turns.control import Control
-from monitor.turns.counting import FoldSettings
 from monitor.turns.couriers import Couriers
+from monitor.turns.evidence import Reports
 from monitor.turns.fold import Fold
-from monitor.turns.loading import Releases, Shelf, shelved
+from monitor.turns.gathering import Sources
+from monitor.turns.loading import Shelf
 from monitor.turns.look import Look, Ticks
 from monitor.turns.outbox import StoredOutbox
+from monitor.turns.pictures import Drawing
+from monitor.turns.process import calm_collector, configure_log, return_large_blocks
 from monitor.turns.proving import Proving
 from monitor.turns.pushers import Pushers, Voice
 from monitor.turns.reloading import fixed
+from monitor.turns.resuming import resumed
 from monitor.turns.self_view import About, self_view
-from monitor.turns.supervisor import Supervisor, where
+from monitor.turns.supervisor import Supervisor
+from monitor.turns.switching import Switching
 from monitor.turns.telling import telling
-from monitor.turns.watched import Reached, ReplayTime, Timeline, Totals, Watched
-from monitor.turns.wheel import Bounds, Parts, Wheel
+from monitor.turns.watched import ReplayTime, Watched
+from monitor.turns.wheel import Parts, Wheel
 
 EXIT_OK, EXIT_INTERNAL = 0, 70
-KILL_SWITCH = "kill_switch"  # a file of this name in the state directory keeps automation from acting
 HEARTBEAT_S = 1.0
-M_MMAP_THRESHOLD = -3  # <malloc.h>
-STOP_WITHIN_S = 10.0
+EVIDENCE_EVERY_S = 60.0  # how often it is looked whether a period is over
+UPKEEP_EVERY_S = 3_600.0
 log = structlog.get_logger()
 
 
@@ -90,27 +82,8 @@ def run(path: Path) -> int:
 
     SettingsError, Permanent or Corrupt before it is ready.
     """
-    structlog.configure(
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    logging.getLogger("uvicorn.error").addFilter(discreet)
+    configure_log()
     return uvloop.run(_serve(path, load(path)))
-
-
-def discreet(record: logging.LogRecord) -> bool:
-    """Log what failed in a handler by its kind and place; the text of an exception may hold a row's value (S13)."""
-    if record.exc_info and record.exc_info[1] is not None:
-        error = record.exc_info[1]
-        log.error("request.failed", kind=type(error).__name__, where=where(error))
-        return False
-    return True
 
 
 async def _serve(path: Path, settings: Settings) -> int:
@@ -120,34 +93,6 @@ async def _serve(path: Path, settings: Settings) -> int:
         return await daemon.stopped
     finally:
         await daemon.stop()
-
-
-class Server(uvicorn.Server):
-    """Uvicorn without its signal handlers: the daemon has its own order of stopping."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to the daemon."""
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Bind; Permanent where uvicorn would end the process."""
-        try:
-            await super().startup(sockets)
-        except SystemExit:
-            at = f"{self.config.host}:{self.config.port}"
-            raise Permanent(f"http.port: cannot listen on {at}; is it taken?") from None
-
-
-class RollbackJournal:
-    """What the executor records goes through a decision, and so into the store."""
-
-    def __init__(self, record: Callable[[Rollback], Awaitable[None]]) -> None:
-        self._record = record
-
-    async def record(self, rollback: Rollback) -> None:
-        """Durable when it returns."""
-        await self._record(rollback)
 
 
 class Daemon:
@@ -178,7 +123,7 @@ class Daemon:
         packs = load_rules(settings)
         self._models: dict[ModelName, Watched] = {}
         self._clock: Clock = WallClock()
-        self._store = SqliteStore(settings.state_dir, self._store_parts(), self._store_limits())
+        self._store = SqliteStore(settings.state_dir, self._store_parts(), bounds.store_limits(settings))
         self._stack.callback(self._store.close)
         claim(self._store, settings.state_dir, replay=settings.replay)
         if settings.replay:
@@ -186,8 +131,9 @@ class Daemon:
             self._clock = ReplayClock(saved.now)
         self._shelf = Shelf(settings.state_dir / "references")
         self._tokens = Tokens(settings.tokens_file, self._clock)
-        for name, model in settings.models.items():
-            self._models[name] = self._watch(name, model, packs[name])
+        for name in settings.models:
+            self._models[name] = resumed(self._store, self._shelf, settings, name, packs[name])
+        self._reports = self._build_reports()
         self._wheel = self._build_wheel()
         self._page = Page(
             self._clock,
@@ -195,6 +141,7 @@ class Daemon:
             settings.metrics.render_every,
             {"loop": lambda: self._beat, "writer": lambda: self._store.health().heartbeat},
         )
+        await self._reports.open()
         voice = Voice(self._models, settings.replica, lambda: self._wheel.bounds.external_url)
         self._pushers = Pushers(self._supervisor, self._clock, voice, answered=self._couriers.ring)
         await self._listen()
@@ -210,42 +157,11 @@ class Daemon:
     def _store_parts(self) -> StoreParts:
         return StoreParts(self._encode, sum_bodies, WallClock(), on_fatal=self._fatal_from_thread)
 
-    def _store_limits(self) -> StoreLimits:
-        most = max(model.labels.waiting_max for model in self.settings.models.values())
-        quotas = {name: _quota(model) for name, model in self.settings.models.items()}
-        return StoreLimits(waiting_max=most, quotas=quotas)
-
     def _encode(self, kind: RowKind, model: ModelName, rows: Sequence[Any]) -> bytes:
         if kind is RowKind.LABELS:
             return encode_labels(rows)
         assert not rows or isinstance(rows[0], Prediction), "the kind says what the rows are"
         return encode_predictions(rows, self._models[model].schema)
-
-    def _watch(self, name: ModelName, settings: MonitoredModel, pack: Any) -> Watched:
-        """A model with what an earlier run left of it."""
-        store = self._store
-        state = store.facts(ModelState).get(name, ModelState(name))
-        refuse_stranded(settings, state)
-        releases = Releases(settings.release_index, name, self._shelf)
-        epochs = store.facts(Timeline).get(name, Timeline()).epochs
-        bundles = releases.load()
-        shelved(self._shelf, (digest for epoch in epochs for digest in (epoch.judge, epoch.own)))
-        return Watched(
-            name=name,
-            settings=settings,
-            pack=pack,
-            releases=releases,
-            bundles=bundles,
-            layouts=self._shelf.layouts,
-            state=state,
-            epochs=epochs,
-            reached=store.facts(Reached).get(name, Reached()),
-            totals=store.facts(Totals).get(name, Totals()),
-            incidents={key: one for key, one in store.facts(Incident).items() if one.model == name},
-            rollbacks={key: one for key, one in store.facts(Rollback).items() if one.model == name},
-            killed=(self.settings.state_dir / KILL_SWITCH).exists,
-            telling=telling(self.settings),
-        )
 
     def _build_wheel(self) -> Wheel:
         settings, models = self.settings, self._models
@@ -262,26 +178,33 @@ class Daemon:
         }
         for server in (*self._servers.values(), *self._known_good.values()):
             self._stack.push_async_callback(server.aclose)
-        fold_settings = FoldSettings(
-            rows_max=settings.fold.rows_max,
-            pane_s=int(settings.panes.length),
-            grace_s=settings.panes.grace,
-            horizon_s=settings.panes.horizon,
-            replica=settings.replica,
-        )
         self._outbox = StoredOutbox(self._store, {each.name: each.url for each in settings.receivers})
         parts = Parts(
             store=self._store,
             models=models,
             proving=Proving(self._servers, self._known_good, self._clock, settings.fold.proof_wait),
-            fold=Fold(self._store, models, self._ask, fold_settings),
+            fold=Fold(self._store, models, self._ask, bounds.fold_settings(settings)),
             look=Look(self._store, grace_s=settings.panes.grace, ticks=self._store.facts(Ticks)),
             outbox=self._outbox,
-            execute=self._execute,
+            execute=Switching(self._servers, self._clock).run,
             clock=self._clock,
             supervisor=self._supervisor,
+            report=self._reports.incident,
         )
-        return Wheel(parts, self._bounds(settings), self._ring)
+        return Wheel(parts, bounds.wheel_bounds(settings), self._ring)
+
+    def _build_reports(self) -> Reports:
+        office = Evidence(bounds.evidence_limits(self.settings), self._clock)
+        reports = Reports(
+            models=self._models,
+            sources=Sources(self._store, Archive(self.settings.state_dir / "evidence")),
+            office=office,
+            clock=self._clock,
+            supervisor=self._supervisor,
+            keep=bounds.keep(self.settings),
+        )
+        self._stack.push_async_callback(reports.aclose)
+        return reports
 
     def _ring(self) -> None:
         """Something was decided: the Alertmanagers first, whom a notice may wait for."""
@@ -289,40 +212,13 @@ class Daemon:
             self._pushers.ring()
         self._couriers.ring()
 
-    def _bounds(self, settings: Settings) -> Bounds:
-        return Bounds(
-            receivers=tuple(each.name for each in settings.receivers),
-            external_url=settings.external_url or f"http://{settings.http.host}:{settings.http.port}",
-            look_every_s=settings.look_every,
-            horizon_s=settings.panes.horizon,
-        )
-
     async def _ask(self, watched: Watched, rows: Any, keys: Any) -> opinion.Opinion:
         server = self._known_good.get(watched.name)
         return opinion.silent(rows.n) if server is None else await opinion.ask(server, watched, rows, keys)
 
-    async def _execute(
-        self, watched: Watched, rollback: Rollback, record: Callable[[Rollback], Awaitable[None]]
-    ) -> Rollback:
-        target, server = watched.settings.target, self._servers.get(watched.name)
-        assert target is not None, "settings that allow a rollback name its target"
-        assert server is not None, "settings that allow a rollback name the server"
-        executor = Executor(
-            watched.settings.release_index,
-            SymlinkTarget(target.link),
-            server,
-            RollbackJournal(record),
-            clock=self._clock,
-            proofs=target.proofs,
-            prove_within_s=target.prove_within,
-            stopped=lambda: rollback.approved_by == POLICY and not automatic(watched),
-        )
-        left = next((epoch.digest for epoch in reversed(watched.epochs) if epoch.bundle == rollback.source), "")
-        return await executor.run(rollback, left)
-
     async def _listen(self) -> None:
-        settings = self.settings
-        metrics = settings.metrics
+        settings, metrics = self.settings, self.settings.metrics
+        assert self._pushers is not None, "built before anybody may ask"
         listener = Listener(self._page, self.ready, self._clock, metrics.host, metrics.port)
         try:
             listener.start()
@@ -337,7 +233,9 @@ class Daemon:
             loop=self._loop,
             checks={"healthy": self.healthy, "ready": self.ready},
             reload_settings=self.reload,
-            rendered=self.render,
+            stepped=self._stepped,
+            reports=self._reports,
+            silenced=self._pushers.words,
         )
         app = build_app(
             journal=self._store,
@@ -346,28 +244,17 @@ class Daemon:
             tokens=self._tokens,
             schemas=lambda: {name: watched.schema for name, watched in self._models.items()},
             counters=self._counters,
-            limits=limits_of(settings),
+            limits=bounds.limits_of(settings),
             replay=settings.replay,
             encode=self._encode,
         )
-        config = uvicorn.Config(
-            app,
-            host=settings.http.host,
-            port=settings.http.port,
-            log_config=None,
-            access_log=False,
-            http=Connection,
-            ws="none",
-            server_header=False,
-            date_header=False,
-            timeout_graceful_shutdown=int(STOP_WITHIN_S),
-        )
-        self._server = Server(config)
-        self._serving = asyncio.create_task(self._server.serve(), name="intake")
-        while not self._server.started:
-            if self._serving.done():
-                await self._serving  # Permanent
-            await asyncio.sleep(0.01)
+        self._listening = Listening(app, settings.http.host, settings.http.port)
+        await self._listening.start()
+
+    async def _stepped(self, now: float) -> None:
+        """A step of the replay clock is done: what is due begins, and the page shows it."""
+        self._reports.due(now)
+        await self.render()
 
     def _start_couriers(self) -> None:
         assert self._pushers is not None, "built before the couriers start"
@@ -386,6 +273,8 @@ class Daemon:
         self._every(settings.metrics.render_every, "render", self.render)
         if not settings.replay:
             self._every(settings.fold.every, "turn", self._wheel.turn)
+            self._every(EVIDENCE_EVERY_S, "evidence", self._evidence)
+        self._every(UPKEEP_EVERY_S, "evidence upkeep", self._reports.upkeep)
         self._scheduler.start()
 
     def _every(self, seconds: float, what: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -399,6 +288,9 @@ class Daemon:
             id=what,
             next_run_time=now,
         )
+
+    async def _evidence(self) -> None:
+        self._reports.due(self._clock.now())
 
     async def _heartbeat(self) -> None:
         self._beat = time.monotonic()
@@ -421,9 +313,8 @@ class Daemon:
         self._ready = False
         if hasattr(self, "_scheduler"):
             self._scheduler.shutdown(wait=False)
-        if hasattr(self, "_serving"):
-            self._server.should_exit = True
-            await asyncio.wait({self._serving}, timeout=STOP_WITHIN_S + 1)
+        if hasattr(self, "_listening"):
+            await self._listening.stop()
         await self._couriers.stop()
         if self._pushers is not None:
             await self._pushers.stop()
@@ -471,7 +362,7 @@ class Daemon:
         for name, watched in self._models.items():
             watched.settings, watched.pack = settings.models[name], packs[name]
             watched.telling = telling(settings)
-        self._wheel.bounds = self._bounds(settings)
+        self._wheel.bounds = bounds.wheel_bounds(settings)
         if receivers_changed:
             await self._couriers.stop()
             if self._pushers is not None:
@@ -500,7 +391,10 @@ class Daemon:
 
     async def render(self) -> None:
         """Replace the metrics page by one of now."""
-        views = [view for view in map(show.model_view, self._models.values()) if view is not None]
+        metrics = self.settings.metrics
+        drawing = Drawing(metrics.features_drawn_max, metrics.category_names)
+        shown = (show.model_view(watched, drawing) for watched in self._models.values())
+        views = [view for view in shown if view is not None]
         snapshot = Snapshot(time.time(), tuple(views), self._view())
         await asyncio.to_thread(self._page.render, snapshot)
 
@@ -513,7 +407,11 @@ class Daemon:
             outbox=self._outbox,
             receivers=[each.name for each in self.settings.receivers],
             about=About(monitor.__version__, self._started, *self._reloaded),
+            told=self._pushers.told() if self._pushers else (),
+            held=self._couriers.held(),
         )
+<<<<<<< HEAD
+=======
 
 
 def automatic(watched: Watched) -> bool:
@@ -569,3 +467,4 @@ def calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+>>>>>>> limits

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from monitor.daemon import discreet, limits_of
 from monitor.ingest.limits import Limits
+from monitor.settings import Http, Settings, TimeBounds
 from monitor.settings.document import parse_document
-from monitor.settings.sections import Http, Settings, TimeBounds
 from monitor.settings.structure import draft
+from monitor.turns.bounds import limits_of
+from monitor.turns.process import discreet
 
 SMALLEST = "models: {delays: {release_index: r.json, rules: r.yaml}}\n"
 CHANGED = {  # a value of each that is nobody's default

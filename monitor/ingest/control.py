@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -17,6 +17,16 @@ from monitor.ingest.times import parse_time
 from monitor.ingest.wire import ClockStep, Health, ManualRollback, Unlatch
 
 T = TypeVar("T")
+
+HTML: Final = b"text/html; charset=utf-8"
+# A report holds values that clients sent, and Evidently's scripts: it draws itself in an origin of its own, where no
+# token of ours is. What it may load, which is nothing, is said in its head.
+SANDBOX: Final = (
+    (b"content-security-policy", b"sandbox allow-scripts"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"private, no-store"),
+)
 
 
 class Control(Protocol):
@@ -36,6 +46,14 @@ class Control(Protocol):
 
     def incident(self, ident: str, /) -> Any:
         """One incident."""
+        ...
+
+    def evidence(self) -> Any:
+        """All reports of evidence, newest first."""
+        ...
+
+    def report(self, model: str, ident: str, /) -> bytes | None:
+        """One report as HTML; what is no name of one is not there either."""
         ...
 
     def rollbacks(self) -> Any:
@@ -94,6 +112,17 @@ class Controls:
     async def incident(self, call: Call) -> Answer:
         """GET /v1/incidents/{id}."""
         return await _ask(self.control.incident, call.id)
+
+    async def evidence(self, _: Call) -> Answer:
+        """GET /v1/evidence."""
+        return await _ask(self.control.evidence)
+
+    async def report(self, call: Call) -> Answer:
+        """GET /v1/evidence/{model}/{id}."""
+        page = await asyncio.to_thread(self.control.report, call.scope["path_params"]["model"], call.id)
+        if page is None:
+            raise _missing()
+        return Answer(200, page, HTML, SANDBOX)
 
     async def rollbacks(self, _: Call) -> Answer:
         """GET /v1/rollbacks."""
@@ -168,7 +197,7 @@ async def _ask(question: Callable[..., Any], *arguments: str) -> Answer:
     except Transient as busy:
         raise Refused(503, "busy", "not possible now", retry_after(int(busy.retry_after_s or 1))) from None
     if found is None:
-        raise Refused(404, "not_found", "there is nothing of this name")
+        raise _missing()
     return Answer.of(found)
 
 
@@ -187,6 +216,10 @@ def is_loopback(call: Call) -> bool:
 
 def _health(ok: bool, why: str) -> Answer:  # noqa: FBT001  # the pair that Control answers
     return Answer.of(Health(ok, why), 200 if ok else 503)
+
+
+def _missing() -> Refused:
+    return Refused(404, "not_found", "there is nothing of this name")
 
 
 def _invalid() -> Refused:

@@ -52,12 +52,13 @@ def document(routes: Iterable[RouteSpec], version: str) -> dict[str, Any]:
 
 def _operation(route: RouteSpec, schemas: dict[type, dict[str, Any]]) -> dict[str, Any]:
     given = schemas[route.gives] if route.gives else {"type": ["object", "array"]}
+    done = {"text/html": {"schema": {"type": "string"}}} if route.page else {"application/json": {"schema": given}}
     problem = {"application/problem+json": {"schema": schemas[ProblemDetails]}}
     operation: dict[str, Any] = {
         "operationId": route.name,
         "summary": route.summary,
         "security": [{"token": [route.scope.value]}] if route.scope else [],
-        "responses": {"200": {"description": "done", "content": {"application/json": {"schema": given}}}},
+        "responses": {"200": {"description": "done", "content": done}},
     }
     for status in _statuses(route):
         operation["responses"][status] = {"description": _REFUSALS[status], "content": problem}

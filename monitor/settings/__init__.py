@@ -3,42 +3,45 @@
 Whatever is wrong is told at once, each problem with its path, its line and what to do; nothing is guessed or repaired.
 """
 
+from monitor.settings.evidence_sections import Evidence, EvidenceMetric, ModelEvidence
 from monitor.settings.load import check, load
-from monitor.settings.rules import load_rules
-from monitor.settings.sections import (
-    Alertmanager,
-    Fold,
-    Grouping,
-    Http,
+from monitor.settings.model_sections import (
     KnownGood,
     LabelFeed,
-    Metrics,
     MonitoredModel,
-    Panes,
-    Receiver,
     RollbackLimits,
+    Samples,
+    SegmentColumn,
     Serving,
-    Settings,
     Target,
-    TimeBounds,
 )
+from monitor.settings.notice_sections import Alertmanager, Grouping, Receiver, Repeat, Silences
+from monitor.settings.rules import load_rules
+from monitor.settings.sections import Fold, Http, Metrics, Panes, Settings, TimeBounds
 from monitor.settings.units import Duration, Size
 
 __all__ = [
     "Alertmanager",
     "Duration",
+    "Evidence",
+    "EvidenceMetric",
     "Fold",
     "Grouping",
     "Http",
     "KnownGood",
     "LabelFeed",
     "Metrics",
+    "ModelEvidence",
     "MonitoredModel",
     "Panes",
     "Receiver",
+    "Repeat",
     "RollbackLimits",
+    "Samples",
+    "SegmentColumn",
     "Serving",
     "Settings",
+    "Silences",
     "Size",
     "Target",
     "TimeBounds",

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from monitor.decisions.rules import RulePack
 from monitor.errors import Problem
 from monitor.facts import Mode, ModelName
-from monitor.settings.sections import MonitoredModel, Settings
+from monitor.settings.model_sections import MonitoredModel
+from monitor.settings.sections import Settings
 from monitor.settings.structure import Draft
 
 _ANY_HOST = {"0.0.0.0", "::"}  # noqa: S104 - compared with, never bound here

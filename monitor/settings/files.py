@@ -5,18 +5,22 @@ Every check says what is wrong now. Nothing is created, and no file's content is
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
 from monitor.alerts.alertmanager import basic, bearer
 from monitor.alerts.signing import load_keys
 from monitor.decisions.epochs import last_known_good
+from monitor.decisions.rules import RulePack
 from monitor.errors import Corrupt, Permanent, Problem, SettingsError, TocsinError
 from monitor.facts import Bundle, BundleStatus, ModelName
 from monitor.ingest.tokens import read_tokens
+from monitor.panes.layout import Layout
 from monitor.panes.reference import decode_reference, digest
 from monitor.rollback import release_index
+from monitor.settings.fits import fit_problems, judging, task_problems
+from monitor.settings.model_sections import MonitoredModel
 from monitor.settings.sections import Settings
 from monitor.settings.structure import Draft
 
@@ -24,8 +28,11 @@ CREDENTIALS = {"bearer_file": "one line: the token", "basic_file": "one line: us
 _PRIVATE = "chmod 600; in a pod, defaultMode: 0440"
 
 
-def file_checks(draft: Draft, settings: Settings) -> Iterator[Problem]:
-    """Yield every problem with a file that `settings` name; rule packs are `monitor.settings.rules`."""
+def file_checks(draft: Draft, settings: Settings, packs: Mapping[ModelName, RulePack]) -> Iterator[Problem]:
+    """Yield every problem with a file that `settings` name, and what in `packs` does not fit what they hold.
+
+    `packs` are the rule packs that could be read (`monitor.settings.rules`).
+    """
     if draft.kept("state_dir"):
         yield from _state_dir(settings.state_dir)
     if draft.kept("tokens_file"):
@@ -39,7 +46,14 @@ def file_checks(draft: Draft, settings: Settings) -> Iterator[Problem]:
                 where = f"alertmanagers.{place}.{key}"
                 yield from _secret(where, path, CREDENTIALS[key], partial(_credentials, read, key))
     for name, model in settings.models.items():
-        yield from _bundles(f"models.{name}.release_index", model.release_index, name)
+        index = f"models.{name}.release_index"
+        bundles = yield from _bundles(index, model.release_index, name)
+        layouts: dict[str, Layout] = {}
+        for bundle in bundles:
+            if bundle.status is not BundleStatus.REVOKED:
+                path = model.release_index.parent / bundle.reference
+                yield from _readable(index, path, partial(_profile, bundle, layouts))
+        yield from _fit(draft, f"models.{name}", model, packs.get(name), (bundles, layouts))
         if model.target is not None:
             yield from _link(f"models.{name}.target.link", model.target.link)
 
@@ -60,7 +74,7 @@ def _state_dir(path: Path) -> Iterator[Problem]:
         yield Problem("state_dir", f"cannot be written: no permission in {nearest}", "")
 
 
-def _bundles(where: str, index: Path, model: ModelName) -> Iterator[Problem]:
+def _bundles(where: str, index: Path, model: ModelName) -> Generator[Problem, None, tuple[Bundle, ...]]:
     """A model is judged against a known-good's reference profile: there is one, and all profiles are as registered.
 
     Checkpoints are large, and are verified before each switch.
@@ -68,23 +82,40 @@ def _bundles(where: str, index: Path, model: ModelName) -> Iterator[Problem]:
     problems = list(_readable(where, index, release_index.load))
     yield from problems
     if problems:
-        return
-    bundles = [bundle for bundle in release_index.load(index) if bundle.model == model]
+        return ()
+    bundles = tuple(bundle for bundle in release_index.load(index) if bundle.model == model)
     if last_known_good(bundles) is None:
         hint = "tocsin bundle register, then tocsin bundle approve"
         yield Problem(where, f"has no known-good bundle of {model}: {index}", hint)
-    for bundle in bundles:
-        if bundle.status is not BundleStatus.REVOKED:
-            yield from _readable(where, index.parent / bundle.reference, partial(_profile, bundle))
+    return bundles
 
 
-def _profile(bundle: Bundle, path: Path) -> None:
-    """Read a reference profile; Permanent if it is not what was registered, Corrupt if it never was one."""
+def _fit(
+    draft: Draft,
+    path: str,
+    model: MonitoredModel,
+    pack: RulePack | None,
+    found: tuple[tuple[Bundle, ...], Mapping[str, Layout]],
+) -> Iterator[Problem]:
+    """Hold the settings of a model against the profiles of its bundles that could be read."""
+    bundles, layouts = found
+    read = [bundle for bundle in bundles if bundle.reference_digest in layouts]
+    tasks = {bundle.name or bundle.id: layouts[bundle.reference_digest].task for bundle in read}
+    yield from task_problems(f"{path}.release_index", tasks)
+    judge = judging(bundles, layouts)
+    if judge is not None:
+        yield from fit_problems(path, model, pack, judge, known=draft.kept(f"{path}.segments"))
+
+
+def _profile(bundle: Bundle, layouts: dict[str, Layout], path: Path) -> None:
+    """Read a profile into `layouts`; Permanent if it is not what was registered, Corrupt if it never was one."""
     body = path.read_bytes()
     if digest(body) != bundle.reference_digest:
         raise Permanent(f"{path} has other bytes than were registered")
-    if decode_reference(body).schema.model != bundle.model:
+    reference = decode_reference(body)
+    if reference.schema.model != bundle.model:
         raise Permanent(f"{path} is the profile of another model")
+    layouts[bundle.reference_digest] = Layout.of(reference)
 
 
 def _secret(where: str, path: Path, missing: str, read: Callable[[Path], object]) -> Iterator[Problem]:

@@ -48,7 +48,7 @@ def _read(path: Path, environ: Mapping[str, str]) -> tuple[Settings | None, list
     if result.settings is not None:
         packs: dict[ModelName, RulePack] = {}
         problems += _read_packs(result.settings, packs)
-        found = (*crosschecks(result, result.settings, packs), *file_checks(result, result.settings))
+        found = (*crosschecks(result, result.settings, packs), *file_checks(result, result.settings, packs))
         problems += (located(problem, document) for problem in found)
     return result.settings, sorted(dict.fromkeys(problems), key=lambda problem: _order(problem, document))
 

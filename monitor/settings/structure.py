@@ -20,7 +20,8 @@ from pydantic_core import ErrorDetails
 
 from monitor.errors import Problem
 from monitor.settings.document import Document, Plain
-from monitor.settings.sections import Section, Settings
+from monitor.settings.sections import Settings
+from monitor.settings.values import Section
 
 Place: TypeAlias = tuple[int | str, ...]
 

@@ -7,12 +7,15 @@ from typing import Any
 
 import msgspec
 
+from monitor.alerts.said import Key
 from monitor.clock import Clock, ReplayClock
 from monitor.decisions import outcomes
 from monitor.decisions.state import Judgement, Terms
 from monitor.errors import Problem, Rejected, Transient
 from monitor.facts import ModelName
-from monitor.turns import show
+from monitor.turns import account, show
+from monitor.turns.evidence import Reports
+from monitor.turns.gathering import path_of, reported
 from monitor.turns.watched import Watched
 from monitor.turns.wheel import Wheel
 
@@ -35,17 +38,37 @@ class Control:
     loop: asyncio.AbstractEventLoop
     checks: Mapping[str, Check]  # "healthy", "ready"
     reload_settings: Callable[[], Awaitable[Sequence[Problem]]]
-    rendered: Callable[[], Awaitable[None]]  # after a step of the replay clock
+    stepped: Callable[[float], Awaitable[None]]  # after a step of the replay clock
+    reports: Reports
+    silenced: Callable[[Key], str] = lambda _: ""  # by which silence an alert is held
     _stepping: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def status(self) -> dict[str, Any]:
         """All models."""
-        return {"now": self.clock.now(), "models": {name: show.status(each) for name, each in self.models.items()}}
+        health, reports = self.wheel.parts.store.health(), self.reports.reports()
+        models = {name: account.status(each, health, reports, self.silenced) for name, each in self.models.items()}
+        return {"now": self.clock.now(), "models": models, "evidence": account.worker(self.reports.state())}
+
+    def evidence(self) -> list[Any]:
+        """All reports that are there, newest first."""
+        return [
+            msgspec.to_builtins(report) | {"path": path_of(report.model, report.id)}
+            for report in self.reports.reports()
+            if report.model in self.models
+        ]
+
+    def report(self, model: str, ident: str, /) -> bytes | None:
+        """One report as HTML; None if there is none of that name."""
+        return self.reports.sources.archive.read(model, ident) if model in self.models else None
 
     def incidents(self) -> list[Any]:
         """All that are remembered, newest first."""
         found = [incident for each in self.models.values() for incident in list(each.incidents.values())]
-        return [msgspec.to_builtins(one) for one in sorted(found, key=lambda one: (one.opened, one.id), reverse=True)]
+        there = self._there()
+        return [
+            msgspec.to_builtins(one) | {"report": reported(there, one)}
+            for one in sorted(found, key=lambda one: (one.opened, one.id), reverse=True)
+        ]
 
     def incident(self, ident: str, /) -> dict[str, Any] | None:
         """One incident with its rollbacks and, while it is open, its alerts with their evidence."""
@@ -56,6 +79,7 @@ class Control:
                 mine = [one for one in list(watched.rollbacks.values()) if one.incident == ident]
                 return {
                     **msgspec.to_builtins(incident),
+                    "report": reported(self._there(), incident),
                     "evidence": msgspec.to_builtins(watched.state.alerts) if open_now else [],
                     "decision": msgspec.to_builtins(watched.state.decision) if open_now else None,
                     "rollbacks": msgspec.to_builtins(mine),
@@ -119,7 +143,7 @@ class Control:
                 raise ValueError(msg)
             self.clock.step(to)
             await self.wheel.settle(to)
-            await self.rendered()
+            await self.stepped(to)
         return {"now": to}
 
     async def reload(self) -> Sequence[Problem]:
@@ -133,6 +157,10 @@ class Control:
     def ready(self) -> tuple[bool, str]:
         """Whether the daemon takes rows."""
         return self.checks["ready"]()
+
+    def _there(self) -> set[tuple[str, str]]:
+        """Of which model and incident, or period, there is a report."""
+        return {(report.model, report.id) for report in self.reports.reports()}
 
     def _of_rollback(self, ident: str) -> Watched:
         """The model of a rollback; LookupError if nobody knows it."""

@@ -26,15 +26,15 @@ from monitor.panes.attribution import attribute
 from monitor.panes.batch import Predictions, decode_labels, decode_predictions
 from monitor.panes.concat import concat
 from monitor.panes.ids import hash_ids
-from monitor.panes.receipts import receipt_dtype
 from monitor.store.protocol import Change, Store
 from monitor.turns.counting import Counting, FoldSettings, ModelChange, Sorted
 from monitor.turns.labels import Arrived
 from monitor.turns.opinion import Opinion, silent
-from monitor.turns.watched import Watched
+from monitor.turns.watched import Segmentation, Watched
 
 log = structlog.get_logger()
 Keys: TypeAlias = NDArray[np.uint64]
+KNOWN = np.dtype([("time", "<f8")])  # what of a receipt says that its id was seen
 Ask: TypeAlias = Callable[[Watched, Predictions, Keys], Awaitable[Opinion]]
 
 
@@ -50,6 +50,9 @@ class Fold:
         self._ask = ask
         self._settings = settings
         self._secret = store.secret()
+        for name, segmentation in store.facts(Segmentation).items():
+            if (watched := models.get(ModelName(name))) is not None:
+                watched.segmentation = segmentation
 
     async def run(self, upto: int, now: float) -> int:
         """Fold records up to `upto`, about `rows_max` rows at most; how many rows, 0 when there was nothing."""
@@ -60,7 +63,7 @@ class Fold:
         opinions = [await self._opinion(each) for each in found]
         changes = await asyncio.to_thread(self._commit, records[-1].seq, found, opinions, now)
         for each, change in zip(found, changes, strict=True):
-            each.watched.folded(change.totals, change.counted)  # only now is it true
+            each.watched.folded(change.totals, change.segmentation, change.counted)  # only now is it true
         return sum(record.rows for record in records)
 
     def _sort(self, records: Sequence[JournalRecord]) -> list[Sorted]:
@@ -83,7 +86,7 @@ class Fold:
     def _fresh(self, watched: Watched, keys: Keys) -> NDArray[np.intp]:
         """Rows whose id was never seen, in arrival order: the first wins, in this fold and over all of them."""
         _, first = np.unique(keys, return_index=True)
-        known, _ = self._store.find_receipts(watched.name, keys[first], receipt_dtype(0))
+        known, _ = self._store.find_receipts(watched.name, keys[first], KNOWN)
         fresh: NDArray[np.intp] = np.sort(first[~known])
         return fresh
 
@@ -113,7 +116,7 @@ class Fold:
                 labels=[label for change in changes for label in change.labels],
                 waiting=[label for change in changes for label in change.waiting],
                 waiting_done=[key for change in changes for key in change.waiting_done],
-                puts=[(change.model, change.totals) for change in changes],
+                puts=[(change.model, each) for change in changes for each in (change.totals, change.segmentation)],
             )
         )
         for change in changes:

@@ -15,10 +15,11 @@ import structlog
 
 from monitor.decisions.epochs import last_known_good
 from monitor.errors import Corrupt, Problem, SettingsError
-from monitor.facts import Bundle, ModelName
+from monitor.facts import Bundle, BundleStatus, ModelName
 from monitor.panes.layout import Layout
 from monitor.panes.reference import decode_reference, digest
 from monitor.rollback import release_index
+from monitor.settings.fits import task_problems
 
 REFERENCE_BYTES_MAX = 64 << 20  # 2,000 features are 1.2 MB
 log = structlog.get_logger()
@@ -80,6 +81,12 @@ class Releases:
                 self.shelf.layout(bundle.reference_digest, self.path.parent / bundle.reference)
             except SettingsError as error:
                 problems += error.problems
+        tasks = {
+            bundle.name or bundle.id: self.shelf.layouts[bundle.reference_digest].task
+            for bundle in bundles
+            if bundle.status is not BundleStatus.REVOKED and bundle.reference_digest in self.shelf.layouts
+        }
+        problems += task_problems(str(self.path), tasks)
         if last_known_good(bundles) is None:
             hint = "tocsin bundle register, then tocsin bundle approve"
             problems.append(Problem(str(self.path), f"has no known-good bundle of {self.model}", hint))

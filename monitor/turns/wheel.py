@@ -31,9 +31,10 @@ from monitor.decisions.outcomes import rollback_stepped, served_changed
 from monitor.decisions.rollback import RUNNING
 from monitor.decisions.state import Judgement, Terms
 from monitor.decisions.steadiness import between_registered
-from monitor.facts import Epoch, Incident, ModelName, Rollback
+from monitor.facts import Epoch, Incident, ModelName, Notice, Rollback
 from monitor.store.protocol import Change, Store
 from monitor.turns.fold import Fold
+from monitor.turns.gathering import expected, link
 from monitor.turns.look import Look, Looked
 from monitor.turns.outbox import StoredOutbox
 from monitor.turns.proving import Proving
@@ -75,6 +76,7 @@ class Parts:
     execute: Execute
     clock: Clock
     supervisor: Supervisor
+    report: Callable[[Watched, Incident], None] = lambda _watched, _incident: None  # an incident opened or closed
 
 
 @dataclass(slots=True)
@@ -218,7 +220,8 @@ class Wheel:
             documents += [(rollback.id, rollback) for rollback in judgement.rollbacks]
             documents.append((name, reached(self.parts.models[name], judgement)))
             for notice in judgement.notices:
-                deliveries += address(notice, bounds.receivers, bounds.external_url, wall)
+                told = linked(notice, self.parts.models[name], bounds.external_url)
+                deliveries += address(told, bounds.receivers, bounds.external_url, wall)
         documents += [(delivery.id, delivery) for delivery in deliveries]
         horizon = None if now is None else max(now - bounds.horizon_s, self.parts.store.position().horizon)
         forgotten = [key for name in judged for key in too_old(self.parts.models[name], judged[name])]
@@ -233,12 +236,15 @@ class Wheel:
     def _adopt(self, watched: Watched, judgement: Judgement) -> None:
         for kind, key in too_old(watched, judgement):
             (watched.incidents if kind is Incident else watched.rollbacks).pop(key)
+        changed = turned(watched, judgement)
         watched.reached = reached(watched, judgement)
         watched.state = judgement.state
         watched.incidents |= {incident.id: incident for incident in judgement.incidents}
         watched.rollbacks |= {rollback.id: rollback for rollback in judgement.rollbacks}
         for notice in judgement.notices:
             log.info("notice.queued", id=notice.id, status=notice.status.value, severity=notice.severity.value)
+        for incident in changed:
+            self.parts.report(watched, incident)
 
     # ------------------------------------------------------------ act
 
@@ -303,6 +309,21 @@ def too_old(watched: Watched, judgement: Judgement) -> list[tuple[type[msgspec.S
     gone = {ident for _, ident in closed[: max(over, 0)]}
     rollbacks = [key for key, each in watched.rollbacks.items() if each.incident in gone]
     return [*((Incident, ident) for ident in sorted(gone)), *((Rollback, key) for key in rollbacks)]
+
+
+def turned(watched: Watched, judgement: Judgement) -> list[Incident]:
+    """Incidents that a judgement opened or closed."""
+    found = {incident.id: incident for incident in judgement.incidents}  # the last word on each
+    before = [(watched.incidents.get(key), incident) for key, incident in found.items()]
+    return [now for was, now in before if was is None or (was.closed is None) != (now.closed is None)]
+
+
+def linked(notice: Notice, watched: Watched, external_url: str) -> Notice:
+    """The notice with the place of its incident's report, where one is expected."""
+    if not expected(watched):
+        return notice
+    place = ("evidence", link(external_url, notice.incident))
+    return msgspec.structs.replace(notice, details=(*notice.details, place))
 
 
 def reached(watched: Watched, judgement: Judgement) -> Reached:

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from monitor.evidence.archive import Archive
 from monitor.evidence.plans import Plan, incident_job, incident_window, scheduled_job, worst_columns
 from monitor.facts import Alert, AlertState, BundleId, Incident, Reading, Slot, Verdict
-from monitor.settings.sections import ModelEvidence
+from monitor.settings import ModelEvidence
 
 PLAN = Plan(Archive(Path("/evidence")), SCHEMA, None, Path("/r.parquet"), (ask("rows", "RowCount"),))
 

@@ -7,9 +7,11 @@ from prometheus_client.exposition import generate_latest
 from snapshots import BAD, BROKEN, GOOD, MODEL, NOW, UNKNOWN, breach, full, model, ok, rule, snapshot, view
 
 from monitor.detectors import DETECTORS
-from monitor.export.collector import CELLS_MAX, Collector, describe
+from monitor.export.collector import Collector, describe
 from monitor.export.metrics import LIVE
-from monitor.export.readings import METRICS, SHOWN, suffixed
+from monitor.export.model_lines import CELLS_MAX
+from monitor.export.readings import METRICS
+from monitor.export.shown import SHOWN, suffixed
 from monitor.export.snapshot import ConfusionCell, ReadingView, ReferenceRole, ServingStatus, Snapshot
 from monitor.facts import Alert, AlertState, Reading, RejectReason, Subject, Verdict
 

@@ -82,3 +82,8 @@ DESCRIBED = st.fixed_dictionaries(
 def test_what_is_described_is_accepted(lasting, row):
     answer = lasting.predictions(json.dumps(row).encode())
     assert (answer.status_code, answer.json()["rejected_count"]) == (200, 0)
+
+
+def test_a_page_is_described_as_html(document):
+    answers = document["paths"]["/v1/evidence/{model}/{id}"]["get"]["responses"]
+    assert (list(answers["200"]["content"]), "404" in answers) == (["text/html"], True)

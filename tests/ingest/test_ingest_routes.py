@@ -50,7 +50,7 @@ def test_every_mutating_route_asks_for_a_scope():
 @pytest.mark.parametrize("scope", Scope, ids=lambda scope: scope.value)
 @pytest.mark.parametrize("spec", ROUTES, ids=lambda spec: f"{spec.method} {spec.path}")
 def test_a_token_may_do_what_its_scope_says_and_nothing_else(service, spec, scope):
-    service.control.results |= {"reload": [], "ready": (True, "")}
+    service.control.results |= {"reload": [], "ready": (True, ""), "report": b"<!doctype html>"}
     answer = go(service, spec, scope.name.lower())
     assert answer.status_code == (200 if spec.scope in (scope, None) else 403)
     if answer.status_code == 403:
@@ -251,3 +251,21 @@ def test_on_live_traffic_there_is_no_clock_to_move(open_service):
     service = open_service(replay=False)
     assert step(service).status_code == 404
     assert "/v1/clock" not in service.call("GET", "/openapi.json").json()["paths"]
+
+
+# ---------------------------------------------------------------- reports
+
+
+def test_a_report_is_a_page_in_a_sandbox_of_its_own(service):
+    service.control.results["report"] = b"<!doctype html>"
+    answer = service.call("GET", "/v1/evidence/delays/delays-1", "read")
+    assert (answer.content, service.control.asked) == (b"<!doctype html>", [("report", "delays", "delays-1")])
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"] == "sandbox allow-scripts"
+    assert (answer.headers["x-content-type-options"], answer.headers["referrer-policy"]) == ("nosniff", "no-referrer")
+
+
+def test_a_report_that_is_not_there_is_answered_404(service):
+    service.control.results["report"] = None
+    answer = service.call("GET", "/v1/evidence/delays/none", "read")
+    assert (answer.status_code, problem(answer)) == (404, "not_found")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from monitor.errors import SettingsError
 from monitor.facts import Subject
+from monitor.panes.batch import Coded
 from monitor.panes.count import bin_rows, count_rows
 from monitor.panes.reference import CategoryBins, NumericBins
 from monitor.panes.segments import OTHER, Chosen, Segments
@@ -31,7 +32,7 @@ def make(rows, colours, maps):
     import dataclasses
 
     some = rows({"x": [0.5] * len(colours), "c": colours}, outputs=[i % 3 for i in range(len(colours))])
-    return dataclasses.replace(some, segments=maps)
+    return dataclasses.replace(some, segments=Coded.of(maps))
 
 
 def found(cut, layout, some):

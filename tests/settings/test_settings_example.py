@@ -8,8 +8,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from monitor.settings.document import Document, Plain, read_document
-from monitor.settings.sections import Section
 from monitor.settings.structure import draft, sections
+from monitor.settings.values import Section
 from monitor.turns.reloading import MAY_CHANGE
 
 DOCUMENT: Document = read_document(EXAMPLE)

@@ -21,8 +21,7 @@ from monitor.clock import WallClock
 from monitor.decisions.state import ModelState
 from monitor.facts import Alert, AlertState, BundleId, Incident, Notice, NoticeStatus, Severity
 from monitor.panes.layout import Layout
-from monitor.settings import Alertmanager, Receiver
-from monitor.settings.sections import Silences
+from monitor.settings import Alertmanager, Receiver, Silences
 from monitor.store.protocol import Change
 from monitor.turns.couriers import Couriers
 from monitor.turns.outbox import StoredOutbox

@@ -1,0 +1,55 @@
+"""What must hold between a model's settings, its rules and the reference profiles of its bundles.
+
+Asked by `check-config` and at every start and reload; the release index may change later, while the daemon runs. Then a
+bundle of another task is refused (`monitor.turns.loading`), and a reference that lacks a segment's column pools it.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from monitor.decisions.epochs import last_known_good
+from monitor.decisions.rules import RulePack, misfits
+from monitor.errors import Corrupt, Problem, SettingsError
+from monitor.evidence.history import check_sample
+from monitor.facts import Bundle, Task
+from monitor.panes.layout import Layout
+from monitor.panes.segments import Chosen, Segments
+from monitor.settings.model_sections import MonitoredModel, SegmentColumn
+
+
+def task_problems(where: str, tasks: Mapping[str, Task]) -> Iterator[Problem]:
+    """Tell that bundles, by name, are of several tasks: rows, panes and rules of one model are of one."""
+    if len(set(tasks.values())) > 1:
+        told = ", ".join(f"{name} is of {task.value}" for name, task in sorted(tasks.items()))
+        yield Problem(where, f"has bundles of several tasks: {told}", "give each task a model of its own")
+
+
+def fit_problems(
+    path: str, model: MonitoredModel, pack: RulePack | None, judge: Layout, *, known: bool = True
+) -> Iterator[Problem]:
+    """Yield what of a model's settings does not fit the reference that judges; `known`: its segments are as written."""
+    schema = judge.reference.schema
+    if pack is not None:
+        for problem in misfits(pack, schema.task):
+            yield Problem(f"{model.rules}:{problem.path}", problem.message, problem.hint)
+    if known:
+        try:
+            Segments.of(chosen(model.segments), judge)
+        except SettingsError as error:
+            yield from (Problem(f"{path}.{each.path}", each.message, each.hint) for each in error.problems)
+    sample = model.evidence.reference_sample
+    if sample is not None:
+        try:
+            check_sample(sample, schema)
+        except Corrupt as error:
+            yield Problem(f"{path}.evidence.reference_sample", f"cannot be used: {sample}", error.hint)
+
+
+def judging(bundles: tuple[Bundle, ...], layouts: Mapping[str, Layout]) -> Layout | None:
+    """The layout of the last known-good, in which rows are judged; None if it is not there."""
+    good = last_known_good(bundles)
+    return None if good is None else layouts.get(good.reference_digest)
+
+
+def chosen(segments: Mapping[str, SegmentColumn]) -> dict[str, Chosen]:
+    """The segments of the settings, in the words of the panes."""
+    return {name: Chosen(one.values, one.values_max) for name, one in segments.items()}

@@ -1,0 +1,107 @@
+"""What the settings say of one monitored model."""
+
+from typing import Annotated, TypeAlias
+
+from pydantic import Field
+
+from monitor.facts import Mode
+from monitor.settings.addresses import matching
+from monitor.settings.evidence_sections import ModelEvidence
+from monitor.settings.units import Duration, Size, between
+from monitor.settings.values import FilePath, Name, Section, ServerUrl, duration, size, unless
+
+Source: TypeAlias = Annotated[
+    str,
+    unless(
+        matching(
+            r"(?=.{1,128}\Z)[A-Za-z0-9._@:-]+(/[A-Za-z0-9._@:-]+)*(/\*)?",
+            "a source as tokens are bound to: words of letters, digits and . _ @ : - parted by /, last perhaps *",
+        )
+    ),
+]
+
+# The name of a feature, or of a key in the rows' segment.
+SegmentName: TypeAlias = Annotated[str, unless(matching(r"[^=\x00-\x1f\x7f]{1,64}", "1 to 64 characters, no ="))]
+# A value of a segment becomes part of a metric label: "origin=EWR".
+SegmentValue: TypeAlias = Annotated[
+    str, unless(matching(r"[A-Za-z0-9 ._/+-]{1,64}", "1 to 64 letters, digits, blanks and . _ / + -"))
+]
+
+
+class Serving(Section):
+    """The model server, asked which bytes it has loaded."""
+
+    url: ServerUrl
+    model: Name
+    timeout: Annotated[Duration, between("10ms", "1m")] = duration("2s")
+    unproved_after: Annotated[Duration, between("10s", "1d")] = duration("5m")
+
+
+class KnownGood(Section):
+    """Where the known-good model answers, and the share of live rows that is sent to it."""
+
+    url: ServerUrl
+    model: Name
+    share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    rows_max: Annotated[int, Field(ge=1, le=100_000)] = 2_000
+    timeout: Annotated[Duration, between("10ms", "1m")] = duration("2s")
+
+
+class Target(Section):
+    """The symlink that a rollback moves, and what counts as proof that the server followed."""
+
+    link: FilePath
+    proofs: Annotated[int, Field(ge=1, le=100)] = 3
+    prove_within: Annotated[Duration, between("1s", "1h")] = duration("30s")
+    demo: bool = False
+
+
+class LabelFeed(Section):
+    """Whose labels count as the truth; `crowd/*` stands for every source below it."""
+
+    trusted_sources: Annotated[tuple[Source, ...], Field(max_length=1_000)] = ()
+    waiting_max: Annotated[int, Field(ge=0, le=10_000_000)] = 100_000
+    receipts_bytes_max: Annotated[Size, between("1MiB", "1TiB")] = size("2GiB")
+
+
+class Samples(Section):
+    """Which rows are kept as they came, for evidence, and how many of them."""
+
+    share: Annotated[float, Field(ge=0, le=1)] = 0.01
+    per_stratum_min: Annotated[int, Field(ge=0, le=10_000)] = 2
+    flagged_max: Annotated[int, Field(ge=0, le=100_000)] = 100
+    bytes_max: Annotated[Size, between("1MiB", "1TiB")] = size("1GiB")
+    age_max: Annotated[Duration, between("1h", "400d")] = duration("14d")
+
+
+class RollbackLimits(Section):
+    """How far a rollback may go without a person, and how often."""
+
+    mode: Mode = Mode.OBSERVE
+    cooldown: Annotated[Duration, between("1m", "30d")] = duration("6h")
+    per_day: Annotated[int, Field(ge=1, le=24)] = 2
+    per_week: Annotated[int, Field(ge=1, le=100)] = 3
+    approval_valid: Annotated[Duration, between("1m", "1d")] = duration("1h")
+    rows_min: Annotated[int, Field(ge=30, le=1_000_000)] = 200
+
+
+class SegmentColumn(Section):
+    """One way to part the rows: by a categorical feature of this name or, with `values`, by a key of their segment."""
+
+    values: Annotated[tuple[SegmentValue, ...], Field(max_length=50)] = ()
+    values_max: Annotated[int, Field(ge=1, le=50)] = 8
+
+
+class MonitoredModel(Section):
+    """One monitored model. Without `serving` it is only observed; without `known_good` nothing is paired."""
+
+    release_index: FilePath
+    rules: FilePath
+    serving: Serving | None = None
+    known_good: KnownGood | None = None
+    target: Target | None = None
+    segments: Annotated[dict[SegmentName, SegmentColumn], Field(max_length=5)] = Field(default={})
+    labels: LabelFeed = LabelFeed()
+    samples: Samples = Samples()
+    rollback: RollbackLimits = RollbackLimits()
+    evidence: ModelEvidence = ModelEvidence()

@@ -1,0 +1,76 @@
+"""What each part needs of the settings, in its own words."""
+
+from monitor.evidence.office import Limits as EvidenceLimits
+from monitor.ingest.limits import Limits
+from monitor.settings import MonitoredModel, Settings
+from monitor.store.parts import Limits as StoreLimits
+from monitor.store.parts import Quota
+from monitor.turns.counting import FoldSettings
+from monitor.turns.evidence import Keep
+from monitor.turns.wheel import Bounds
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What a request may cost, as the settings say."""
+    http = settings.http
+    return Limits(
+        body_bytes_max=http.body_bytes_max,
+        in_flight_bytes_max=http.in_flight_bytes_max,
+        requests_max=http.requests_max,
+        body_timeout_s=http.body_timeout,
+        rows_max=http.rows_max,
+        rejections_max=http.rejections_max,
+        ahead_max_s=settings.time.ahead_max,
+        behind_max_s=settings.time.behind_max,
+    )
+
+
+def store_limits(settings: Settings) -> StoreLimits:
+    """What the store may take."""
+    most = max(model.labels.waiting_max for model in settings.models.values())
+    return StoreLimits(waiting_max=most, quotas={name: quota(model) for name, model in settings.models.items()})
+
+
+def quota(settings: MonitoredModel) -> Quota:
+    """What the files of one model may take."""
+    return Quota(settings.labels.receipts_bytes_max, settings.samples.bytes_max, settings.samples.age_max)
+
+
+def fold_settings(settings: Settings) -> FoldSettings:
+    """How rows are counted."""
+    return FoldSettings(
+        rows_max=settings.fold.rows_max,
+        pane_s=int(settings.panes.length),
+        grace_s=settings.panes.grace,
+        horizon_s=settings.panes.horizon,
+        replica=settings.replica,
+    )
+
+
+def wheel_bounds(settings: Settings) -> Bounds:
+    """What a turn needs, and a reload may change."""
+    return Bounds(
+        receivers=tuple(each.name for each in settings.receivers),
+        external_url=settings.external_url or f"http://{settings.http.host}:{settings.http.port}",
+        look_every_s=settings.look_every,
+        horizon_s=settings.panes.horizon,
+    )
+
+
+def evidence_limits(settings: Settings) -> EvidenceLimits:
+    """What the evidence worker may take."""
+    evidence = settings.evidence
+    return EvidenceLimits(
+        queue_max=evidence.queue_max,
+        memory_bytes_max=evidence.memory_bytes_max,
+        timeout_s=evidence.timeout,
+        idle_s=evidence.idle,
+        jobs_max=evidence.jobs_max,
+        age_max_s=evidence.age_max,
+    )
+
+
+def keep(settings: Settings) -> Keep:
+    """How long reports are kept, and when a period is over."""
+    evidence = settings.evidence
+    return Keep(float(evidence.reports_age_max), int(evidence.bytes_max), float(settings.panes.grace))

@@ -1,0 +1,59 @@
+"""This process: what it logs of failures in handlers, and how it keeps memory."""
+
+import contextlib
+import ctypes
+import gc
+import logging
+import sys
+
+import structlog
+
+from monitor.turns.supervisor import where
+
+M_MMAP_THRESHOLD = -3  # <malloc.h>
+log = structlog.get_logger()
+
+
+def configure_log() -> None:
+    """One event a line on stderr, `event key=value`."""
+    structlog.configure(
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.getLogger("uvicorn.error").addFilter(discreet)
+
+
+def discreet(record: logging.LogRecord) -> bool:
+    """Log what failed in a handler by its kind and place; the text of an exception may hold a row's value (S13)."""
+    if record.exc_info and record.exc_info[1] is not None:
+        error = record.exc_info[1]
+        log.error("request.failed", kind=type(error).__name__, where=where(error))
+        return False
+    return True
+
+
+def return_large_blocks() -> None:
+    """Have the C library give blocks of a megabyte and more back to the system as soon as they are freed.
+
+    glibc raises its own bound to 32 MB at the first large block that is freed, and then keeps what the arrays of a fold
+    or of a merge of receipts took: 19 MiB more after ten minutes than after two (measured 2026-11).
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another C library knows no mallopt
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
+
+
+def calm_collector() -> None:
+    """Let the cyclic collector leave alone what stays for good, and come less often.
+
+    Rows are many short-lived containers without cycles, which reference counting frees; each young collection walks
+    the ones in flight for nothing. Measured 2026-11: encoding 2.0 us a row before, 1.3 us after.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
