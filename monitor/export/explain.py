@@ -16,7 +16,7 @@ from typing import Final
 
 from monitor.detectors import DETECTORS
 from monitor.detectors.protocol import Detector, Sequential
-from monitor.export.readings import GENERIC, SHOWN
+from monitor.export.shown import GENERIC, SHOWN
 from monitor.facts import EVERY_TASK, Subject, Task
 
 LEADS: Final = ("No interval", "Interval", "Bins", "Source", "Failure mode", "Not a test here", "Not a test")

@@ -31,7 +31,7 @@ from monitor.facts import (
 from monitor.panes.layout import Layout
 from monitor.panes.odd import Odd
 from monitor.panes.segments import Segments
-from monitor.settings import MonitoredModel
+from monitor.settings import MonitoredModel, SegmentColumn
 from monitor.settings.fits import chosen
 from monitor.turns.loading import Releases
 from monitor.turns.pictures import Drawing, Frame
