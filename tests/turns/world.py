@@ -52,7 +52,7 @@ from monitor.panes.ranking import score_place
 from monitor.panes.reference import FORMAT, CategoryBins, NumericBins, Reference
 from monitor.panes.window import sum_bodies, sum_panes
 from monitor.settings import LabelFeed, MonitoredModel
-from monitor.settings.sections import RollbackLimits, Serving, Target
+from monitor.settings.model_sections import RollbackLimits, Serving, Target
 from monitor.store import Limits, SqliteStore
 from monitor.store import Parts as StoreParts
 from monitor.store.protocol import Change
