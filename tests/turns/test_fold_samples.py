@@ -11,7 +11,7 @@ from world import MODEL, NUMBERS, Killed, Turns, alive, answers, label, many, pr
 
 from monitor.facts import Subject
 from monitor.panes.sampling import Flag
-from monitor.settings.sections import Samples
+from monitor.settings import Samples
 from monitor.store import Quota
 from monitor.store.keeper import Keeper
 from monitor.turns.joining import hints

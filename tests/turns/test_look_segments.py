@@ -10,7 +10,7 @@ from world import LISTS, SCHEMA, Spy, Turns, alive, label, many, prediction, pro
 
 from monitor.detectors import DETECTORS
 from monitor.facts import Groups, Severity, Subject, Verdict
-from monitor.settings.sections import SegmentColumn
+from monitor.settings import SegmentColumn
 from monitor.turns import look as looks
 from monitor.turns.look import Look
 
