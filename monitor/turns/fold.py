@@ -26,7 +26,7 @@ from monitor.facts import JournalRecord, ModelName, RowKind
 from monitor.panes.attribution import attribute
 from monitor.panes.batch import Predictions, decode_labels, decode_predictions
 from monitor.panes.concat import concat
-from monitor.panes.ids import hash_ids
+from monitor.panes.ids import first_places, hash_ids
 from monitor.store.protocol import Change, Store
 from monitor.turns.counting import Counting, FoldSettings, ModelChange, Sorted
 from monitor.turns.labels import Arrived
@@ -86,7 +86,7 @@ class Fold:
 
     def _fresh(self, watched: Watched, keys: Keys) -> NDArray[np.intp]:
         """Rows whose id was never seen, in arrival order: the first wins, in this fold and over all of them."""
-        _, first = np.unique(keys, return_index=True)
+        first = first_places(keys)
         known, _ = self._store.find_receipts(watched.name, keys[first], KNOWN)
         fresh: NDArray[np.intp] = np.sort(first[~known])
         return fresh
