@@ -374,17 +374,17 @@ def encode_arrays(columns: Mapping[str, pa.Array]) -> bytes:
 # ---------------------------------------------------------------- reading
 
 
-def decode_predictions(body: bytes) -> Predictions:
+def decode_predictions(body: bytes | memoryview) -> Predictions:
     """Read a record back. Corrupt if the bytes are not one of ours, or of a version we do not know."""
     return _read(body, _predictions)
 
 
-def decode_labels(body: bytes) -> Labels:
+def decode_labels(body: bytes | memoryview) -> Labels:
     """Read a record back. Corrupt if the bytes are not one of ours, or of a version we do not know."""
     return _read(body, _labels)
 
 
-def _read(body: bytes, build: Callable[[pa.RecordBatch], T]) -> T:
+def _read(body: bytes | memoryview, build: Callable[[pa.RecordBatch], T]) -> T:
     try:
         with pa.ipc.open_stream(body) as stream:
             if (stream.schema.metadata or {}).get(b"tocsin.batch") != VERSION:

@@ -90,7 +90,7 @@ class Fold:
         fresh: NDArray[np.intp] = np.sort(first[~known])
         return fresh
 
-    def _arrived(self, body: bytes) -> list[Arrived]:
+    def _arrived(self, body: bytes | memoryview) -> list[Arrived]:
         labels = decode_labels(body)
         keys = hash_ids(labels.ids, self._secret).tolist()
         columns = (labels.labels.tolist(), labels.times.tolist(), labels.prediction_times.tolist())

@@ -51,8 +51,7 @@ from monitor.panes.layout import Layout
 from monitor.panes.ranking import score_place
 from monitor.panes.reference import FORMAT, CategoryBins, NumericBins, Reference
 from monitor.panes.window import sum_bodies, sum_panes
-from monitor.settings import LabelFeed, MonitoredModel
-from monitor.settings.sections import RollbackLimits, Serving, Target
+from monitor.settings import LabelFeed, MonitoredModel, RollbackLimits, Serving, Target
 from monitor.store import Limits, SqliteStore
 from monitor.store import Parts as StoreParts
 from monitor.store.protocol import Change
@@ -152,9 +151,9 @@ def encode(kind, model, rows, schema=SCHEMA):
 
 
 def open_store(directory: Path, clock=None, schema=SCHEMA, **limits):
-    """`limits` as of monitor.store.Limits."""
+    """Rows are written by `schema`, or by what it returns; `limits` as of monitor.store.Limits."""
     parts = StoreParts(
-        lambda kind, model, rows: encode(kind, model, rows, schema),
+        lambda kind, model, rows: encode(kind, model, rows, schema() if callable(schema) else schema),
         sum_bodies,
         clock or ManualClock(1000.0),
         free_bytes=lambda: 1 << 40,
@@ -335,7 +334,7 @@ class Turns:
     def open(self):
         """As the daemon does at its start."""
         self.runner = asyncio.Runner()
-        self.store = open_store(self.directory, schema=self.v1.reference.schema, **self.limits)
+        self.store = open_store(self.directory, schema=lambda: self.watched.schema, **self.limits)
         self._commit, self.store.commit = self.store.commit, self._watch_commit
         self.watched = watched(self.bundles, (self.v1, self.v2), self._stored(Timeline(), MODEL).epochs)
         allowed = RollbackLimits(mode=self.mode)
