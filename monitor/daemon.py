@@ -409,4 +409,7 @@ class Daemon:
             about=About(monitor.__version__, self._started, *self._reloaded),
             told=self._pushers.told() if self._pushers else (),
             held=self._couriers.held(),
+            evidence=self._reports.state(),
+            swept=self._reports.swept,
+            removed=self._reports.removed,
         )

@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias
 
+import msgspec
 import numpy as np
 import structlog
 from numpy.typing import NDArray
@@ -116,9 +117,17 @@ class Fold:
                 labels=[label for change in changes for label in change.labels],
                 waiting=[label for change in changes for label in change.waiting],
                 waiting_done=[key for change in changes for key in change.waiting_done],
-                puts=[(change.model, each) for change in changes for each in (change.totals, change.segmentation)],
+                puts=[put for each, change in zip(found, changes, strict=True) for put in _documents(each, change)],
             )
         )
         for change in changes:
             change.counted = counting.counted(change.model)
         return changes
+
+
+def _documents(found: Sorted, change: ModelChange) -> list[tuple[str, msgspec.Struct]]:
+    """What is to be kept of a model beside counts; how it is parted only where that has changed."""
+    documents: list[msgspec.Struct] = [change.totals]
+    if change.segmentation is not found.watched.segmentation:
+        documents.append(change.segmentation)
+    return [(change.model, document) for document in documents]

@@ -6,6 +6,7 @@ from world import MODEL, Spy, Turns, label, many, rule
 
 from monitor.alerts.alertmanager import Told
 from monitor.alerts.retry import DeliveryState
+from monitor.evidence.archive import Swept
 from monitor.evidence.jobs import Failure
 from monitor.evidence.office import EvidenceState
 from monitor.facts import RejectReason, RowKind, Severity, Verdict
@@ -125,7 +126,8 @@ def test_the_evidence_worker_is_shown_with_its_failures_by_model(turns):
     assert view(turns).evidence is None
     failures = ((Failure.TIMEOUT, MODEL, 2), (Failure.DISK, MODEL, 1))
     state = EvidenceState(1, True, 9, 2.5, failures, 3, (("idle", 1), ("jobs", 1)), 1 << 28, 1 << 29)
-    found = view(turns, evidence=state).evidence
+    found = view(turns, evidence=state, swept=Swept(1, 2, reports=7, bytes=900), removed=3).evidence
+    assert (found.report_files, found.report_bytes, found.reports_removed) == (7, 900, 3)
     assert found.failures == {(MODEL, "timeout"): 2, (MODEL, "disk"): 1}
     assert (found.queued, found.running, found.jobs, found.starts, found.ends) == (
         1,

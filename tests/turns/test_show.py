@@ -12,7 +12,7 @@ from monitor.export.edges import ModelEvidence
 from monitor.export.pictures import Drawn
 from monitor.export.snapshot import ReferenceRole, ServingStatus
 from monitor.facts import Mode, RollbackStep, Subject, Verdict
-from monitor.settings.sections import SegmentColumn
+from monitor.settings.model_sections import SegmentColumn
 from monitor.turns import show
 from monitor.turns.pictures import Drawing
 
@@ -199,10 +199,13 @@ def test_a_server_that_takes_turns_between_bundles_is_unsteady(turns):
     assert show.model_view(turns.watched).unsteady
 
 
-def test_evidence_of_a_model_is_handed_on(turns):
+def test_evidence_of_a_model_is_shown_where_the_settings_ask_for_it(turns):
     turns.settle(10.0)
-    made = ModelEvidence({"drifted": 0.5}, end=9.0, reports=1)
-    assert show.model_view(turns.watched, evidence=made).evidence is made
+    turns.watched.evidence_values, turns.watched.evidence_reports = {"drifted": 0.5}, 1
+    assert show.model_view(turns.watched).evidence == ModelEvidence({"drifted": 0.5}, reports=1)
+    none = turns.watched.settings.evidence.model_copy(update={"incidents": False, "every": 0.0, "metrics": {}})
+    turns.watched.settings = turns.watched.settings.model_copy(update={"evidence": none})
+    assert show.model_view(turns.watched).evidence is None
 
 
 def test_an_index_that_is_not_in_force_shows_why(turns):
