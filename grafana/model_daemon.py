@@ -66,7 +66,8 @@ PANELS: Final = (
     (
         Words(
             "Notices",
-            "Notices that wait for a receiver, and those given up after all retries: nobody has read them.",
+            "Notices that wait for a receiver, and those given up after all retries: nobody has read them. Alerts "
+            "that fire as Alertmanager was last told, and those of them that are silenced or inhibited there.",
             NO_RECEIVERS,
             "TocsinOutboxDeadLetters",
         ),
@@ -74,19 +75,24 @@ PANELS: Final = (
         [
             Line(f"tocsin_outbox_pending_notices{{{DAEMON}}}", "waiting for {{receiver}}"),
             Line(f"tocsin_outbox_dead_notices{{{DAEMON}}}", "given up for {{receiver}}"),
+            Line(f"tocsin_alertmanager_firing_alerts{{{DAEMON}}}", "fire at {{alertmanager}}"),
+            Line(f"tocsin_alertmanager_suppressed_alerts{{{DAEMON}}}", "silent at {{alertmanager}}"),
         ],
     ),
     (
         Words(
             "Memory and state",
-            "Resident memory, and the size of the database, its log and the receipts.",
+            "Resident memory of the daemon and of the evidence worker, and the size of the database, its log, the "
+            "receipts and the sampled rows.",
             ABSENT,
             "TocsinDiskNearlyFull",
         ),
         "bytes",
         [
             Line(f"tocsin_resident_memory_bytes{{{DAEMON}}}", "memory"),
+            Line(f"tocsin_evidence_resident_memory_bytes{{{DAEMON}}}", "evidence worker"),
             Line(f"tocsin_state_size_bytes{{{DAEMON}}}", "{{part}}"),
+            Line(f"sum by (instance) (tocsin_samples_bytes{{{DAEMON}}})", "samples"),
         ],
     ),
     (
