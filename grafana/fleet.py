@@ -21,6 +21,7 @@ from grafana.board import (
     refs,
     rows,
     runbooks,
+    share_width,
     states,
 )
 from grafana.queries import age, status, worst_verdict
@@ -151,9 +152,7 @@ def _models() -> table.Panel:
     column(panel, "Error", "percentunit", 65, prop("decimals", 1))
     column(panel, "Limit", "percentunit", 65, prop("decimals", 1))
     for family in FAMILIES:
-        panel.override_by_name(
-            family.capitalize(), [coloured(), cells(VERDICT_CELLS)]
-        )  # these share what width is left
+        share_width(panel, family.capitalize(), 76, coloured(), cells(VERDICT_CELLS))
     return panel
 
 

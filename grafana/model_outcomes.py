@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import dashboard as board
 
 from grafana.board import Line, Role, Words, lines
 from grafana.queries import DISTANCES_FROM_TRUTH, READING, SCOPE, SHARES, any_of
-from grafana.words import GREEN, PURPLE, SKY
+from grafana.words import GREEN, PURPLE, SKY, YELLOW
 
 NO_LABELS: Final = "No rule reads this, too few trusted labels yet, or the daemon was not scraped"
 NO_PAIRS: Final = "The known-good is not asked, is what is served, or too few pairs have a label yet"
@@ -154,7 +154,6 @@ def _labels(made: board.Dashboard) -> None:
             8,
         )
     )
-    rate = f"tocsin_labels_total{{{SCOPE}}}[$__rate_interval]"
     made.with_panel(
         lines(
             Words(
@@ -167,9 +166,19 @@ def _labels(made: board.Dashboard) -> None:
             ),
             "rowsps",
             [
-                Line(f"sum by (trusted) (rate({rate}))", "trusted: {{trusted}}"),
-                Line(f"sum (rate(tocsin_labels_sampled_out_total{{{SCOPE}}}[$__rate_interval]))", "without a receipt"),
+                Line(f"sum (rate({_labels_counted('true')}))", "trusted", Role.VALUE, SKY),
+                Line(f"sum (rate({_labels_counted('false')}))", "not trusted", Role.VALUE, PURPLE),
+                Line(
+                    f"sum (rate(tocsin_labels_sampled_out_total{{{SCOPE}}}[$__rate_interval]))",
+                    "without a receipt",
+                    Role.VALUE,
+                    YELLOW,
+                ),
             ],
             8,
         )
     )
+
+
+def _labels_counted(trusted: str) -> str:
+    return f'tocsin_labels_total{{{SCOPE}, trusted="{trusted}"}}[$__rate_interval]'

@@ -29,7 +29,8 @@ READY_S: Final = 20.0
 PICTURES: Final = {  # name of the file: dashboard, first row, row before which it ends
     "fleet": ("fleet", "", ""),
     "model-verdict": ("model", "", "Output and score against the reference"),
-    "model-drift": ("model", "Output and score against the reference", "Segments"),
+    "model-output": ("model", "Output and score against the reference", "Features"),
+    "model-features": ("model", "Features", "Segments"),
     "model-segments": ("model", "Segments", ""),
 }
 

@@ -7,6 +7,9 @@ import pytest
 from boards import BOARDS, named
 
 from grafana.ask import Look, panels
+from monitor.detectors import DETECTORS
+from monitor.export.shown import SHOWN
+from monitor.facts import Task
 
 pytestmark = pytest.mark.real
 
@@ -17,10 +20,10 @@ QUIET = {
 """Queries that this world gives nothing to show, and why. A query that has data does not belong here: see below."""
 
 OTHER_TASKS = {
-    name
-    for key, detector in DETECTORS.items()
-    if Task.CLASSIFICATION not in detector.tasks
-    for name in exported(key)
+    metric.name
+    for (detector, _), shown in SHOWN.items()
+    if Task.CLASSIFICATION not in DETECTORS[detector].tasks
+    for metric in shown.metrics()
 }
 """Metrics that no classifier has: the loop's model is one."""
 

@@ -32,13 +32,13 @@ function chart(times: number[], rows: Row[], theme: GrafanaTheme2, look: Look, f
   const longest = Math.max(...rows.map((row) => row.name.length));
   builder.addAxis({
     scaleKey: 'y', placement: AxisPlacement.Left, theme, grid: { show: false }, size: Math.min(220, 24 + longest * 6.6),
-    splits: () => rows.map((_, index) => index + 0.5), values: (_, splits) => splits.map((at) => rows[Math.floor(at)]?.name ?? ''),
+    splits: (u) => rows.map((_, index) => index + 0.5).filter((_, index) => index % Math.ceil((13 * rows.length) / (u.bbox.height / devicePixelRatio)) === 0), values: (_, splits) => splits.map((at) => rows[Math.floor(at)]?.name ?? ''),
   });
   builder.addSeries({ scaleKey: 'y', theme, pxAlign: false, show: true, lineWidth: 0 } as never);
   builder.addHook('draw', (u) => {
     const { ctx } = u;
     const tall = Math.abs(u.valToPos(0, 'y', true) - u.valToPos(1, 'y', true));
-    const gap = words ? Math.max(2, tall * 0.12) : 1;
+    const gap = words ? Math.max(2, tall * 0.12) : 0;
     ctx.save();
     ctx.beginPath();
     ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
@@ -56,7 +56,7 @@ function chart(times: number[], rows: Row[], theme: GrafanaTheme2, look: Look, f
           const left = u.valToPos(times[start], 'x', true);
           const wide = u.valToPos(times[i] + step, 'x', true) - left;
           ctx.fillStyle = fill(row, value);
-          ctx.fillRect(left, top, words ? wide : Math.max(1, wide - 0.5), tall - gap);
+          ctx.fillRect(left, top, words ? wide : Math.ceil(wide), words ? tall - gap : Math.ceil(tall));
           if (words) {
             label(ctx, row.display(value).text, left, top, wide, tall - gap, u);
           }
@@ -95,7 +95,8 @@ export function Cells(props: Props & { panel: Panel }) {
   const rows = ordered(rowsOf(props.frames));
   const every = rows.flatMap((row) => row.values).filter((value): value is number => value !== null);
   const [low, high] = [color.min ?? Math.min(...every), color.max ?? Math.max(...every)];
-  const scale = color.scheme === 'PuOr' ? interpolatePuOr : interpolateCividis;
+  // Grafana turns every diverging scheme of d3 round: low is orange, high is purple.
+  const scale = color.scheme === 'PuOr' ? (at: number) => interpolatePuOr(1 - at) : interpolateCividis;
   const share = (value: number) => Math.min(1, Math.max(0, (value - low) / (high - low || 1)));
   return <Chart {...props} rows={rows} fill={(_, value) => scale(share(value))} words={false} />;
 }
