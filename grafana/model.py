@@ -13,7 +13,18 @@ from grafana_foundation_sdk.models.dashboard import VariableOption
 
 from grafana import model_daemon, model_features, model_outcomes, model_segments
 from grafana.board import Line, Role, Words, blank, event, heat_map, lines, number, runbooks, states, variable, word
-from grafana.queries import DISTANCES, READING, SCOPE, age, any_of, live_share, reference_share, rule_verdicts, status
+from grafana.queries import (
+    DISTANCES,
+    READING,
+    SCOPE,
+    age,
+    any_of,
+    limits,
+    live_share,
+    reference_share,
+    rule_verdicts,
+    status,
+)
 from grafana.words import ALERTS, BLUE, GREEN, ORANGE, PURPLE, SKY, VERDICTS, VERMILLION
 
 ABSENT: Final = "No daemon answers for this model in this time range"
@@ -193,5 +204,5 @@ def _distances() -> list[Line]:
         value = any_of(f"tocsin_{subject}_", DISTANCES, "", READING)
         limit = any_of(f"tocsin_{subject}_", DISTANCES, "_limit", READING)
         found.append(Line(value, "{{rule}}, {{reference}}", Role.VALUE, color))
-        found.append(Line(limit, "limit of {{rule}}, {{reference}}", Role.LIMIT))
+        found.append(Line(limits(limit), "limit of {{rule}}", Role.LIMIT))
     return found

@@ -65,12 +65,12 @@ PANELS: Final = (
             ABSENT,
             "TocsinRowsRejected",
         ),
-        "cps",
+        "rowsps",
         [
             Line(_taken("predictions"), "predictions", Role.VALUE, SKY),
             Line(_taken("labels"), "labels", Role.VALUE, GREEN),
             Line(_rate("tocsin_rows_rejected_total", "reason"), "refused: {{reason}}"),
-            Line(_rate("tocsin_requests_refused_total", "code"), "requests refused: {{code}}"),
+            Line(_rate("tocsin_requests_refused_total", "code"), "requests refused: {{code}}", unit="reqps"),
         ],
     ),
     (

@@ -13,6 +13,7 @@ from grafana.queries import (
     QUALITIES,
     SCOPE,
     any_of,
+    limits,
     live_share,
     over_limit,
     reference_share,
@@ -108,7 +109,7 @@ def _one(made: board.Dashboard) -> None:
             "none",
             [
                 Line(any_of("tocsin_feature_", DISTANCES, "", FEATURE), "{{rule}}, {{reference}}"),
-                Line(any_of("tocsin_feature_", DISTANCES, "_limit", FEATURE), "limit of {{rule}}", Role.LIMIT),
+                Line(limits(any_of("tocsin_feature_", DISTANCES, "_limit", FEATURE)), "limit of {{rule}}", Role.LIMIT),
             ],
             8,
         )
@@ -125,8 +126,12 @@ def _one(made: board.Dashboard) -> None:
             ),
             "percentunit",
             [
-                Line(any_of("tocsin_feature_", QUALITIES, "_ratio", FEATURE), "{{rule}}, {{reference}}"),
-                Line(any_of("tocsin_feature_", QUALITIES, "_limit_ratio", FEATURE), "limit of {{rule}}", Role.LIMIT),
+                Line(f"max by (rule) ({any_of('tocsin_feature_', QUALITIES, '_ratio', FEATURE)})", "{{rule}}"),
+                Line(
+                    limits(any_of("tocsin_feature_", QUALITIES, "_limit_ratio", FEATURE)),
+                    "limit of {{rule}}",
+                    Role.LIMIT,
+                ),
             ],
             8,
         )

@@ -5,7 +5,7 @@ from typing import Final
 from grafana_foundation_sdk.builders import dashboard as board
 
 from grafana.board import Line, Role, Words, lines
-from grafana.queries import DISTANCES_FROM_TRUTH, READING, SCOPE, SHARES, any_of
+from grafana.queries import DISTANCES_FROM_TRUTH, READING, SCOPE, SHARES, any_of, limits
 from grafana.words import GREEN, PURPLE, SKY, YELLOW
 
 NO_LABELS: Final = "No rule reads this, too few trusted labels yet, or the daemon was not scraped"
@@ -100,7 +100,7 @@ def _measures(made: board.Dashboard) -> None:
             "percentunit",
             [
                 Line(any_of("tocsin_", SHARES, "_ratio", READING), "{{rule}}"),
-                Line(any_of("tocsin_", SHARES, "_limit_ratio", READING), "limit of {{rule}}", Role.LIMIT),
+                Line(limits(any_of("tocsin_", SHARES, "_limit_ratio", READING)), "limit of {{rule}}", Role.LIMIT),
             ],
             8,
         )
@@ -116,7 +116,9 @@ def _measures(made: board.Dashboard) -> None:
             "none",
             [
                 Line(any_of("tocsin_", DISTANCES_FROM_TRUTH, "", READING), "{{rule}}"),
-                Line(any_of("tocsin_", DISTANCES_FROM_TRUTH, "_limit", READING), "limit of {{rule}}", Role.LIMIT),
+                Line(
+                    limits(any_of("tocsin_", DISTANCES_FROM_TRUTH, "_limit", READING)), "limit of {{rule}}", Role.LIMIT
+                ),
             ],
             8,
         )
@@ -152,7 +154,7 @@ def _labels(made: board.Dashboard) -> None:
                 Line(f"tocsin_label_lag_limit_seconds{{{READING}}}", "limit", Role.LIMIT),
             ],
             8,
-        )
+        ).decimals(1)
     )
     made.with_panel(
         lines(

@@ -54,6 +54,11 @@ def any_of(prefix: str, words: tuple[str, ...], suffix: str, labels: str) -> str
     return f'{{__name__=~"{prefix}({"|".join(words)}){suffix}", {labels}}}'
 
 
+def limits(expr: str) -> str:
+    """One line for each rule: its limit is the same whichever profile it reads against."""
+    return f"max by (rule) ({expr})"
+
+
 def rule_verdicts(labels: str) -> str:
     """The verdict of each rule as a number of `words`: of its readings breach, else broken, else ok, else unknown."""
     by = "sum by (job, instance, model, rule)"
