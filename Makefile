@@ -72,5 +72,5 @@ soak: $(STAMP) real-parts
 	$(PYTEST) -q --soak -m soak --timeout 3600
 
 clean:
-	rm -rf $(VENV) build dist demo-state *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist demo-state grafana/web/node_modules *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
