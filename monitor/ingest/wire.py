@@ -19,7 +19,8 @@ Time = (
 Answer = Annotated[
     str | int | float | bool | list[Any],
     Meta(
-        description="by the model's task: a class, by its JSON text; a number; the ranked items, best first, or how many"
+        description="by the model's task: a class, by its JSON text; a number; the items ranked, best first, or how "
+        "many they are"
     ),
 ]
 Truth = Annotated[
