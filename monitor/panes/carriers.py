@@ -12,8 +12,8 @@ explains anything, the answers changed for the same input. A bin that the refere
 reference's overall shares stand for it.
 
 This is the decomposition of Kitagawa 1955 (J. Am. Stat. Assoc. 50:1168) with the rates held fixed. It ranks; it is no
-test. Below `MOVED_MIN` the ratio would divide noise by noise, so nothing is said. Cost: 0.1 ms at 20
-features (2026-11).
+test. Below `MOVED_MIN` the ratio would divide noise by noise, so nothing is said. Cost: .05 ms at 20
+features, 11 ms at 2,000 (2026-11).
 """
 
 from typing import Final, NamedTuple
