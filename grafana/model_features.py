@@ -141,7 +141,10 @@ def _one(made: board.Dashboard) -> None:
                 "Not a number, or too few rows yet",
             ),
             "none",
-            [Line(f"tocsin_feature_quantile{{{labels}}}", "{{quantile}} {{reference}}")],
+            [
+                Line(f"tocsin_feature_quantile{{{labels}}}", "{{quantile}}"),
+                Line(f"tocsin_reference_feature_quantile{{{labels}}}", "{{quantile}} of the reference"),
+            ],
             8,
         )
     )
