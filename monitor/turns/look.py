@@ -22,6 +22,7 @@ import msgspec
 
 from monitor.decisions.rules import Rule, RulePack
 from monitor.facts import Epoch, ModelName, Outcomes, Reading, Slot, Subject, Task, Verdict
+from monitor.panes.carriers import carriers
 from monitor.panes.views import Views
 from monitor.panes.window import sum_panes
 from monitor.store.protocol import Store
@@ -118,6 +119,7 @@ class Look:
         if seen is None or seen.epoch.number != epoch.number or seen.pack is not pack:
             watched.shown.clear()
             watched.outputs, watched.confusion, watched.features = Counted(), Counted(), Counted()
+            watched.carried = Counted()
             self._seen[watched.name] = Seen(epoch, pack, fold)
             return self._seen[watched.name]
         self._forget_touched(watched, seen)
@@ -243,6 +245,10 @@ class Look:
         classes = window.layout.task is Task.CLASSIFICATION
         if rule.subject is Subject.FEATURES and counted.over(watched.features):
             watched.features = msgspec.structs.replace(counted, features=window.features)
+        if rule.subject is Subject.OUTPUT and counted.over(watched.carried):
+            reference = self._reference(watched, seen.epoch.judge)
+            found = carriers(window.layout, reference.pane, window.pane)
+            watched.carried = msgspec.structs.replace(counted, carriers=found)
         if rule.subject is Subject.OUTPUT and classes and counted.over(watched.outputs):
             cells = tuple(window.pane.counts[window.layout.output].tolist())
             watched.outputs = msgspec.structs.replace(counted, outputs=cells)

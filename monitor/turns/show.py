@@ -45,6 +45,7 @@ def status(watched: Watched) -> dict[str, Any]:
     return {
         "served": served(watched),
         "readings": [reading(each) for each in list(watched.shown.values())],  # a look may be adding to it
+        "carriers": [each._asdict() for each in watched.carried.carriers],
         "alerts": msgspec.to_builtins(watched.state.alerts),
         "incident": msgspec.to_builtins(incident) if incident else None,
         "rollbacks": [msgspec.to_builtins(rollback) for rollback in rollbacks(watched)],

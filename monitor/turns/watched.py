@@ -28,6 +28,7 @@ from monitor.facts import (
     Schema,
     Slot,
 )
+from monitor.panes.carriers import Carrier
 from monitor.panes.layout import Layout
 from monitor.panes.odd import Odd
 from monitor.panes.segments import Segments
@@ -126,6 +127,7 @@ class Counted(msgspec.Struct, frozen=True):
     outputs: tuple[int, ...] = ()  # rows per class; () before any was read
     confusion: tuple[tuple[int, ...], ...] = ()
     features: tuple[Histogram, ...] = ()
+    carriers: tuple[Carrier, ...] = ()  # features that carry a change of the output
     rule: str = ""  # by which they were read
 
     def over(self, other: "Counted") -> bool:
@@ -152,6 +154,7 @@ class Watched:
     shown: dict[tuple[str, str, str, bool], Shown] = field(default_factory=dict)  # by (rule, column, segment, own)
     outputs: Counted = NOTHING  # the newest window that was read
     confusion: Counted = NOTHING  # the newest window with enough labels to read
+    carried: Counted = NOTHING
     features: Counted = NOTHING  # the newest window of which features were read
     slots: Mapping[tuple[str, str], tuple[Slot, ...]] = field(default_factory=dict)  # of the last look
     incidents: dict[str, Incident] = field(default_factory=dict)  # by id, oldest first

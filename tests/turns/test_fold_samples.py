@@ -11,7 +11,7 @@ from world import MODEL, NUMBERS, Killed, Turns, alive, answers, label, many, pr
 
 from monitor.facts import Subject
 from monitor.panes.sampling import Flag
-from monitor.settings.sections import Samples
+from monitor.settings import Samples, SegmentColumn
 from monitor.store import Quota
 from monitor.store.keeper import Keeper
 from monitor.turns.joining import hints
@@ -60,10 +60,11 @@ def test_kept_rows_are_as_they_came_and_say_how_likely_that_was(turns):
 
 def test_weights_estimate_how_many_rows_there_were(turns):
     turns.count(many(2_000), many(50, 3_000.0, "odd", c="new"))
-    found = kept(turns)
-    assert sum(row["flags"] != 0 for row in found) == 10
-    weight = sum(1 / row["inclusion_probability"] for row in found)
-    assert weight == pytest.approx(2_050, abs=5 * math.sqrt(2_000))  # the variance of 2,000 rows kept with 1/2
+    weights = {
+        odd: [1 / row["inclusion_probability"] for row in kept(turns) if bool(row["flags"]) == odd] for odd in (0, 1)
+    }
+    assert weights[1] == pytest.approx([5.0] * 10)
+    assert sum(weights[0]) == pytest.approx(2_000, abs=5 * math.sqrt(2_000))  # the variance of 2,000 kept with 1/2
 
 
 def test_odd_rows_are_kept_first_and_say_why(turns):
@@ -207,8 +208,9 @@ def test_a_hint_counts_whichever_of_a_predictions_labels_has_it(said):
 # ---------------------------------------------------------------- totals
 
 
-def test_what_was_counted_since_the_start_is_the_sum_of_all_deltas(turns):
-    turns.serve((0.0, "v2"))
+def test_what_was_counted_since_the_start_is_the_sum_of_all_deltas_of_the_whole(tmp_path):
+    by = {"c": SegmentColumn(values=("a",))}
+    turns = world(tmp_path, proofs=((0.0, "v2"),), settings={"segments": by})
     for start in (0, 60, 30):
         turns.count(many(80, float(start), f"{start}-"))
     turns.count([label("0-1", 1), label("60-2", 0)], [label("0-1", 0)])
@@ -216,6 +218,7 @@ def test_what_was_counted_since_the_start_is_the_sum_of_all_deltas(turns):
     for layout in (turns.v1, turns.v2):
         assert turns.watched.counted[layout.digest].tolist() == turns.pane(layout=layout).counts.tolist()
     assert turns.view(Subject.OUTCOMES).labelled == 2
+    turns.close()
 
 
 def test_a_fold_that_dies_counts_nothing_in_memory_either(turns):

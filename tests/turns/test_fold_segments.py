@@ -23,7 +23,7 @@ from world import (
 from monitor.facts import Bundle, BundleStatus, Feature, FeatureKind, Subject
 from monitor.panes.layout import Layout
 from monitor.panes.reference import NumericBins
-from monitor.settings.sections import SegmentColumn
+from monitor.settings import SegmentColumn
 from monitor.turns.watched import Segmentation
 
 BY = {"c": SegmentColumn(values=("a",)), "device": SegmentColumn(values=("ios", "android"))}

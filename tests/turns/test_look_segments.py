@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from world import LISTS, SCHEMA, Spy, Turns, alive, label, many, prediction, profile, rule, shown
+from world import LISTS, Spy, Turns, alive, label, many, prediction, profile, rule, shown
 
 from monitor.detectors import DETECTORS
 from monitor.facts import Groups, Severity, Subject, Verdict
-from monitor.settings.sections import SegmentColumn
+from monitor.settings import SegmentColumn
 from monitor.turns import look as looks
 from monitor.turns.look import Look
 
@@ -207,5 +207,4 @@ def test_a_look_after_a_restart_finds_the_same_slots_of_every_segment(tmp_path_f
     turns.watched.shown.clear()
     assert Look(turns.store, grace_s=0.0, ticks={}).run(turns.watched, now).slots == found
     assert turns.watched.shown == before
-    assert SCHEMA.classes
     turns.close()

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import msgspec
 import numpy as np
+from desk import reports_of
 from msgspec.structs import replace
 
 from monitor.clock import ManualClock
@@ -15,9 +16,6 @@ from monitor.decisions.epochs import identify, prove
 from monitor.decisions.rules import Rule, RulePack
 from monitor.decisions.state import ModelState
 from monitor.errors import Transient
-from monitor.evidence.archive import Archive
-from monitor.evidence.jobs import Result
-from monitor.evidence.office import EvidenceState
 from monitor.facts import (
     Bundle,
     BundleId,
@@ -57,9 +55,7 @@ from monitor.store import Parts as StoreParts
 from monitor.store.protocol import Change
 from monitor.turns.control import Control
 from monitor.turns.counting import FoldSettings
-from monitor.turns.evidence import Keep, Reports
 from monitor.turns.fold import Fold
-from monitor.turns.gathering import Sources
 from monitor.turns.loading import Releases, Shelf
 from monitor.turns.look import Look, Ticks
 from monitor.turns.opinion import Opinion, sample, silent
@@ -366,6 +362,7 @@ class Turns:
             execute=self.wheel_of.get("execute", self.execute),
             clock=self.clock,
             supervisor=self.supervisor,
+            report=self.wheel_of.get("report", lambda _watched, _incident: None),
         )
         bounds = Bounds(("on-call",), "http://tocsin.example.test", self.wheel_of.get("look_every_s", 60.0), 86_400.0)
         return Wheel(parts, bounds, self.ring)
@@ -514,7 +511,7 @@ def tapped(turns, share=1.0, off=0):
     turns.restart()
 
 
-def control_of(turns, clock=None):
+def control_of(turns, clock=None, reports=None, silenced=lambda _: ""):
     """The daemon's side of the API over these turns."""
 
     async def nothing():
@@ -533,34 +530,9 @@ def control_of(turns, clock=None):
         checks={"healthy": lambda: (True, "ok"), "ready": lambda: (False, "starting")},
         reload_settings=nothing,
         stepped=stepped,
-        reports=reports_of(turns),
+        reports=reports or reports_of(turns),
+        silenced=silenced,
     )
-
-
-@dataclass
-class Desk:
-    """Takes jobs in the place of the worker, and answers what the test says; a job without an answer waits."""
-
-    jobs: list = field(default_factory=list)
-    answers: dict = field(default_factory=dict)  # by job id; callable or Result
-
-    async def submit(self, job):
-        self.jobs.append(job)
-        answer = self.answers.get(job.id, Result(job.id, job.model))
-        return await answer(job) if callable(answer) else answer
-
-    def state(self):
-        return EvidenceState(0, False, len(self.jobs), None, (), 0, (), 0, 0)
-
-    async def aclose(self):
-        pass
-
-
-def reports_of(turns, desk=None):
-    """The reports of these turns, made by `desk`."""
-    sources = Sources(turns.store, Archive(turns.directory / "evidence"))
-    keep = Keep(90 * 86_400.0, 1 << 30, 0.0)
-    return Reports({MODEL: turns.watched}, sources, desk or Desk(), turns.clock, turns.supervisor, keep)
 
 
 def many(n, start=0.0, prefix="p", **features):
