@@ -22,7 +22,7 @@ from bench.figure import Figure
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results.json"
 README = ROOT / "README.md"
-SHORT = ("counting", "look", "idle", "labels", "intake")
+SHORT = ("counting", "look", "idle", "scrape", "labels", "intake")
 LONG = ("growth",)
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 

@@ -11,10 +11,11 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -73,13 +74,18 @@ class Daemon:
 
 
 @contextmanager
-def daemon() -> Iterator[Daemon]:
-    """Start a daemon on an empty state and stop it; its folder is on the disk of the checkout, not in memory."""
+def daemon(settings: Mapping[str, Any] | None = None, rules: str = "") -> Iterator[Daemon]:
+    """Start a daemon on an empty state and stop it; its folder is on the disk of the checkout, not in memory.
+
+    `settings` are added to those it needs, by section; `rules` stand for the shipped ones.
+    """
     (ROOT / "build").mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=ROOT / "build"))
     try:
         port, metrics_port = _free_port(), _free_port()
-        token = _furnish(folder, port, metrics_port)
+        token = _furnish(folder, port, metrics_port, settings or {})
+        if rules:
+            (folder / "rules.yaml").write_text(rules)
         began = time.monotonic()
         with (folder / "log").open("wb") as log:
             command = [sys.executable, "-m", "monitor.cli", "run", "--config", str(folder / "tocsin.yaml")]
@@ -98,7 +104,7 @@ def daemon() -> Iterator[Daemon]:
         shutil.rmtree(folder)
 
 
-def _furnish(folder: Path, port: int, metrics_port: int) -> str:
+def _furnish(folder: Path, port: int, metrics_port: int, more: Mapping[str, Any]) -> str:
     """Write what the daemon is given; the token's text."""
     found = predictions(50_000, seed=1)
     history = HistoryBatch(found, np.full(found.n, NO_LABEL))
@@ -112,11 +118,13 @@ def _furnish(folder: Path, port: int, metrics_port: int) -> str:
     shutil.copy(ROOT / "rules" / "default.yaml", folder / "rules.yaml")
     scopes = (Scope.INGEST_PREDICTIONS, Scope.READ)
     _, text = create_token(folder / "tokens.json", "bench", scopes, "bench", time.time())
-    settings = {
+    settings: dict[str, Any] = {
         "http": {"port": port},
         "metrics": {"port": metrics_port},
         "models": {MODEL: {"release_index": "./releases.json", "rules": "./rules.yaml"}},
     }
+    for name, given in more.items():
+        settings[name] = settings.get(name, {}) | given if isinstance(given, dict) else given
     (folder / "tocsin.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(settings))))
     return text
 

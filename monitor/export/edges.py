@@ -59,4 +59,5 @@ class ModelEvidence:
     """What evidence was made of one model. `values`: by the name that the settings give a metric."""
 
     values: Mapping[str, float] = field(default_factory=dict)  # of the newest period
+    end: float | None = None  # event time that period ended
     reports: int = 0  # total made since the start

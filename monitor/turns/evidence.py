@@ -147,6 +147,7 @@ class Reports:
             result = await self._do(watched, lambda: self.sources.of_period(watched, start, end, report=report))
             if told:
                 watched.evidence_values = {value.name: value.value for value in result.values} if result else {}
+                watched.evidence_end = end if watched.evidence_values else None
 
         self._start(watched.name, kind.value, work)
 

@@ -181,7 +181,7 @@ def evidence(watched: Watched) -> ModelEvidence | None:
     asked = watched.settings.evidence
     if not (asked.incidents or asked.every or asked.metrics):
         return None
-    return ModelEvidence(dict(watched.evidence_values), watched.evidence_reports)
+    return ModelEvidence(dict(watched.evidence_values), watched.evidence_end, watched.evidence_reports)
 
 
 def pictures(watched: Watched, drawing: Drawing) -> Pictures:

@@ -168,6 +168,7 @@ class Watched:
     proofs: Proofs = field(default_factory=Proofs)  # the last ones: whether the server keeps to one bundle
 
     evidence_values: Mapping[str, float] = field(default_factory=dict)  # by metric of Evidently: of the newest period
+    evidence_end: float | None = None  # event time that period ended; None: nothing is told
     evidence_reports: int = 0  # made since the start
 
     segmentation: Segmentation = field(default_factory=Segmentation)

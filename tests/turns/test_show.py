@@ -201,8 +201,8 @@ def test_a_server_that_takes_turns_between_bundles_is_unsteady(turns):
 
 def test_evidence_of_a_model_is_shown_where_the_settings_ask_for_it(turns):
     turns.settle(10.0)
-    turns.watched.evidence_values, turns.watched.evidence_reports = {"drifted": 0.5}, 1
-    assert show.model_view(turns.watched).evidence == ModelEvidence({"drifted": 0.5}, reports=1)
+    turns.watched.evidence_values, turns.watched.evidence_end, turns.watched.evidence_reports = {"drifted": 0.5}, 9.0, 1
+    assert show.model_view(turns.watched).evidence == ModelEvidence({"drifted": 0.5}, end=9.0, reports=1)
     none = turns.watched.settings.evidence.model_copy(update={"incidents": False, "every": 0.0, "metrics": {}})
     turns.watched.settings = turns.watched.settings.model_copy(update={"evidence": none})
     assert show.model_view(turns.watched).evidence is None
