@@ -132,8 +132,9 @@ class Look:
 
 
 def panels(document: Document) -> list[dict[str, Any]]:
-    """A dashboard's panels without its rows, in their order."""
-    return [panel for panel in document["panels"] if panel["type"] != "row"]
+    """A dashboard's panels in their order, those of rows that are folded too, without the rows."""
+    every = [each for panel in document["panels"] for each in (panel, *panel.get("panels", ()))]
+    return [panel for panel in every if panel["type"] != "row"]
 
 
 def _line(metric: dict[str, str]) -> str:

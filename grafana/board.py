@@ -36,17 +36,19 @@ class Role(Enum):
     LIMIT = "limit"  # dashed, from the metric that exports it
     LOW = "low"
     HIGH = "high"  # filled down to LOW
+    REFERENCE = "reference"  # dotted: what it was in the reference profile
     PLAIN = "plain"  # one of many, in the palette's next colour
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One query. Legends of LOW and HIGH begin alike: `own low`, `own high`."""
+    """One query. Legends of LOW and HIGH begin alike: `own low`, `own high`. `unit`: where it is not the panel's."""
 
     expr: str
     legend: str
     role: Role = Role.PLAIN
     color: str = SKY
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,9 @@ def prop(name: str, value: Any) -> dashboard.DynamicConfigValue:
     return dashboard.DynamicConfigValue(id_val=name, value=value)
 
 
+EMPTY: Final = prop("noValue", "")
+
+
 def fixed(color: str) -> dashboard.DynamicConfigValue:
     """Always this colour."""
     return prop("color", {"mode": "fixed", "fixedColor": color})
@@ -124,11 +129,11 @@ def lines(words: Words, unit: str, drawn: list[Line], width: int = 12, height: i
     panel.tooltip(shape.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING))
     for ref_id, line in zip(refs(len(drawn)), drawn, strict=True):
         panel.with_target(target(line.expr, line.legend, ref_id))
-        properties = _drawn(line)
+        properties = [*_drawn(line), *([prop("unit", line.unit)] if line.unit else [])]
         if properties:
             panel.override_by_query(ref_id, properties)
-        if line.role is Role.HIGH:
-            _fill(panel, line.legend)
+    for high in dict.fromkeys(line.legend for line in drawn if line.role is Role.HIGH):
+        _fill(panel, high)
     return panel
 
 
@@ -138,6 +143,8 @@ def _drawn(line: Line) -> list[dashboard.DynamicConfigValue]:
         return [fixed(line.color), prop("custom.lineWidth", 2)]
     if line.role is Role.LIMIT:
         return [fixed(ORANGE), prop("custom.lineStyle", {"fill": "dash", "dash": [8, 6]}), prop("custom.lineWidth", 2)]
+    if line.role is Role.REFERENCE:
+        return [fixed(line.color), prop("custom.lineStyle", {"fill": "dot", "dash": [2, 5]})]
     if line.role in (Role.LOW, Role.HIGH):
         hidden = {"legend": True, "tooltip": False, "viz": False}
         return [fixed(line.color), prop("custom.lineWidth", 0), prop("custom.hideFrom", hidden)]
@@ -146,8 +153,7 @@ def _drawn(line: Line) -> list[dashboard.DynamicConfigValue]:
 
 def _fill(panel: timeseries.Panel, legend: str) -> None:
     """Fill a band for each profile a reading may rest on; the names are what the legends come to."""
-    for reference in ("own", "judge"):
-        high = legend.replace("{{reference}}", reference)
+    for high in dict.fromkeys(legend.replace("{{reference}}", reference) for reference in ("own", "judge")):
         low = high.removesuffix("high") + "low"
         panel.override_by_name(high, [prop("custom.fillBelowTo", low), prop("custom.fillOpacity", 18)])
 
@@ -197,7 +203,7 @@ def heat_map(  # noqa: PLR0917
     color.scheme("PuOr" if diverging else "Cividis").scale(heat.HeatmapColorScale.LINEAR)
     if diverging:
         color.min(-0.3).max(0.3)
-    panel.with_target(target(expr, legend, "A")).calculate(False).color(color).cell_gap(1)
+    panel.with_target(target(expr, legend, "A")).calculate(False).color(color).cell_gap(0)
     panel.cell_values(heatmap.CellValues().unit(unit)).y_axis(heatmap.YAxisConfig()).show_legend()
     return panel.rows_frame(heatmap.RowsHeatmapOptions().layout(common.HeatmapCellLayout.UNKNOWN))
 
@@ -222,13 +228,18 @@ def columns(panel: table.Panel, names: dict[str, str], hidden: Iterable[str] = (
 
 
 def column(panel: table.Panel, name: str, unit: str, width: int, *more: dashboard.DynamicConfigValue) -> None:
-    """Say what a column is: its unit, its width in pixels, and whatever else."""
-    panel.override_by_name(name, [prop("unit", unit), prop("custom.width", width), *more])
+    """Say what a column is: its unit, its width in pixels, and whatever else. A cell without a value is empty."""
+    panel.override_by_name(name, [prop("unit", unit), prop("custom.width", width), EMPTY, *more])
 
 
 def coloured() -> dashboard.DynamicConfigValue:
     """A cell filled with the colour of its value."""
     return prop("custom.cellOptions", {"type": "color-background", "mode": "basic"})
+
+
+def share_width(panel: table.Panel, name: str, width_min: int, *more: dashboard.DynamicConfigValue) -> None:
+    """Let a column have its part of the width that the others leave."""
+    panel.override_by_name(name, [prop("custom.minWidth", width_min), EMPTY, *more])
 
 
 def cells(words: dict[str, tuple[str, str]]) -> dashboard.DynamicConfigValue:
@@ -282,7 +293,9 @@ def document(made: board.Dashboard) -> dict[str, Any]:
     Panels are numbered; an annotation has a title and a step; a constant is not shown as a choice.
     """
     found: dict[str, Any] = json.loads(json.dumps(made.build(), cls=JSONEncoder))
-    for index, panel in enumerate(found["panels"], 1):
+    _close_up(found["panels"])
+    every = [each for panel in found["panels"] for each in (panel, *panel.get("panels", ()))]
+    for index, panel in enumerate(every, 1):
         panel["id"] = index
         panel.get("options", {}).pop("footer", None)  # of tables: the SDK's default, which Grafana 13 does not know
     for annotation in found.get("annotations", {}).get("list", []):
@@ -293,3 +306,12 @@ def document(made: board.Dashboard) -> dict[str, Any]:
         if each["type"] == "constant":
             each["hide"] = 2
     return found
+
+
+def _close_up(drawn: list[dict[str, Any]]) -> None:
+    """Let what follows a folded row begin just below it; the SDK leaves the room of the row's panels."""
+    saved = 0
+    for panel in drawn:
+        panel["gridPos"]["y"] -= saved
+        if inside := panel.get("panels"):
+            saved += max(each["gridPos"]["y"] + each["gridPos"]["h"] for each in inside) - panel["gridPos"]["y"] - 1

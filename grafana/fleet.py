@@ -21,9 +21,10 @@ from grafana.board import (
     refs,
     rows,
     runbooks,
+    share_width,
     states,
 )
-from grafana.queries import age, worst_verdict
+from grafana.queries import age, status, worst_verdict
 from grafana.words import BLUE, BREACH, FAMILIES, LOADED, ORANGE, STATUSES, VERDICT_CELLS, VERDICTS, VERMILLION
 
 NONE_ANSWERS: Final = "No daemon answers: Prometheus scrapes none, or none in this time range"
@@ -121,7 +122,7 @@ def _models() -> table.Panel:
     by = "by (instance, model)"
     named = {
         "Served": 'max by (instance, model, name) (tocsin_bundle_info{role="serving"})',
-        "Status": "max by (instance, model, status) (tocsin_serving_status == 1)",
+        "Status": status(),
         "Serving for": age("tocsin_serving_since_timestamp_seconds"),
         "Incidents": f"max {by} (tocsin_incidents_open)",
         "Rows/s": f"sum {by} (rate(tocsin_predictions_total[$__rate_interval]))",
@@ -137,7 +138,7 @@ def _models() -> table.Panel:
         "that there was none. Times are by the daemon's event clock. A model's name leads to its own dashboard.",
         NONE_ANSWERS,
     )
-    panel = rows(words, list(named.values()), height=7)
+    panel = rows(words, list(named.values()), height=5)
     labels = {"model": "Model", "instance": "Daemon", "name": "Served", "status": "Status"}
     columns(panel, labels | _values(named, ("Served", "Status")), ("Time", "Value #A", "Value #B"))
     column(panel, "Model", "string", 95, prop("links", [{"title": "This model", "url": TO_MODEL}]))
@@ -147,11 +148,11 @@ def _models() -> table.Panel:
     column(panel, "Serving for", "s", 95, prop("decimals", 0))
     column(panel, "Last rollback", "s", 105, prop("decimals", 0))
     column(panel, "Incidents", "none", 80, *bad())
-    column(panel, "Rows/s", "rowsps", 105, prop("decimals", 1))
+    column(panel, "Rows/s", "none", 75)
     column(panel, "Error", "percentunit", 65, prop("decimals", 1))
     column(panel, "Limit", "percentunit", 65, prop("decimals", 1))
     for family in FAMILIES:
-        column(panel, family.capitalize(), "none", 84, coloured(), cells(VERDICT_CELLS))
+        share_width(panel, family.capitalize(), 76, coloured(), cells(VERDICT_CELLS))
     return panel
 
 
@@ -207,29 +208,27 @@ def _daemons() -> table.Panel:
         "Journal lag": f"max {by} (tocsin_journal_lag_rows)",
         "Last fold": f"max {by} (tocsin_fold_last_seconds)",
         "Last look": f"max {by} (tocsin_look_last_seconds)",
-        "Rows refused/s": f"sum {by} (rate(tocsin_rows_rejected_total[$__rate_interval]))",
+        "Rows refused": f"sum {by} (increase(tocsin_rows_rejected_total[$__range]))",
         "Notices lost": f"sum {by} (tocsin_outbox_dead_notices)",
-        "Series cut/s": f"sum {by} (rate(tocsin_series_dropped_total[$__rate_interval]))",
+        "Series cut": f"sum {by} (increase(tocsin_series_dropped_total[$__range]))",
         "Failures": f"sum {by} (increase(tocsin_work_failures_total[$__range]))",
         "Settings": f"min {by} (tocsin_config_last_reload_successful)",
         "Disk free": f"min {by} (tocsin_state_free_bytes)",
         "Disk min": f"max {by} (tocsin_state_free_min_bytes)",
         "Memory": f"max {by} (tocsin_resident_memory_bytes)",
     }
-    panel = rows(words, list(named.values()), height=7)
+    panel = rows(words, list(named.values()), height=4)
     columns(panel, {"instance": "Daemon", "version": "Version"} | _values(named, ("Version",)), ("Time", "Value #A"))
-    column(panel, "Daemon", "string", 110)
     column(panel, "Version", "string", 75)
     for name in ("Heartbeat", "Render age", "Last fold", "Last look"):
-        column(panel, name, "s", 105, prop("decimals", 2))
+        column(panel, name, "s", 105, prop("decimals", 0))
     for name in ("Disk free", "Disk min", "Memory"):
-        column(panel, name, "bytes", 98, prop("decimals", 1))
-    column(panel, "Journal lag", "short", 95, prop("decimals", 0))
-    column(panel, "Notices lost", "none", 125, *bad())
+        column(panel, name, "bytes", 98, prop("decimals", 0))
+    for name in ("Journal lag", "Rows refused", "Series cut"):
+        column(panel, name, "short", 110, prop("decimals", 0))
+    column(panel, "Notices lost", "none", 110, *bad())
     column(panel, "Failures", "none", 80, prop("decimals", 0), *bad(ORANGE))
-    for name in ("Rows refused/s", "Series cut/s"):
-        column(panel, name, "rowsps", 120, prop("decimals", 1))
-    column(panel, "Settings", "none", 115, coloured(), cells(LOADED))
+    column(panel, "Settings", "none", 95, coloured(), cells(LOADED))
     return panel
 
 

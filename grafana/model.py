@@ -1,26 +1,45 @@
-"""The Model dashboard: one model as one daemon sees it, from its verdicts down to a feature and the daemon itself."""
+"""The Model dashboard: one model as one daemon sees it, from its verdicts down to a feature and the daemon itself.
+
+It is read top down by whoever was woken: what do the rules say and what is served, is it right, does it answer as it
+did, which feature moved, for whom is it wrong, is the daemon well. One dashboard serves every task: where a measure
+differs with the task (wrong answers, distance from a number, quality of a list) one panel asks for each, and the one
+that this model has is drawn in its own unit.
+"""
 
 from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as board
 from grafana_foundation_sdk.models.dashboard import VariableOption
 
-from grafana import model_daemon, model_features, model_outcomes
+from grafana import model_daemon, model_features, model_outcomes, model_segments
 from grafana.board import Line, Role, Words, blank, event, heat_map, lines, number, runbooks, states, variable, word
-from grafana.queries import DISTANCES, READING, SCOPE, age, any_of, live_share, reference_share, rule_verdicts
+from grafana.queries import (
+    DISTANCES,
+    READING,
+    SCOPE,
+    age,
+    any_of,
+    limits,
+    live_share,
+    reference_share,
+    rule_verdicts,
+    status,
+)
 from grafana.words import ALERTS, BLUE, GREEN, ORANGE, PURPLE, SKY, VERDICTS, VERMILLION
 
 ABSENT: Final = "No daemon answers for this model in this time range"
 NO_ROWS: Final = "No rows in this time range, or the daemon was not scraped"
+NO_SCORE: Final = "No rows in this time range, or a model without scores: it predicts a number, or ranks"
 NO_RULE: Final = "No rule reads this, its window has too few rows yet, or the daemon was not scraped"
 SEGMENTS: Final = (
     "query_result(label_replace(label_replace(label_replace(label_replace("
     f"count by (segment) (tocsin_reading_rows{{{SCOPE}}}), "
     '"pattern", "$1", "segment", "(.+)"), "text", "$1", "segment", "(.+)"), '
-    '"pattern", "^$", "segment", ""), "text", "whole model", "segment", ""))'
+    '"pattern", "^$", "segment", ""), "text", "(whole model)", "segment", ""))'
 )
 SEGMENT_PARTS: Final = '/pattern="(?<value>[^"]*)".*text="(?<text>[^"]*)"/'
-"""A choice that reads "whole model" and matches only readings without a segment."""
+"""A choice that reads "(whole model)" and matches only readings without a segment. It is the first, hence the one that
+is taken: the parenthesis sorts before every name."""
 
 
 def dashboard() -> board.Dashboard:
@@ -37,10 +56,11 @@ def dashboard() -> board.Dashboard:
     ):
         made.annotation(annotation)
     _at_a_glance(made)
+    model_outcomes.add(made)
     made.with_row(board.Row("Output and score against the reference"))
     _output(made)
     model_features.add(made)
-    model_outcomes.add(made)
+    model_segments.add(made)
     model_daemon.add(made)
     return made
 
@@ -71,16 +91,16 @@ def _at_a_glance(made: board.Dashboard) -> None:
         "TocsinUnregisteredCheckpoint",
     )
     made.with_panel(word(served, f'tocsin_bundle_info{{{SCOPE}, role="serving"}}', "{{name}}"))
-    status = Words(
+    its_status = Words(
         "Its status",
         "What the release index says of it: known_good, candidate, revoked, unregistered; transition while a "
-        "switch is under way.",
+        "switch is under way, unsteady while the server takes turns between bundles.",
         ABSENT,
         "TocsinRevokedCheckpoint",
     )
-    made.with_panel(word(status, f"tocsin_serving_status{{{SCOPE}}} == 1", "{{status}}"))
+    made.with_panel(word(its_status, status(SCOPE), "{{status}}"))
     since = Words("Serving for", "Event time since this activation began.", ABSENT)
-    made.with_panel(number(since, "s", age("tocsin_serving_since_timestamp_seconds", SCOPE)))
+    made.with_panel(number(since, "s", age("tocsin_serving_since_timestamp_seconds", SCOPE)).decimals(1))
     mode = Words("Rollback", "How far a rollback may go without a person.", ABSENT, "TocsinRollbackLatched")
     made.with_panel(word(mode, f"tocsin_rollback_mode_info{{{SCOPE}}}", "{{mode}}"))
     incidents = Words(
@@ -90,7 +110,7 @@ def _at_a_glance(made: board.Dashboard) -> None:
     last = Words(
         "Last rollback", "Event time since the last committed rollback.", "There was no rollback", "TocsinRolledBack"
     )
-    made.with_panel(number(last, "s", age("tocsin_last_rollback_timestamp_seconds", SCOPE)))
+    made.with_panel(number(last, "s", age("tocsin_last_rollback_timestamp_seconds", SCOPE)).decimals(1))
     rate = Words("Rows", "Predictions counted per second.", NO_ROWS, "TocsinSilence")
     made.with_panel(number(rate, "rowsps", f"sum(rate(tocsin_predictions_total{{{SCOPE}}}[$__rate_interval]))"))
     latched = Words(
@@ -128,23 +148,23 @@ def _alert_states() -> str:
 
 
 def _output(made: board.Dashboard) -> None:
-    for name, by, metric in (("Score", "le", "score_bin"), ("Output", "bin", "output_bin")):
-        live = live_share(f"tocsin_{metric}_rows_total", by)
-        reference = reference_share(f"tocsin_reference_{metric}_ratio", by)
+    for name, by, absent in (("Score", "le", NO_SCORE), ("Output", "bin", NO_ROWS)):
+        live = live_share(name.lower(), by)
+        reference = reference_share(name.lower(), by)
         what = f"Share of the rows in each bin of the {name.lower()}"
-        words = Words(f"{name} over time", f"{what}. Each row of cells is a bin of the reference profile.", NO_ROWS)
+        words = Words(f"{name} over time", f"{what}. Each row of cells is a bin of the reference profile.", absent)
         made.with_panel(heat_map(words, "percentunit", live, f"{{{{{by}}}}}", 10))
         words = Words(
             f"{name}, reference",
             f"{what}, as it was in the reference profile: what the rows should look like.",
-            NO_ROWS,
+            absent,
         )
         made.with_panel(heat_map(words, "percentunit", reference, f"{{{{{by}}}}}", 4))
         words = Words(
             f"{name}, difference",
             f"{what}, minus the same of the reference: purple came more often than it should, orange less; full "
             "colour at 0.3.",
-            NO_ROWS,
+            absent,
             "TocsinDrift",
         )
         difference = f"{live} - on ({by}) {reference}"
@@ -184,5 +204,5 @@ def _distances() -> list[Line]:
         value = any_of(f"tocsin_{subject}_", DISTANCES, "", READING)
         limit = any_of(f"tocsin_{subject}_", DISTANCES, "_limit", READING)
         found.append(Line(value, "{{rule}}, {{reference}}", Role.VALUE, color))
-        found.append(Line(limit, "limit of {{rule}}, {{reference}}", Role.LIMIT))
+        found.append(Line(limits(limit), "limit of {{rule}}", Role.LIMIT))
     return found

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import dashboard as board
 
 from grafana.board import Line, Role, Words, lines
 from grafana.queries import DAEMON
-from grafana.words import GREEN, SKY
+from grafana.words import BLUE, GREEN, PURPLE, SKY, VERMILLION, YELLOW
 
 ABSENT: Final = "The daemon was not scraped in this time range"
 NO_RECEIVERS: Final = "No receivers in the settings: nobody is told"
@@ -16,11 +16,20 @@ def add(made: board.Dashboard) -> None:
     """Append the row."""
     made.with_row(board.Row("The daemon"))
     for words, unit, drawn in PANELS:
-        made.with_panel(lines(words, unit, drawn, 8, 7))
+        panel = lines(words, unit, drawn, 8, 7)
+        made.with_panel(panel.decimals(0) if unit == "short" else panel)
+
+
+def _taken(kind: str) -> str:
+    return f'sum (rate(tocsin_rows_accepted_total{{{DAEMON}, kind="{kind}"}}[$__rate_interval]))'
 
 
 def _rate(metric: str, by: str) -> str:
     return f"sum by ({by}) (rate({metric}{{{DAEMON}}}[$__rate_interval])) > 0"
+
+
+def _part(part: str) -> str:
+    return f'tocsin_state_size_bytes{{{DAEMON}, part="{part}"}}'
 
 
 PANELS: Final = (
@@ -50,43 +59,52 @@ PANELS: Final = (
     ),
     (
         Words(
-            "Rows and requests refused",
-            "Rows refused by validation, by reason, and whole requests by HTTP status. A schema change of the "
-            "sender looks "
-            "like this, and so does an attempt to flood.",
-            "Nothing was refused, or the daemon was not scraped",
+            "Rows taken and refused",
+            "Rows acknowledged; rows refused by validation, by reason, and whole requests by HTTP status. A schema "
+            "change of the sender shows as refusals, and so does an attempt to flood.",
+            ABSENT,
             "TocsinRowsRejected",
         ),
-        "reqps",
+        "rowsps",
         [
-            Line(_rate("tocsin_rows_rejected_total", "reason"), "rows: {{reason}}"),
-            Line(_rate("tocsin_requests_refused_total", "code"), "requests: {{code}}"),
+            Line(_taken("predictions"), "predictions", Role.VALUE, SKY),
+            Line(_taken("labels"), "labels", Role.VALUE, GREEN),
+            Line(_rate("tocsin_rows_rejected_total", "reason"), "refused: {{reason}}"),
+            Line(_rate("tocsin_requests_refused_total", "code"), "requests refused: {{code}}", unit="reqps"),
         ],
     ),
     (
         Words(
             "Notices",
-            "Notices that wait for a receiver, and those given up after all retries: nobody has read them.",
+            "Notices that wait for a receiver, and those given up after all retries: nobody has read them. Alerts "
+            "that fire as Alertmanager was last told, and those of them that are silenced or inhibited there.",
             NO_RECEIVERS,
             "TocsinOutboxDeadLetters",
         ),
         "short",
         [
-            Line(f"tocsin_outbox_pending_notices{{{DAEMON}}}", "waiting for {{receiver}}"),
-            Line(f"tocsin_outbox_dead_notices{{{DAEMON}}}", "given up for {{receiver}}"),
+            Line(f"tocsin_outbox_pending_notices{{{DAEMON}}}", "waiting for {{receiver}}", Role.VALUE, SKY),
+            Line(f"tocsin_outbox_dead_notices{{{DAEMON}}}", "given up for {{receiver}}", Role.VALUE, VERMILLION),
+            Line(f"tocsin_alertmanager_firing_alerts{{{DAEMON}}}", "fire at {{alertmanager}}", Role.VALUE, PURPLE),
+            Line(f"tocsin_alertmanager_suppressed_alerts{{{DAEMON}}}", "silent at {{alertmanager}}", Role.VALUE, BLUE),
         ],
     ),
     (
         Words(
             "Memory and state",
-            "Resident memory, and the size of the database, its log and the receipts.",
+            "Resident memory of the daemon and of the evidence worker, and the size of the database, its log, the "
+            "receipts and the sampled rows.",
             ABSENT,
             "TocsinDiskNearlyFull",
         ),
         "bytes",
         [
-            Line(f"tocsin_resident_memory_bytes{{{DAEMON}}}", "memory"),
-            Line(f"tocsin_state_size_bytes{{{DAEMON}}}", "{{part}}"),
+            Line(f"tocsin_resident_memory_bytes{{{DAEMON}}}", "memory", Role.VALUE, SKY),
+            Line(f"tocsin_evidence_resident_memory_bytes{{{DAEMON}}}", "evidence worker", Role.VALUE, BLUE),
+            Line(_part("database"), "database", Role.VALUE, GREEN),
+            Line(_part("log"), "its log", Role.VALUE, YELLOW),
+            Line(_part("receipts"), "receipts", Role.VALUE, VERMILLION),
+            Line(f"sum by (instance) (tocsin_samples_bytes{{{DAEMON}}})", "samples", Role.VALUE, PURPLE),
         ],
     ),
     (

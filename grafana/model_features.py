@@ -13,11 +13,12 @@ from grafana.queries import (
     QUALITIES,
     SCOPE,
     any_of,
+    limits,
     live_share,
     over_limit,
     reference_share,
 )
-from grafana.words import BREACH, BROKEN, OK, UNKNOWN, VERDICT_CELLS
+from grafana.words import BREACH, BROKEN, GREEN, OK, PURPLE, SKY, UNKNOWN, VERDICT_CELLS
 
 NO_RULE: Final = "No rule reads features, too few rows yet, or the daemon was not scraped"
 NO_READING: Final = "No rule reads this of the chosen feature, or too few rows yet"
@@ -88,10 +89,9 @@ def _table() -> table.Panel:
 
 
 def _one(made: board.Dashboard) -> None:
-    rows_total, reference = "tocsin_feature_bin_rows_total", "tocsin_reference_feature_bin_ratio"
     labels = f'{SCOPE}, feature="$feature"'
-    live, frozen = live_share(rows_total, "bin", labels), reference_share(reference, "bin", labels)
-    what = "Share of the rows in each bin or category of the feature"
+    live, frozen = live_share("feature", "bin", labels), reference_share("feature", "bin", labels)
+    what = "Share of the rows in each bin (numbered from the lowest values up) or category of the feature"
     made.with_panel(heat_map(Words("Values over time", f"{what}.", NO_BINS), "percentunit", live, "{{bin}}", 10))
     words = Words("Values, reference", f"{what}, as it was in the reference profile.", NO_BINS)
     made.with_panel(heat_map(words, "percentunit", frozen, "{{bin}}", 4))
@@ -109,7 +109,7 @@ def _one(made: board.Dashboard) -> None:
             "none",
             [
                 Line(any_of("tocsin_feature_", DISTANCES, "", FEATURE), "{{rule}}, {{reference}}"),
-                Line(any_of("tocsin_feature_", DISTANCES, "_limit", FEATURE), "limit of {{rule}}", Role.LIMIT),
+                Line(limits(any_of("tocsin_feature_", DISTANCES, "_limit", FEATURE)), "limit of {{rule}}", Role.LIMIT),
             ],
             8,
         )
@@ -126,8 +126,12 @@ def _one(made: board.Dashboard) -> None:
             ),
             "percentunit",
             [
-                Line(any_of("tocsin_feature_", QUALITIES, "_ratio", FEATURE), "{{rule}}, {{reference}}"),
-                Line(any_of("tocsin_feature_", QUALITIES, "_limit_ratio", FEATURE), "limit of {{rule}}", Role.LIMIT),
+                Line(f"max by (rule) ({any_of('tocsin_feature_', QUALITIES, '_ratio', FEATURE)})", "{{rule}}"),
+                Line(
+                    limits(any_of("tocsin_feature_", QUALITIES, "_limit_ratio", FEATURE)),
+                    "limit of {{rule}}",
+                    Role.LIMIT,
+                ),
             ],
             8,
         )
@@ -136,12 +140,30 @@ def _one(made: board.Dashboard) -> None:
         lines(
             Words(
                 "Quantiles",
-                "Quantiles of the feature's window and of its reference, interpolated inside the bins: in the "
-                "feature's own unit.",
-                "Not a number, or too few rows yet",
+                "Where nine tenths of the feature's newest window lie (the band), its median and its mean, in its own "
+                "unit; dotted, the same of the reference profile. Quantiles are interpolated inside the bins.",
+                "Not a number, no rows yet, or beyond the daemon's cap on series",
             ),
-            "none",
-            [Line(f"tocsin_feature_quantile{{{labels}}}", "{{quantile}} {{reference}}")],
+            "short",
+            _quantiles(labels),
             8,
         )
     )
+
+
+def _quantiles(labels: str) -> list[Line]:
+    """The window's 5 %, 95 %, median and mean; the reference's beside them."""
+
+    def at(quantile: str, whose: str = "") -> str:
+        return f'tocsin_{whose}feature_quantile{{{labels}, quantile="{quantile}"}}'
+
+    return [
+        Line(at("0.05"), "5 % to 95 % low", Role.LOW),
+        Line(at("0.95"), "5 % to 95 % high", Role.HIGH),
+        Line(at("0.5"), "median", Role.VALUE),
+        Line(f"tocsin_feature_mean{{{labels}}}", "mean", Role.VALUE, GREEN),
+        Line(at("0.05", "reference_"), "5 % of the reference", Role.REFERENCE, PURPLE),
+        Line(at("0.5", "reference_"), "its median", Role.REFERENCE, SKY),
+        Line(f"tocsin_reference_feature_mean{{{labels}}}", "its mean", Role.REFERENCE, GREEN),
+        Line(at("0.95", "reference_"), "95 % of the reference", Role.REFERENCE, PURPLE),
+    ]

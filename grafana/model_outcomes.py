@@ -1,17 +1,15 @@
-"""The Model dashboard's rows on truth: error and the paired comparison with intervals, labels, segments."""
+"""The Model dashboard's rows on truth: error and the paired comparison with intervals, other measures, labels."""
 
 from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as board
-from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 
-from grafana.board import Line, Role, Words, column, columns, lines, prop, rows
-from grafana.queries import DISTANCES_FROM_TRUTH, FAIRNESS, READING, SCOPE, SHARES, any_of
-from grafana.words import GREEN, ORANGE, PURPLE, SKY
+from grafana.board import Line, Role, Words, lines
+from grafana.queries import DISTANCES_FROM_TRUTH, READING, SCOPE, SHARES, any_of, limits
+from grafana.words import GREEN, PURPLE, SKY, YELLOW
 
 NO_LABELS: Final = "No rule reads this, too few trusted labels yet, or the daemon was not scraped"
 NO_PAIRS: Final = "The known-good is not asked, is what is served, or too few pairs have a label yet"
-NO_SEGMENTS: Final = "No segments in the settings, or no rule reads by segment"
 NOT_THIS_TASK: Final = "No rule reads such a measure of this model"
 
 
@@ -22,18 +20,16 @@ def add(made: board.Dashboard) -> None:
     _measures(made)
     made.with_row(board.Row("Labels"))
     _labels(made)
-    made.with_row(board.Row("Segments"))
-    _segments(made)
 
 
-def interval(metric: str, unit: str = "_ratio", word: str = "value", color: str = SKY) -> list[Line]:
-    """A reading, its 95 % interval as a band, and its limit dashed."""
-    end = f"{unit}{{{READING}}}"
+def interval(metric: str, word: str, color: str = SKY, *, share: bool = True) -> list[Line]:
+    """A reading, its 95 % interval as a band, and its limit dashed; `share` or in a unit of its own."""
+    end, unit = (f"_ratio{{{READING}}}", "percentunit") if share else (f"{{{READING}}}", "short")
     return [
-        Line(f"{metric}_low{end}", "{{reference}} low", Role.LOW, color),
-        Line(f"{metric}_high{end}", "{{reference}} high", Role.HIGH, color),
-        Line(f"{metric}{end}", f"{word}, {{{{reference}}}}", Role.VALUE, color),
-        Line(f"{metric}_limit{end}", "limit, {{reference}}", Role.LIMIT),
+        Line(f"{metric}_low{end}", "{{reference}} low", Role.LOW, color, unit),
+        Line(f"{metric}_high{end}", "{{reference}} high", Role.HIGH, color, unit),
+        Line(f"{metric}{end}", f"{word}, {{{{reference}}}}", Role.VALUE, color, unit),
+        Line(f"{metric}_limit{end}", "limit, {{reference}}", Role.LIMIT, unit=unit),
     ]
 
 
@@ -42,14 +38,18 @@ def _error(made: board.Dashboard) -> None:
         lines(
             Words(
                 "Error",
-                "Share of the labelled rows that were wrong, with its 95 % interval and the rule's limit "
-                "(dashed). It tells "
-                "of rows whose label came, hence of a while ago.",
+                "How wrong it is on rows whose label came, hence a while ago, with the 95 % interval and the rule's "
+                "limit (dashed). Share of wrong answers; of a model that predicts a number the mean absolute error in "
+                "the label's unit; of one that ranks NDCG, where more is better.",
                 NO_LABELS,
                 "TocsinError",
             ),
             "percentunit",
-            interval("tocsin_error", word="error"),
+            [
+                *interval("tocsin_error", "error"),
+                *interval("tocsin_mean_absolute_error", "absolute error", share=False),
+                *interval("tocsin_ndcg", "NDCG"),
+            ],
             height=9,
         )
     )
@@ -58,14 +58,16 @@ def _error(made: board.Dashboard) -> None:
             Words(
                 "Error against the known-good, on the same rows",
                 "Error of what is served minus error of the known-good, with its 95 % interval. Above 0 the "
-                "known-good does "
-                "better, whatever the world does: when the interval's lower end passes the limit (dashed) a "
-                "rollback helps.",
+                "known-good does better, whatever the world does: when the interval's lower end passes the limit "
+                "(dashed) a rollback helps.",
                 NO_PAIRS,
                 "TocsinError",
             ),
             "percentunit",
-            interval("tocsin_paired_error_difference", word="difference", color=PURPLE),
+            [
+                *interval("tocsin_paired_error_difference", "difference", PURPLE),
+                *interval("tocsin_paired_absolute_error_difference", "absolute error", PURPLE, share=False),
+            ],
             height=9,
         )
     )
@@ -83,7 +85,7 @@ def _measures(made: board.Dashboard) -> None:
                 "TocsinDrift",
             ),
             "percentunit",
-            interval("tocsin_paired_disagreement", word="disagreement", color=GREEN),
+            interval("tocsin_paired_disagreement", "disagreement", GREEN),
             8,
         )
     )
@@ -98,7 +100,7 @@ def _measures(made: board.Dashboard) -> None:
             "percentunit",
             [
                 Line(any_of("tocsin_", SHARES, "_ratio", READING), "{{rule}}"),
-                Line(any_of("tocsin_", SHARES, "_limit_ratio", READING), "limit of {{rule}}", Role.LIMIT),
+                Line(limits(any_of("tocsin_", SHARES, "_limit_ratio", READING)), "limit of {{rule}}", Role.LIMIT),
             ],
             8,
         )
@@ -114,7 +116,9 @@ def _measures(made: board.Dashboard) -> None:
             "none",
             [
                 Line(any_of("tocsin_", DISTANCES_FROM_TRUTH, "", READING), "{{rule}}"),
-                Line(any_of("tocsin_", DISTANCES_FROM_TRUTH, "_limit", READING), "limit of {{rule}}", Role.LIMIT),
+                Line(
+                    limits(any_of("tocsin_", DISTANCES_FROM_TRUTH, "_limit", READING)), "limit of {{rule}}", Role.LIMIT
+                ),
             ],
             8,
         )
@@ -132,7 +136,7 @@ def _labels(made: board.Dashboard) -> None:
                 "TocsinNoLabels",
             ),
             "percentunit",
-            interval("tocsin_label_coverage", word="coverage"),
+            interval("tocsin_label_coverage", "coverage"),
             8,
         )
     )
@@ -150,80 +154,33 @@ def _labels(made: board.Dashboard) -> None:
                 Line(f"tocsin_label_lag_limit_seconds{{{READING}}}", "limit", Role.LIMIT),
             ],
             8,
-        )
+        ).decimals(1)
     )
-    rate = f"tocsin_labels_total{{{SCOPE}}}[$__rate_interval]"
     made.with_panel(
         lines(
             Words(
                 "Labels counted",
-                "Labels per second by trust in their source. Only trusted ones count towards error; a flood of "
-                "others is a "
-                "reason to look at who sends them.",
+                "Labels per second by trust in their source. Only trusted ones count towards error; a flood of others "
+                "is a reason to look at who sends them. Without a receipt: labels of rows that were dropped to hold "
+                "the quota of receipts.",
                 "No labels came",
                 "TocsinNoLabels",
             ),
             "rowsps",
-            [Line(f"sum by (trusted) (rate({rate}))", "trusted: {{trusted}}")],
-            8,
-        )
-    )
-
-
-def _segments(made: board.Dashboard) -> None:
-    labels = f'{SCOPE}, segment!=""'
-    words = Words(
-        "Segments now",
-        "Each segment's rows, error and worst rule: a model can be right on the whole and wrong for some.",
-        NO_SEGMENTS,
-        "TocsinError",
-    )
-    queries = [
-        f"max by (segment) (tocsin_reading_rows{{{labels}}})",
-        f"max by (segment) (tocsin_error_ratio{{{labels}}})",
-        f'sum by (segment) (tocsin_readings{{{labels}, verdict="breach"}})',
-        f'sum by (segment) (tocsin_readings{{{labels}, verdict="unknown"}})',
-    ]
-    panel = rows(words, queries, 8, 8)
-    names = ("Rows", "Error", "In breach", "Unknown")
-    values = {f"Value #{letter}": name for letter, name in zip("ABCD", names, strict=True)}
-    columns(panel, {"segment": "Segment"} | values)
-    column(panel, "Rows", "short", 80, prop("decimals", 0))
-    column(panel, "Error", "percentunit", 80, prop("decimals", 1))
-    column(panel, "In breach", "none", 90, prop("custom.cellOptions", {"type": "color-text"}), _orange_from_one())
-    made.with_panel(panel)
-    error = f"tocsin_error_ratio{{{labels}}}"
-    made.with_panel(
-        lines(
-            Words(
-                "Error by segment",
-                "Share of the labelled rows that were wrong, by segment.",
-                NO_SEGMENTS,
-                "TocsinError",
-            ),
-            "percentunit",
-            [Line(error, "{{segment}}")],
-            8,
-        )
-    )
-    made.with_panel(
-        lines(
-            Words(
-                "Fairness over segments",
-                "Largest difference between segments, or smallest ratio (disparate impact), with limits (dashed).",
-                NO_SEGMENTS,
-                "TocsinError",
-            ),
-            "percentunit",
             [
-                Line(any_of("tocsin_", FAIRNESS, "_ratio", SCOPE), "{{rule}}"),
-                Line(any_of("tocsin_", FAIRNESS, "_limit_ratio", SCOPE), "limit of {{rule}}", Role.LIMIT),
+                Line(f"sum (rate({_labels_counted('true')}))", "trusted", Role.VALUE, SKY),
+                Line(f"sum (rate({_labels_counted('false')}))", "not trusted", Role.VALUE, PURPLE),
+                Line(
+                    f"sum (rate(tocsin_labels_sampled_out_total{{{SCOPE}}}[$__rate_interval]))",
+                    "without a receipt",
+                    Role.VALUE,
+                    YELLOW,
+                ),
             ],
             8,
         )
     )
 
 
-def _orange_from_one() -> DynamicConfigValue:
-    steps = [{"value": None, "color": "text"}, {"value": 1, "color": ORANGE}]
-    return prop("thresholds", {"mode": "absolute", "steps": steps})
+def _labels_counted(trusted: str) -> str:
+    return f'tocsin_labels_total{{{SCOPE}, trusted="{trusted}"}}[$__rate_interval]'

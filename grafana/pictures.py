@@ -1,6 +1,6 @@
 """`python -m grafana.pictures OUT`: plays the demo under a Prometheus' eyes and keeps what the dashboards show of it.
 
-Writes OUT/<dashboard>.json for the page in `grafana/web`, which draws it with Grafana's own components: the dashboard,
+Writes OUT/<picture>.json for the page in `grafana/web`, which draws it with Grafana's own components: the dashboard,
 its variables' values, and what each panel's queries and the annotations were answered. The demo plays some weeks of
 event time in two minutes of wall time, hence the scrape interval and the least step of a second.
 """
@@ -8,6 +8,7 @@ event time in two minutes of wall time, hence the scrape interval and the least 
 import argparse
 import contextlib
 import json
+import math
 import subprocess
 import tempfile
 import threading
@@ -25,6 +26,13 @@ from monitor.demo.stage import free_port
 INSTANCE: Final = "flights-0"
 SCRAPE_S: Final = 1.0
 READY_S: Final = 20.0
+PICTURES: Final = {  # name of the file: dashboard, first row, row before which it ends
+    "fleet": ("fleet", "", ""),
+    "model-verdict": ("model", "", "Output and score against the reference"),
+    "model-output": ("model", "Output and score against the reference", "Features"),
+    "model-features": ("model", "Features", "Segments"),
+    "model-segments": ("model", "Segments", ""),
+}
 
 
 def recorded(look: Look) -> dict[str, Any]:
@@ -88,9 +96,29 @@ def _write(out: Path, prometheus: Prometheus, start: float, end: float) -> None:
     scraped = prometheus.over("tocsin_incidents_open", Span(start, end, SCRAPE_S, SCRAPE_S))
     times = [at for series in scraped for at, _ in series["values"]]
     span = Span(min(times) + 1, max(times) - 2, SCRAPE_S, SCRAPE_S)
-    for name, document in documents().items():
-        found = recorded(Look(document, prometheus, span, {"feature": "temp"}))
-        (out / name).write_text(json.dumps(found))
+    looks = {
+        name.removesuffix(".json"): recorded(Look(document, prometheus, span, {"feature": "temp"}))
+        for name, document in documents().items()
+    }
+    for name, (board, first, last) in PICTURES.items():
+        (out / f"{name}.json").write_text(json.dumps(cut(looks[board], first, last)))
+
+
+def cut(look: dict[str, Any], first: str, last: str) -> dict[str, Any]:
+    """The rows of a look from the one called `first` to before the one called `last`; "" is the end of the page.
+
+    Folded rows are left out, as one sees a line of them only.
+    """
+    panels = look["dashboard"]["panels"]
+    starts = {panel["title"]: panel["gridPos"]["y"] for panel in panels if panel["type"] == "row"}
+    begin, end = starts.get(first, 0), starts.get(last, math.inf)
+    shown, folded = [], 0
+    for panel in panels:
+        at = panel["gridPos"]
+        if begin <= at["y"] < end:
+            folded += bool(panel.get("panels"))
+            shown += [] if panel.get("panels") else [panel | {"gridPos": at | {"y": at["y"] - begin - folded}}]
+    return look | {"dashboard": look["dashboard"] | {"panels": shown}}
 
 
 def _point(settings: Path, targets: Path) -> None:

@@ -54,6 +54,11 @@ def any_of(prefix: str, words: tuple[str, ...], suffix: str, labels: str) -> str
     return f'{{__name__=~"{prefix}({"|".join(words)}){suffix}", {labels}}}'
 
 
+def limits(expr: str) -> str:
+    """One line for each rule: its limit is the same whichever profile it reads against."""
+    return f"max by (rule) ({expr})"
+
+
 def rule_verdicts(labels: str) -> str:
     """The verdict of each rule as a number of `words`: of its readings breach, else broken, else ok, else unknown."""
     by = "sum by (job, instance, model, rule)"
@@ -76,15 +81,26 @@ def age(metric: str, labels: str = "") -> str:
     return f"max by (instance, model) ({clock} - on (job, instance) group_right () {metric}{{{labels}}})"
 
 
-def live_share(metric: str, by: str, labels: str = SCOPE) -> str:
-    """Share of the rows that came, by bin. Without rows there is no share."""
-    rows = f"rate({metric}{{{labels}}}[$__rate_interval])"
-    return f"sum by ({by}) ({rows}) / on () group_left () (sum ({rows}) > 0)"
+def live_share(drawn: str, by: str, labels: str = SCOPE) -> str:
+    """Share of the rows that came, by bin of the reference profile in force. Without rows there is no share."""
+    rows = (
+        f"(rate(tocsin_{drawn}_bin_rows_total{{{labels}}}[$__rate_interval]) "
+        f"and on (profile) tocsin_reference_{drawn}_rows{{{labels}}})"
+    )
+    return f"sum by ({by}) {rows} / on () group_left () (sum {rows} > 0)"
 
 
-def reference_share(metric: str, by: str, labels: str = SCOPE) -> str:
+def reference_share(drawn: str, by: str, labels: str = SCOPE) -> str:
     """Share of the reference's rows, by bin."""
-    return f"max by ({by}) ({metric}{{{labels}}})"
+    return f"max by ({by}) (tocsin_reference_{drawn}_bin_ratio{{{labels}}})"
+
+
+def status(labels: str = "") -> str:
+    """What the release index says of what is served, in the label `status`; `unsteady` while bundles take turns."""
+    unsteady = f'label_replace(tocsin_serving_unsteady{{{labels}}} == 1, "status", "unsteady", "", "")'
+    return (
+        f"max by (instance, model, status) ({unsteady} or on (instance, model) tocsin_serving_status{{{labels}}} == 1)"
+    )
 
 
 def over_limit(labels: str = READING, at: str = "") -> str:

@@ -39,6 +39,7 @@ STATUSES: Final = {
     "revoked": ("revoked", VERMILLION),
     "unregistered": ("unregistered", VERMILLION),
     "transition": ("in transition", YELLOW),
+    "unsteady": ("takes turns", VERMILLION),
 }
 LOADED: Final = {"0": ("no", VERMILLION), "1": ("yes", "transparent")}
 VERDICT_CELLS: Final = {str(value): said for value, said in VERDICTS.items()}

@@ -57,7 +57,8 @@ from monitor.turns.gathering import Sources
 from monitor.turns.loading import Shelf
 from monitor.turns.look import Look, Ticks
 from monitor.turns.outbox import StoredOutbox
-from monitor.turns.process import calm_collector, configure_log, return_large_blocks
+from monitor.turns.pictures import Drawing
+from monitor.turns.process import calm_collector, configure_log, settle_memory
 from monitor.turns.proving import Proving
 from monitor.turns.pushers import Pushers, Voice
 from monitor.turns.reloading import fixed
@@ -149,7 +150,7 @@ class Daemon:
         self._handle_signals()
         self._wheel.drive()
         calm_collector()
-        return_large_blocks()
+        settle_memory()
         self._ready = True
         log.info("daemon.ready", version=monitor.__version__, port=settings.http.port, replay=settings.replay)
 
@@ -390,7 +391,10 @@ class Daemon:
 
     async def render(self) -> None:
         """Replace the metrics page by one of now."""
-        views = [view for view in map(show.model_view, self._models.values()) if view is not None]
+        metrics = self.settings.metrics
+        drawing = Drawing(metrics.features_drawn_max, metrics.category_names)
+        shown = (show.model_view(watched, drawing) for watched in self._models.values())
+        views = [view for view in shown if view is not None]
         snapshot = Snapshot(time.time(), tuple(views), self._view())
         await asyncio.to_thread(self._page.render, snapshot)
 
@@ -403,4 +407,9 @@ class Daemon:
             outbox=self._outbox,
             receivers=[each.name for each in self.settings.receivers],
             about=About(monitor.__version__, self._started, *self._reloaded),
+            told=self._pushers.told() if self._pushers else (),
+            held=self._couriers.held(),
+            evidence=self._reports.state(),
+            swept=self._reports.swept,
+            removed=self._reports.removed,
         )

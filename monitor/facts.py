@@ -176,7 +176,7 @@ class JournalRecord(msgspec.Struct, frozen=True):
     kind: RowKind
     model: ModelName
     rows: int
-    body: bytes  # monitor.panes.batch
+    body: bytes | memoryview  # monitor.panes.batch; a view where the record lies in a file
 
 
 # ---------------------------------------------------------------- which model answered
@@ -349,7 +349,7 @@ class Errors(msgspec.Struct, frozen=True):
     squared: float = 0.0
     fourth: float = 0.0  # sum of e^4: what an interval of the squared error rests on
     label: float = 0.0
-    label_squared: float = 0.0
+    variation: float = 0.0  # sum of (label - mean label)^2
     pinball: tuple[tuple[float, float, float], ...] = ()  # (quantile, loss, squared loss)
     clipped: int = 0  # rows whose error was beyond what the sums can hold: they count as the bound
 

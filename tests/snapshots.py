@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from monitor.export.readings import SHOWN
+from monitor.export.edges import AlertmanagerView, EvidenceView, KeptView, ModelEvidence
+from monitor.export.pictures import BinsView, Drawn, Pictures, SpreadView
+from monitor.export.shown import SHOWN
 from monitor.export.snapshot import (
     ClassRows,
     ConfusionCell,
@@ -41,6 +43,7 @@ FAMILIES = {
     Subject.SCORE: Family.OUTPUT,
     Subject.OUTCOMES: Family.LABELS,
     Subject.PAIRS: Family.PAIRED,
+    Subject.GROUPS: Family.FAIRNESS,
     Subject.ARRIVALS: Family.VOLUME,
 }
 
@@ -92,6 +95,27 @@ def every_reading():
     return [*known, view(UNKNOWN, "wind"), view(BROKEN, "temp"), ReadingView(rule("foreign", Subject.SCORE), ok(), NOW)]
 
 
+def bins(drawn=Drawn.FEATURE, column="hour", rows=(5, 3), reference=(60, 40)):
+    """Rows of one column by bin."""
+    names = tuple(f"{i:02}" for i in range(len(rows)))
+    return BinsView(drawn, "" if drawn is not Drawn.FEATURE else column, names, tuple(rows), tuple(reference))
+
+
+def pictures(features=1, bins_each=2):
+    """Output, score and so many features, with where their numbers lie."""
+    columns = [f"f{i:05}" for i in range(features)]
+    row, reference = tuple(range(1, bins_each + 1)), (10,) * bins_each
+    spreads = [
+        SpreadView(column, of_reference, ((0.05, 1.0), (0.5, 2.5), (0.95, 9.0)), 3.0)
+        for of_reference in (False, True)
+        for column in columns
+    ]
+    whole = [bins(drawn) for drawn in (Drawn.OUTPUT, Drawn.SCORE)]
+    return Pictures(
+        "0123456789ab", (*whole, *(bins(column=c, rows=row, reference=reference) for c in columns)), spreads
+    )
+
+
 def full():
     """A snapshot in which every metric of the table has a sample."""
     readings = every_reading()
@@ -112,11 +136,14 @@ def full():
         incidents_opened=3,
         rollbacks={RollbackStep.COMMITTED: 2},
         last_rollback=NOW - 86_400,
-        totals=Totals(9_000, 8_000, 50, 900, 7, 1),
+        totals=Totals(9_000, 8_000, 50, pairs=900, unattributed=7, claim_mismatches=1),
         outputs=(ClassRows("late", 10), ClassRows("on_time", 40)),
         confusion=(ConfusionCell("late", "on_time", 3),),
         last_prediction=NOW,
         last_label=NOW - 7_200,
+        unproved_s=0.0,
+        pictures=pictures(),
+        evidence=ModelEvidence({"drifted": 0.25}, reports=2),
     )
     return Snapshot(
         NOW,
@@ -139,5 +166,13 @@ def full():
             run_bytes=1 << 24,
             run_files=4,
             rss_bytes=100 << 20,
+            requests={("/v1/predictions", "2xx"): 90},
+            parts_dropped={"bundle": 2},
+            unknown_features={MODEL: 1},
+            kept=(KeptView(MODEL, 9_000, 1 << 20, 10, 0.5, 2, 90, 1 << 16, 3, 0),),
+            alertmanagers=(AlertmanagerView("main", 9, 4, {"timeout": 1}, 0, 1, 0, NOW),),
+            evidence=EvidenceView(
+                0, False, 3, 21.5, {(MODEL, "timeout"): 1}, starts=2, ends={"idle": 1}, rss_bytes=1 << 28
+            ),
         ),
     )

@@ -22,6 +22,7 @@ CHANGED = {  # a value of each that is nobody's default
     "http.requests_max": ("7", 7),
     "http.body_timeout": ("3s", 3.0),
     "http.rows_max": ("11", 11),
+    "http.rows_per_second": ("19", 19),
     "http.rejections_max": ("0", 0),
     "time.ahead_max": ("13s", 13.0),
     "time.behind_max": ("17h", 17 * 3600.0),
@@ -64,6 +65,7 @@ def test_a_bound_that_is_set_reaches_intake_and_moves_no_other(path: str) -> Non
         ("http.body_timeout", "10"),
         ("http.body_timeout", "1h"),
         ("http.rows_max", "0"),
+        ("http.rows_per_second", "0"),
         ("http.rejections_max", "-1"),
     ],
 )

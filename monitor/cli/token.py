@@ -26,6 +26,14 @@ def create(
         typer.Option("--source", metavar="SOURCE", help="Whom its rows count for, `crowd/*` for any below; else NAME."),
     ] = "",
     *,
+    rows_per_second: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Rows that it may send, on the long run; else the settings' default."),
+    ] = None,
+    burst_rows: Annotated[
+        int | None, typer.Option(metavar="N", help="Rows it may send at once; else ten seconds of the rate.")
+    ] = None,
+    expires: Annotated[str, typer.Option(metavar="SPAN", help="When it ends: 90d, 12h; else never.")] = "",
     file: TokensFile = _FILE,
     as_json: AsJson = False,
 ) -> None:
@@ -33,7 +41,7 @@ def create(
 
     Scopes: ingest:predictions ingest:labels read operate approve admin clock. None implies another.
     """
-    from monitor.ingest.tokens import Scope, create_token
+    from monitor.ingest.tokens import Bounds, Scope, create_token
 
     known = [each.value for each in Scope]
     for each in scope:
@@ -41,7 +49,9 @@ def create(
             raise Stop(Exit.USAGE, f"there is no scope {each!r}", f"scopes are {', '.join(known)}")
     if not (name or source):
         raise Stop(Exit.USAGE, "a token needs a name", "as in tocsin token create gateway-1 --scope ingest:predictions")
-    token, text = create_token(file, name or source, [Scope(each) for each in scope], source, time.time())
+    now = time.time()
+    bounds = Bounds(now + _span_s(expires) if expires else None, rows_per_second, burst_rows)
+    token, text = create_token(file, name or source, [Scope(each) for each in scope], source, now, bounds=bounds)
     if as_json:
         show_json({**_shown(token), "token": text})
     else:
@@ -60,7 +70,7 @@ def list_(*, file: TokensFile = _FILE, as_json: AsJson = False) -> None:
     if as_json:
         show_json(rows)
     else:
-        columns = ("name", "id", "source", "scopes", "created", "revoked")
+        columns = ("name", "id", "source", "scopes", "rows_per_second", "created", "expires", "revoked")
         show_table(rows, columns, "There are no tokens: tocsin token create NAME --scope SCOPE makes one.")
 
 
@@ -83,6 +93,15 @@ def revoke(
         say(f"{token.name} ({token.id}) is revoked; a running daemon refuses it within a second.")
 
 
+def _span_s(text: str) -> float:
+    from monitor.settings.units import Duration
+
+    try:
+        return Duration.parse(text)
+    except ValueError as error:
+        raise Stop(Exit.USAGE, str(error), "as in --expires 90d") from error
+
+
 def _shown(token: Any) -> dict[str, object]:
     """Leave out the digest: it is no secret, and nobody's business."""
     return {
@@ -90,6 +109,9 @@ def _shown(token: Any) -> dict[str, object]:
         "id": token.id,
         "source": token.source,
         "scopes": [scope.value for scope in token.scopes],
+        "rows_per_second": token.rows_per_second,
+        "burst_rows": token.burst_rows,
         "created": token.created,
+        "expires": token.expires,
         "revoked": token.revoked,
     }

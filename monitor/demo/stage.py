@@ -215,7 +215,7 @@ def settings_document(server_url: str, receiver_url: str, http_port: int, metric
         "replay": True,
         "tokens_file": "./tokens.json",
         "http": {"port": http_port},
-        "metrics": {"port": metrics_port},
+        "metrics": {"port": metrics_port, "category_names": True},  # carriers and airports are no secret
         "panes": {"length": "1h", "grace": "0s", "horizon": "30d"},
         "look_every": "1h",
         # An hour of rows comes before the step of the clock that ends it, hence from the future by up to an hour.
@@ -227,6 +227,7 @@ def settings_document(server_url: str, receiver_url: str, http_port: int, metric
                 "serving": {"url": server_url, "model": MODEL},
                 "known_good": {"url": server_url, "model": KNOWN_GOOD, "share": 1.0},
                 "target": {"link": "./checkpoints/current", "proofs": 3, "demo": True},
+                "segments": {"origin": {"values_max": 3}},
                 "labels": {"trusted_sources": ["ops"]},
                 "rollback": {"mode": "auto"},
             }

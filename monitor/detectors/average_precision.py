@@ -2,7 +2,7 @@
 
     value = 1/H sum over the H rows of the class of the precision among the rows scored at least as high
 
-in [0, 1]; chance is the share of the class. From 64 score bins, hits and misses of a bin evenly mixed; the interval
+in [0, 1]; chance is the share of the class. Bins: 64 of the score, hits and misses of a bin evenly mixed; the interval
 also holds every order of the rows inside their bins (curves.py). `of` says which class or average.
 
 Interval: binomial, Boyd, Eng & Page 2013, ECML PKDD, LNCS 8190:451, in Wilson's form. Failure mode: it falls with the

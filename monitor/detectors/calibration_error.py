@@ -2,7 +2,7 @@
 
     value = sum_b n_b / n |share that came true in b - mean score in b|        in [0, 1]; 16 equal bins of the score
 
-From 64 score bins whose rows stand at the centre, so it is within 1/128 of the one from raw scores. `of` says which
+Bins: 64 of the score whose rows stand at the centre, so it is within 1/128 of the one from raw scores. `of` says which
 scores: `top`, the one every row has (of two classes the positive class's), or classes one against the rest (curves.py).
 
 Source: Naeini, Cooper & Hauskrecht 2015, AAAI, 2901; Guo et al. 2017, ICML, 1321. No interval, the point decides: the

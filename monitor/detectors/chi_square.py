@@ -10,6 +10,8 @@ the statistic grows with the rows, so every busy model breaches on every feature
 at .001, fifty features and hourly windows, 36 false breaches a month even if nothing ever changes; and rows that come
 in sessions make it worse. Distances (total_variation, jensen_shannon) say how much has changed.
 
+No interval: the point of `significance` decides. Bins: a difference inside a bin does not show.
+
 Source: Pearson 1900, Philos. Mag. 50:157. The tail is exact (tails.py); expected counts below 5 make it approximate.
 """
 

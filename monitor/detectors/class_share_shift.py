@@ -2,7 +2,7 @@
 
     value = max_k |q_k - p_k|        over the classes and "any other"; in [0, 1]
 
-Each class gets Newcombe's interval of q_k - p_k at confidence 1 - .05 / classes (Bonferroni), so all of them hold at
+Interval: each class gets Newcombe's of q_k - p_k at confidence 1 - .05 / classes (Bonferroni), so all of them hold at
 once with 95 %: `low` is the surest of the lower bounds of |q_k - p_k|, `high` the largest of the upper ones.
 
 Why beside the distances: this one comes in shares of the traffic ("late is answered 9 points more often"), counts the

@@ -6,8 +6,9 @@
 neither predicted nor labelled has none; one that was labelled and never predicted has 0, which is known. Micro F1 is
 the accuracy.
 
-Source: van Rijsbergen, Information Retrieval, 2nd ed. (1979), ch. 7. Failure mode: it depends on the share of the
-class, and rows that are rightly of another class do not count.
+Interval: of a class Wilson's, of averages as confusion.py says. Source: van Rijsbergen, Information Retrieval, 2nd ed.
+(1979), ch. 7. Failure mode: it depends on the share of the class, and rows that are rightly of another class do not
+count.
 """
 
 from dataclasses import dataclass

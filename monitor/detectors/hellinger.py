@@ -4,6 +4,8 @@
 
 A metric, finite where bins are empty, and more moved by rare bins than total variation is: the root lifts small shares.
 
+Bins: they can only hide a difference, never make one. No interval: the point decides.
+
 Source: Hellinger 1909, J. reine angew. Math. 136:210; for drift, Ditzler & Polikar 2011, IEEE CIDUE, 41.
 Not a test: two samples of n and m rows from one source still give about sqrt((bins - 1) (1/n + 1/m) / 8), .07 for 22
 bins at 500 rows against many.

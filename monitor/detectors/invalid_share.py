@@ -3,7 +3,7 @@
     value = invalid / rows
 
 A number sent as text, a list where a word belongs: the row was served all the same, and somebody upstream has changed.
-The rule for a breach, and its false alarms, are in shares.py.
+Interval: Wilson 1927 (intervals.py). The rule for a breach, and its false alarms, are in shares.py.
 """
 
 from dataclasses import dataclass

@@ -2,12 +2,12 @@
 
     ks = max_i |P_i - Q_i|,  P, Q cumulative shares up to bin i, the outer bins included;   in [0, 1]
 
-On bins it is at most the statistic of the raw values, and less by at most the largest share of one bin (1/20 at
+Bins: on them it is at most the statistic of the raw values, and less by at most the largest share of one bin (1/20 at
 quantile bins): a difference inside a bin does not show.
 
-Source: Smirnov 1948, Ann. Math. Stat. 19:279; on grouped data, Noether 1963, Technometrics 5:131 (conservative).
-Not a test here: two samples of n and m rows from one source exceed 1.36 sqrt(1/n + 1/m) at most one time in twenty,
-.06 at 500 rows against many; a look every minute makes that daily news.
+No interval: the point decides. Source: Smirnov 1948, Ann. Math. Stat. 19:279; on grouped data, Noether 1963,
+Technometrics 5:131 (conservative). Not a test here: two samples of n and m rows from one source exceed 1.36 sqrt(1/n +
+1/m) at most one time in twenty, .06 at 500 rows against many; a look every minute makes that daily news.
 """
 
 from dataclasses import dataclass

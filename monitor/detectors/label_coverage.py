@@ -2,6 +2,8 @@
 
     value = labelled / rows        in [0, 1]; breach when Wilson's upper bound is below the limit
 
+Interval: Wilson 1927 (intervals.py).
+
 Ask it of windows whose labels are due: a rule on fresh windows would only measure the delay. It is what tells "the
 model is fine" from "nobody checks any more", because every reading of error is UNKNOWN below its own floor.
 """

@@ -2,9 +2,10 @@
 
     value = the least edge e such that half of the labels came less than e after their prediction
 
-Lags are counted in the 16 bins of panes.layout.LAG_EDGES_S, so a median can be compared exactly with an edge and with
-nothing between: `limit_s` must be one. A median beyond the last edge (30 days) reads as that edge, and breaches.
-Only labels that came are counted, so while labels are still out the median is too small; read label_coverage with it.
+No interval: the point decides. Bins: lags are counted in the 16 of panes.layout.LAG_EDGES_S, so a median can be
+compared exactly with an edge and with nothing between: `limit_s` must be one. A median beyond the last edge (30 days)
+reads as that edge, and breaches. Only labels that came are counted, so while labels are still out the median is too
+small; read label_coverage with it.
 """
 
 from dataclasses import dataclass

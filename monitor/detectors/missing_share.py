@@ -3,7 +3,7 @@
     value = missing / rows
 
 A column that is gone altogether reads 1.
-The rule for a breach, and its false alarms, are in shares.py.
+Interval: Wilson 1927 (intervals.py). The rule for a breach, and its false alarms, are in shares.py.
 """
 
 from dataclasses import dataclass

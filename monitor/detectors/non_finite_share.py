@@ -3,7 +3,7 @@
     value = non_finite / rows
 
 They count apart from the missing ones: a division by zero upstream is another fault than a column left out.
-The rule for a breach, and its false alarms, are in shares.py.
+Interval: Wilson 1927 (intervals.py). The rule for a breach, and its false alarms, are in shares.py.
 """
 
 from dataclasses import dataclass

@@ -4,7 +4,7 @@
 
 Of the finite values; the reference's own share is 0 by construction. Extreme rows are also what outlier poisoning and
 many triggers look like.
-The rule for a breach, and its false alarms, are in shares.py.
+Interval: Wilson 1927 (intervals.py). The rule for a breach, and its false alarms, are in shares.py.
 """
 
 from dataclasses import dataclass

@@ -3,7 +3,7 @@
     value = differ / asked        in [0, 1]; breach when Wilson's lower bound exceeds `limit`
 
 It needs no label, so it is there at once; but an honest retrain disagrees too (6 % is usual), and it does not say who
-is right. Source of the interval: Wilson 1927 (intervals.py).
+is right. Interval: Wilson 1927 (intervals.py).
 """
 
 from dataclasses import dataclass

@@ -5,9 +5,9 @@
 in [-1, 1]; breach when the lower bound exceeds `limit`. A change of the world hits both models and cancels: what stays
 is what a rollback would gain. That makes it the evidence a rollback rests on.
 
-Pairs on which both are right or both are wrong carry no sign, only size, so the interval is that of paired shares.
-Source: Agresti & Min 2005, Stat. Med. 24:729 (intervals.py); coverage is simulated in the tests. Labels must be
-trusted: whoever writes them decides this number.
+Pairs on which both are right or both are wrong carry no sign, only size. Interval: that of paired shares, Agresti & Min
+2005, Stat. Med. 24:729 (intervals.py); coverage is simulated in the tests. Labels must be trusted: whoever writes them
+decides this number.
 """
 
 from dataclasses import dataclass

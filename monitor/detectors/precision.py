@@ -6,8 +6,8 @@
 never predicted has no precision: alone it is UNKNOWN, in an average it is left out, so a model that stopped answering a
 class keeps its average; recall and f1 see that.
 
-Source: van Rijsbergen, Information Retrieval, 2nd ed. (1979), ch. 7. Failure mode: it falls with the share of the class
-among the rows although the model is the same.
+Interval: of a class Wilson's, of averages as confusion.py says. Source: van Rijsbergen, Information Retrieval, 2nd ed.
+(1979), ch. 7. Failure mode: it falls with the share of the class among the rows although the model is the same.
 """
 
 from dataclasses import dataclass

@@ -5,6 +5,8 @@
 p, q are the shares of bin i, outer and pooled bins included, each count raised by 1/2 (the prior of Jeffreys), so that
 an empty bin costs what a bin seen half a time would and no bin costs infinity.
 
+Bins: but for the halves added, they can only hide a difference. No interval: the point decides.
+
 Source: Jeffreys 1946, Proc. R. Soc. A 186:453; as a credit-score index, Siddiqi, Credit Risk Scorecards (2006).
 Not a test: two samples of n and m rows from one source still give about (bins - 1) (1/n + 1/m), .05 for 22 bins at 500
 rows against many. The folklore limits .1 and .2 therefore mean something only with a floor on the rows.

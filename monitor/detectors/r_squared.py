@@ -3,7 +3,7 @@
     value = 1 - sum e^2 / sum (label - mean label)^2        at most 1; 0 is as good as the mean, below 0 worse
 
 Breach below the larger of `limit` and the reference's own - `limit_under_reference`. UNKNOWN where the labels do not
-vary, as far as doubles can tell.
+vary.
 
 No interval: the sums that are kept do not say how errors and labels vary together, so the point decides; prefer
 mean_absolute_error for an alert. Errors beyond what the sums hold count as the bound, which makes it too large: then it
@@ -48,10 +48,9 @@ def _explained(errors: Errors) -> Found:
     n = errors.labelled
     if not n:
         return "no row is labelled"
-    variation = errors.label_squared - errors.label * (errors.label / n)
-    if not variation > 1e-12 * errors.label_squared:  # what cancellation leaves of nothing
+    if not errors.variation > 0:
         return "the labels do not vary"
-    value = 1 - errors.squared / variation
+    value = 1 - errors.squared / errors.variation
     if not math.isfinite(value):
         return "the labels do not vary beside the errors"
     return Estimate(value, n, n, why=clipped(errors))

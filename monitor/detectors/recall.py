@@ -6,8 +6,8 @@
 label names has no recall: alone it is UNKNOWN, in an average it is left out. Macro recall is `balanced_accuracy`;
 weighted and micro recall are `accuracy`.
 
-Source: van Rijsbergen, Information Retrieval, 2nd ed. (1979), ch. 7. Failure mode: answering everything with the class
-makes it 1; read it with precision.
+Interval: of a class Wilson's, of averages as confusion.py says. Source: van Rijsbergen, Information Retrieval, 2nd ed.
+(1979), ch. 7. Failure mode: answering everything with the class makes it 1; read it with precision.
 """
 
 from dataclasses import dataclass

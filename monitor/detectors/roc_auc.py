@@ -2,7 +2,7 @@
 
     value = P(score of a row of the class > score of another row) + 1/2 P(they are equal)        in [0, 1]; .5 is chance
 
-From 64 score bins: two rows of one bin count as equal. The area of the raw scores is within half the share of such
+Bins: 64 of the score. Two rows of one bin count as equal. The area of the raw scores is within half the share of such
 pairs, and the interval is widened by that on both sides. `of` says which class or average (curves.py); with two classes
 every choice but `top` of three is the positive class's, and both classes have the same.
 

@@ -3,6 +3,7 @@
     quiet <- 0 when rows came since the last tick, else quiet + dt;   breach when quiet > limit_s
 
 Sequential, by arrival: a flood of late rows from yesterday is not silence, and rows with times ahead do not hide it.
+No interval: it is a time that was measured.
 UNKNOWN until the first row ever in this epoch, since a model that was never used is not silent. Rows are taken to have
 come at the tick, so `quiet` is short by at most one tick.
 """

@@ -2,8 +2,8 @@
 
     tvd = 1/2 sum_i |p_i - q_i|        in [0, 1]; 0 same, 1 disjoint
 
-The share of rows that would have to change their bin; the easiest distance to explain. Bins can only hide a difference,
-never make one.
+The share of rows that would have to change their bin; the easiest distance to explain. Bins: they can only hide a
+difference, never make one. No interval: the point decides.
 
 Source: Levin, Peres & Wilmer, Markov Chains and Mixing Times, 2nd ed., prop. 4.2.
 Not a test: two samples of n and m rows from one source still give about sqrt(bins (1/n + 1/m) / (2 pi)), .08 for 22

@@ -4,7 +4,7 @@
 
 Of the valid values. Where the reference held more categories than a profile can name, the unnamed ones count as unseen
 on both sides.
-The rule for a breach, and its false alarms, are in shares.py.
+Interval: Wilson 1927 (intervals.py). The rule for a breach, and its false alarms, are in shares.py.
 """
 
 from dataclasses import dataclass

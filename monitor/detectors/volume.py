@@ -2,6 +2,8 @@
 
     value = rows; breach when below `rows_min`
 
+No interval: it is a count.
+
 The one detector that reads an empty window: here nothing is a measurement, not a lack of one. It says that traffic is
 low, of a window; that it has stopped is said sooner by `silence`.
 """

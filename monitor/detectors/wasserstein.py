@@ -2,8 +2,9 @@
 
     value = integral |P(x) - Q(x)| dx / std of the reference        in [0, inf);  P, Q cumulative shares
 
-How far the average row has moved. P and Q are known exactly at the bins' edges and taken as straight between; rows in
-the outer bins stand at the outermost edge. So rows are moved by at most their bin's width w, and the value is within
+How far the average row has moved. No interval: the point decides. Bins: P and Q are known exactly at the bins' edges
+and taken as straight between; rows in the outer bins stand at the outermost edge. So rows are moved by at most their
+bin's width w, and the value is within
 
     sum over inner bins of (p_i + q_i) w_i / 2 / std
 

@@ -4,10 +4,16 @@ Names follow Prometheus' conventions (https://prometheus.io/docs/practices/namin
 counters end in `_total`, shares are `_ratio` in 0..1, times are `_timestamp_seconds`, versions are `_info`.
 
 A label holds a name from the settings (model, rule, segment, receiver), a name from the schema (feature, class) or a
-value of a closed Enum; never an id, a feature's value or anything else that a client could choose. The one exception
-is the digest of a bundle in `tocsin_bundle_info`: at most two per model, from the release index.
+value of a closed list; never an id, a feature's value or anything else that a client could choose. The exceptions are
+digests: of a bundle in `tocsin_bundle_info`, at most two per model, from the release index; and the beginning of the
+judge's reference profile in `profile`, one per model, which keeps bins of two profiles apart.
 
-Readings have their own table (`monitor.export.readings`), which is part of this one through `METRICS`.
+Bins are counters per bin and not Prometheus histograms: they are sums of rows, not cumulative, so that a share is one
+division, a heat map needs no `le` arithmetic, and a sum over replicas is a sum. `le` is a bin's upper edge
+(promtool's lint would keep the word, and `quantile`, for its own two types: here they mean the same).
+A number's bins are the reference's quantiles, so its heat map shows ranks; places say which bin, not which value.
+
+Readings have their own table (`monitor.export.shown`), which is part of this one through `METRICS`.
 """
 
 from dataclasses import dataclass
@@ -105,15 +111,62 @@ DAEMON = (
     _gauge("tocsin_resident_memory_bytes", "Resident memory of the daemon."),
 )
 
+EDGES = (
+    _counter("tocsin_requests_total", "Answers by route and class of the status.", "route", "code"),
+    _counter("tocsin_requests_repeated_total", "Requests answered as before, by their idempotency key."),
+    _counter("tocsin_body_bytes_total", "Size of the bodies received."),
+    _counter("tocsin_row_parts_dropped_total", "Optional parts of rows that could not be used.", "part"),
+    _gauge("tocsin_unknown_features", "Distinct names of features that the schema lacks; saturates.", "model"),
+    _gauge("tocsin_requests_in_flight", "Requests being read or answered."),
+    _gauge("tocsin_in_flight_bytes", "Size of the bodies being read or answered."),
+    _gauge("tocsin_receipts_rows", "Predictions that a label can still reach.", "model"),
+    _gauge("tocsin_receipts_bytes", "Size of the receipts.", "model"),
+    _gauge("tocsin_receipts_dropped_rows", "Predictions whose receipt was dropped to hold the quota.", "model"),
+    _gauge("tocsin_receipts_inclusion_min_ratio", "Receipts kept of the time that was thinned most.", "model"),
+    _counter("tocsin_receipts_thinned_total", "Receipts dropped to hold the quotas."),
+    _gauge("tocsin_samples_files", "Files of sampled rows.", "model"),
+    _gauge("tocsin_samples_rows", "Sampled rows.", "model"),
+    _gauge("tocsin_samples_bytes", "Size of the sampled rows.", "model"),
+    _counter("tocsin_samples_over_quota_total", "Sampled rows dropped to hold the quota.", "model"),
+    _counter("tocsin_samples_lost_total", "Sampled rows in files that were gone or damaged.", "model"),
+    _counter("tocsin_alertmanager_alerts_total", "Alerts an Alertmanager took, each time.", "alertmanager"),
+    _counter("tocsin_alertmanager_posts_total", "Requests an Alertmanager took.", "alertmanager"),
+    _counter("tocsin_alertmanager_failures_total", "Rounds that failed.", "alertmanager", "reason"),
+    _gauge("tocsin_alertmanager_left_out_alerts", "Alerts beyond what one message may hold.", "alertmanager"),
+    _gauge("tocsin_alertmanager_firing_alerts", "Alerts that fire, as last told.", "alertmanager"),
+    _gauge("tocsin_alertmanager_suppressed_alerts", "Of these, the silenced or inhibited ones.", "alertmanager"),
+    _gauge("tocsin_alertmanager_told_timestamp_seconds", "Wall time it last took them.", "alertmanager"),
+    _gauge("tocsin_outbox_held_incidents", "Incidents whose notices wait for a silence to end.", "receiver"),
+    _counter("tocsin_notices_withdrawn_total", "Notices never sent: silenced until it was over.", "receiver"),
+    _gauge("tocsin_evidence_queued_jobs", "Jobs that wait for the evidence worker."),
+    _gauge("tocsin_evidence_running", "1 while the evidence worker is at a job."),
+    _counter("tocsin_evidence_jobs_total", "Jobs that came to a result, faulty ones included."),
+    _gauge("tocsin_evidence_last_seconds", "Time taken by the last job."),
+    _counter("tocsin_evidence_failures_total", "Reports, parts and metrics that came to nothing.", "model", "reason"),
+    _counter("tocsin_evidence_workers_total", "Workers started."),
+    _counter("tocsin_evidence_worker_ends_total", "Workers ended, by why.", "why"),
+    _gauge("tocsin_evidence_resident_memory_bytes", "Resident memory of the worker; 0 when there is none."),
+    _gauge("tocsin_evidence_resident_memory_peak_bytes", "The most it ever had."),
+    _gauge("tocsin_evidence_report_files", "Reports on disk."),
+    _gauge("tocsin_evidence_report_bytes", "Size of the reports on disk."),
+    _counter("tocsin_evidence_reports_removed_total", "Reports removed, being too old or too many."),
+)
+
 MODEL = (
     _info("tocsin_bundle_info", "The bundle being served, and the known-good.", "model", "bundle", "name", "role"),
     _gauge("tocsin_serving_status", "1 for what is served: known_good, candidate ...", "model", "status"),
     _gauge("tocsin_serving_epoch", "Number of the activation being served.", "model"),
     _gauge("tocsin_serving_since_timestamp_seconds", "Event time this activation began.", "model"),
     _gauge("tocsin_serving_proved_timestamp_seconds", "Event time the server last proved what it serves.", "model"),
+    _gauge("tocsin_serving_unproved_seconds", "Time since the server stopped proving what it serves.", "model"),
+    _gauge("tocsin_serving_unsteady", "1 while the server takes turns between bundles.", "model"),
     _counter("tocsin_predictions_total", "Predictions counted.", "model"),
     _counter("tocsin_labels_total", "Labels counted, by trust in their source.", "model", "trusted"),
+    _counter("tocsin_labels_repeated_total", "Labels that said again what their source had said.", "model"),
+    _counter("tocsin_labels_corrected_total", "Labels that took back what their source had said.", "model"),
+    _counter("tocsin_labels_sampled_out_total", "Labels whose prediction's receipt had been dropped.", "model"),
     _counter("tocsin_pairs_total", "Predictions the known-good answered as well.", "model"),
+    _counter("tocsin_pairs_failed_total", "Predictions the known-good was asked and did not answer.", "model"),
     _counter("tocsin_predictions_unattributed_total", "Predictions made while a switch was under way.", "model"),
     _counter("tocsin_claim_mismatches_total", "Predictions whose client named another bundle.", "model"),
     _gauge("tocsin_last_prediction_timestamp_seconds", "Event time of the newest prediction counted.", "model"),
@@ -136,4 +189,33 @@ MODEL = (
     _gauge("tocsin_rule_window_seconds", "Length of the window a rule reads.", "model", "rule"),
     _gauge("tocsin_alert_state", "1 for the state an alert is in, as in ALERTS.", "model", "rule", "segment", "state"),
     _gauge("tocsin_alert_since_timestamp_seconds", "Event time of that state.", "model", "rule", "segment"),
+    _gauge("tocsin_evidence_value", "A metric of Evidently, by its name in the settings.", "model", "metric"),
+    _counter("tocsin_evidence_reports_total", "Reports written.", "model"),
+)
+
+_BINS = ("model", "profile")
+PICTURES = (
+    _counter("tocsin_output_bin_rows_total", "Predictions by output since the start.", *_BINS, "bin"),
+    _gauge("tocsin_reference_output_bin_ratio", "Share of the reference's rows with this output.", *_BINS, "bin"),
+    _gauge("tocsin_reference_output_rows", "Rows of the reference in these bins.", *_BINS),
+    _counter("tocsin_score_bin_rows_total", "Predictions by score since the start; not cumulative.", *_BINS, "le"),
+    _gauge("tocsin_reference_score_bin_ratio", "Share of the reference's scored rows.", *_BINS, "le"),
+    _gauge("tocsin_reference_score_rows", "Rows of the reference in these bins.", *_BINS),
+    _counter(
+        "tocsin_feature_bin_rows_total", "Predictions by a feature's value since the start.", *_BINS, "feature", "bin"
+    ),
+    _gauge(
+        "tocsin_reference_feature_bin_ratio", "Share of the reference's rows with a value.", *_BINS, "feature", "bin"
+    ),
+    _gauge("tocsin_reference_feature_rows", "Rows of the reference in these bins.", *_BINS, "feature"),
+    _gauge(
+        "tocsin_feature_quantile",
+        "Value below which this share of the newest window lies.",
+        "model",
+        "feature",
+        "quantile",
+    ),
+    _gauge("tocsin_reference_feature_quantile", "The same of the reference profile.", "model", "feature", "quantile"),
+    _gauge("tocsin_feature_mean", "Mean of the newest window, in the feature's unit.", "model", "feature"),
+    _gauge("tocsin_reference_feature_mean", "Mean of the reference profile.", "model", "feature"),
 )

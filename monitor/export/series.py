@@ -2,10 +2,14 @@
 
 Prometheus drops a *whole* scrape that exceeds its `sample_limit`, and a page of a hundred thousand series hurts every
 reader: 3,000 features with ten readings each would blind the operator just when something is wrong. So the page holds
-at most `series_max` series, in this order: the daemon itself, the models, readings of the whole model, and with what
-is left the features (and segments), worst first. Features that do not fit are pooled as `feature="__other__"`, which
-shows, for each rule, the worst reading among them; `tocsin_readings` still counts every one by verdict, and
-`tocsin_series_dropped_total` grows. What fits nowhere is dropped from the end, so the cap holds whatever is handed in.
+at most `series_max` series, in this order: the daemon itself, the models, readings of the whole model, pictures, and
+with what is left the features (and segments), worst first.
+
+Pictures (histograms, quantiles) are shown whole or not at all, in the order of the schema, which does not depend on
+what is wrong: counters should not come and go. They take what the features do not need, and at least half of the room.
+Features that do not fit are pooled as `feature="__other__"`, which shows, for each rule, the worst reading among them;
+`tocsin_readings` still counts every one by verdict, and `tocsin_series_dropped_total` grows. What fits nowhere is
+dropped from the end, so the cap holds whatever is handed in.
 
 Worst: a breach before anything else, then broken, ok, unknown; the louder rule first; then the value in units of its
 limit. Names break ties, so the same readings make the same page.
@@ -15,7 +19,9 @@ Cost: 9,000 readings of 3,000 features to 2,000 series in 160 ms, 60 of 20 featu
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
+from monitor.export.metrics import Kind
 from monitor.export.readings import METRICS, Sample, renamed, samples, settled
 from monitor.export.snapshot import ReadingView
 from monitor.facts import Severity, Verdict
@@ -23,7 +29,15 @@ from monitor.facts import Severity, Verdict
 OTHER = "__other__"
 SERIES_MAX = 2_000  # a fifth of the sample_limit that shared Prometheus servers commonly set
 LOUDNESS = {Severity.NONE: 0, Severity.WARNING: 1, Severity.CRITICAL: 2}
+LABELS = {  # of each sample's name
+    name + part: dict.fromkeys(metric.labels).keys()
+    for name, metric in METRICS.items()
+    for part in (("_count", "_sum") if metric.kind is Kind.SUMMARY else ("",))
+}
 BADNESS = {Verdict.UNKNOWN: 0, Verdict.OK: 1, Verdict.BROKEN: 2, Verdict.BREACH: 3}
+
+
+Badness: TypeAlias = tuple[int, int, float]
 
 
 class Series:
@@ -34,7 +48,7 @@ class Series:
         self.series_max = series_max
         self.dropped = 0
         self.samples: list[Sample] = []
-        self._seen: set[tuple[str, tuple[tuple[str, str], ...]]] = set()
+        self._seen: set[tuple[str, ...]] = set()
 
     @property
     def room(self) -> int:
@@ -49,9 +63,9 @@ class Series:
     def extend(self, lines: Iterable[Sample]) -> None:
         """Add samples as far as they fit."""
         for sample in lines:
-            metric = METRICS[sample.metric.removesuffix("_count").removesuffix("_sum")]
-            assert set(sample.labels) <= set(metric.labels), f"{sample.metric} has no label for {set(sample.labels)}"
-            key = (sample.metric, tuple(sorted(pair for pair in sample.labels.items() if pair[1])))
+            allowed = LABELS[sample.metric]
+            assert sample.labels.keys() <= allowed, f"{sample.metric} has no label for {set(sample.labels)}"
+            key = (sample.metric, *(sample.labels.get(name, "") for name in allowed))
             if self.room <= 0 or key in self._seen:
                 self.dropped += 1
                 continue
@@ -66,10 +80,11 @@ class Group:
     model: str
     name: tuple[str, str]  # segment, column
     views: tuple[ReadingView, ...]
+    badness: tuple[Badness, ...]  # of each
     lines: tuple[Sample, ...]
 
 
-def badness(view: ReadingView) -> tuple[int, int, float]:
+def badness(view: ReadingView) -> Badness:
     """How much a reading deserves its place; compares."""
     reading = settled(view.reading)
     value = 0.0 if reading.value is None else reading.value
@@ -83,24 +98,47 @@ def groups(model: str, views: Sequence[ReadingView]) -> list[Group]:
     for view in views:
         parts.setdefault((view.segment, view.column), []).append(view)
     return [
-        Group(model, name, tuple(part), tuple(line for view in part for line in samples(model, view)))
+        Group(
+            model,
+            name,
+            tuple(part),
+            tuple(map(badness, part)),
+            tuple(line for view in part for line in samples(model, view)),
+        )
         for name, part in parts.items()
     ]
 
 
 def pooled(left_out: Iterable[Group]) -> list[Sample]:
     """What is shown for the groups that did not fit: for each rule its worst reading, under the name OTHER."""
-    worst: dict[tuple[object, ...], tuple[str, ReadingView]] = {}
+    worst: dict[tuple[object, ...], tuple[Badness, str, ReadingView]] = {}
     for group in left_out:
-        for view in group.views:
-            key = (group.model, view.rule.name, view.reference, bool(view.segment), bool(view.column))
-            if key not in worst or badness(view) > badness(worst[key][1]):
-                worst[key] = (group.model, view)
+        for bad, view in zip(group.badness, group.views, strict=True):
+            key = (group.model, view.rule.name, view.reference.value, bool(view.segment), bool(view.column))
+            if key not in worst or bad > worst[key][0]:
+                worst[key] = (bad, group.model, view)
     return [
         line
-        for model, view in worst.values()
+        for _, model, view in worst.values()
         for line in samples(model, renamed(view, column=view.column and OTHER, segment=view.segment and OTHER))
     ]
+
+
+def room_for_pictures(candidates: Sequence[Group], room: int) -> int:
+    """How much of the room pictures may take: what these groups do not need, and half of it at least."""
+    return max(room // 2, room - sum(len(group.lines) for group in candidates))
+
+
+def fit_whole(wholes: Iterable[Sequence[Sample]], room: int) -> tuple[list[Sample], int]:
+    """The samples of those that fit as a whole, in this order, and how many samples were left out."""
+    lines: list[Sample] = []
+    left_out = 0
+    for whole in wholes:
+        if len(lines) + len(whole) <= room:
+            lines += whole
+        else:
+            left_out += len(whole)
+    return lines, left_out
 
 
 def fit(candidates: Sequence[Group], room: int) -> tuple[list[Sample], int]:
@@ -109,7 +147,7 @@ def fit(candidates: Sequence[Group], room: int) -> tuple[list[Sample], int]:
         return [line for group in candidates for line in group.lines], 0
     room -= len(pooled(candidates))  # the most that pooling can take
     ranked = sorted(candidates, key=lambda group: (group.model, group.name))
-    ranked.sort(key=lambda group: max(map(badness, group.views)), reverse=True)
+    ranked.sort(key=lambda group: max(group.badness), reverse=True)
     kept = 0
     while kept < len(ranked) and len(ranked[kept].lines) <= room:
         room -= len(ranked[kept].lines)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from monitor.export.edges import AlertmanagerView, EvidenceView, KeptView, ModelEvidence
+from monitor.export.pictures import NOTHING_DRAWN, Pictures
 from monitor.facts import (
     Alert,
     BundleId,
@@ -71,7 +73,11 @@ class Totals:
     predictions: int = 0
     labels: int = 0  # by trusted sources
     labels_untrusted: int = 0
+    labels_repeated: int = 0  # said again, by the same source
+    labels_corrected: int = 0  # said otherwise than before, by the same source
+    labels_sampled_out: int = 0  # of predictions whose receipts were dropped to hold the quota
     pairs: int = 0  # rows answered by the known-good as well
+    pairs_failed: int = 0  # rows it was asked and did not answer
     unattributed: int = 0  # rows of the epoch `transition`
     claim_mismatches: int = 0  # rows whose client named another bundle than was served
 
@@ -104,6 +110,8 @@ class ModelView:
     bundle_name: str = ""
     since: float | None = None  # event time the epoch began
     proved: float | None = None  # event time of the last proof of what is served
+    unproved_s: float | None = None  # how long the server has proved nothing; None: it is not asked
+    unsteady: bool = False  # whether it takes turns between bundles
     known_good: BundleId | None = None
     known_good_name: str = ""
     mode: Mode = Mode.OBSERVE
@@ -123,6 +131,8 @@ class ModelView:
     confusion: tuple[ConfusionCell, ...] = ()
     last_prediction: float | None = None  # event time of the newest row that was folded
     last_label: float | None = None
+    pictures: Pictures = NOTHING_DRAWN
+    evidence: ModelEvidence | None = None  # None: the settings ask for none
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +153,8 @@ class ReceiverView:
     dead: int = 0  # now: given up, waiting for a person
     delivered: int = 0  # total
     failed: int = 0  # total of attempts
+    held: int = 0  # now: incidents whose notices wait for a silence to end
+    withdrawn: int = 0  # total never sent: silenced until it was over, or a repeat of what still waited
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +167,13 @@ class DaemonView:
     accepted: Mapping[RowKind, int] = field(default_factory=dict)
     rejected: Mapping[RejectReason, int] = field(default_factory=dict)
     refused: Mapping[int, int] = field(default_factory=dict)  # whole requests by HTTP status: 413, 429, 503 ...
+    requests: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by (route, class of the status: "2xx")
+    requests_repeated: int = 0  # answered as before, by their idempotency key
+    body_bytes: int = 0  # total, as received
+    parts_dropped: Mapping[str, int] = field(default_factory=dict)  # optional parts of rows that could not be used
+    unknown_features: Mapping[ModelName, int] = field(default_factory=dict)  # distinct names, saturates
+    in_flight_requests: int = 0  # now
+    in_flight_bytes: int = 0
     duplicates: int = 0  # rows whose id was folded before
     late_rows: int = 0  # rows folded after their pane's grace
     waiting_labels: int = 0  # labels whose prediction has not come
@@ -184,6 +203,10 @@ class DaemonView:
     run_bytes: int | None = None
     run_files: int | None = None
     rss_bytes: int | None = None
+    kept: tuple[KeptView, ...] = ()
+    receipts_thinned: int = 0  # total, over the quotas
+    alertmanagers: tuple[AlertmanagerView, ...] = ()
+    evidence: EvidenceView | None = None  # None: no model asks for it
 
 
 @dataclass(frozen=True, slots=True)

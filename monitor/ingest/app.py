@@ -25,6 +25,7 @@ from monitor.ingest.endpoint import Call, Endpoint, Handler
 from monitor.ingest.intake import Encode, Intake, Journal, Schemas
 from monitor.ingest.limits import Limits
 from monitor.ingest.problems import PROBLEM, Answer, Refused
+from monitor.ingest.rates import Rates
 from monitor.ingest.routes import ROUTES, RouteSpec
 from monitor.ingest.tokens import Tokens
 
@@ -48,7 +49,7 @@ def build_app(
     limits = limits or Limits()
     admission = Admission(limits, counters)
     parser = ThreadPoolExecutor(1, thread_name_prefix="parser")
-    intake = Intake(journal, clock, schemas, limits, counters, admission, parser, encode)
+    intake = Intake(journal, clock, schemas, limits, counters, admission, parser, Rates(clock), encode)
     specs = [spec for spec in ROUTES if replay or not spec.replay]
     handlers = _handlers(intake, Controls(control, admission, limits), specs)
     routes = [

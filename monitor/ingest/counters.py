@@ -27,7 +27,9 @@ class AdmissionReason(Enum):
     BODY_TIMEOUT = "body_timeout"
     DISCONNECTED = "disconnected"
     UNSUPPORTED_TYPE = "unsupported_type"
+    ROWS_PER_SECOND = "rows_per_second"
     UNAUTHENTICATED = "unauthenticated"
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a word of ours, no secret
     FORBIDDEN = "forbidden"
     JOURNAL_BUSY = "journal_busy"  # the journal could not take the rows now; the sender was told to come again
 
@@ -40,6 +42,7 @@ class Claim(Enum):
     SCORES = "scores"
     SEGMENT = "segment"
     PREDICTION_TIME = "prediction_time"
+    REPEATED_KEY = "repeated_key"  # of a JSON object, the last counts; seen in rows that msgspec could not read
 
 
 @dataclass(frozen=True, slots=True)

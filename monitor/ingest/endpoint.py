@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from monitor.errors import Rejected
 from monitor.ingest.admission import Disconnected, Receive
 from monitor.ingest.counters import AdmissionReason, Counters
 from monitor.ingest.problems import Answer, Refused
@@ -13,6 +14,7 @@ from monitor.ingest.tokens import Token, Tokens
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _ADMISSION: Final = {reason.value: reason for reason in AdmissionReason}
+_CHALLENGE: Final = ((b"www-authenticate", b"Bearer"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,12 @@ class Endpoint:
         """The token, if the route asks for one; Refused with 401 or 403."""
         if self.spec.scope is None:
             return None
-        token = self._tokens.find(_header(scope, b"authorization"))
+        try:
+            token = self._tokens.find(_header(scope, b"authorization"))
+        except Rejected as expired:
+            raise Refused(401, expired.reason, "the token has expired; ask for another", _CHALLENGE) from None
         if token is None:
-            challenge = ((b"www-authenticate", b"Bearer"),)
-            raise Refused(401, AdmissionReason.UNAUTHENTICATED.value, "a valid bearer token is needed", challenge)
+            raise Refused(401, AdmissionReason.UNAUTHENTICATED.value, "a valid bearer token is needed", _CHALLENGE)
         if self.spec.scope not in token.scopes:
             raise Refused(403, AdmissionReason.FORBIDDEN.value, f"the token lacks the scope {self.spec.scope.value}")
         return token

@@ -9,6 +9,7 @@ is judged anew when it is repeated.
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -16,7 +17,6 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
-import pyarrow.compute as pc
 
 from monitor.clock import Clock
 from monitor.errors import Rejected, Transient
@@ -25,15 +25,17 @@ from monitor.ingest.accept import Known, Rows, Setting, Tally, accept_labels, ac
 from monitor.ingest.admission import Admission
 from monitor.ingest.arrow import Ready, judge_stream
 from monitor.ingest.columns import Clean, read_clean
-from monitor.ingest.counters import AdmissionReason, Counters
+from monitor.ingest.counters import AdmissionReason, Claim, Counters
 from monitor.ingest.decode import ARROW, CONTENT_TYPES, DECODERS, LABELS, PREDICTIONS, Decoder, decode_lines
 from monitor.ingest.endpoint import Call
 from monitor.ingest.inflate import ENCODINGS, inflate
 from monitor.ingest.limits import Limits
 from monitor.ingest.problems import Answer, Refused, retry_after
+from monitor.ingest.rates import Rates
 from monitor.ingest.tokens import Token
 from monitor.ingest.wire import Accepted
 from monitor.panes.batch import encode_columns
+from monitor.panes.ids import count_repeated
 
 KEY_MAX: Final = 255
 ENCODED_ROWS_MIN: Final = 200  # a record of fewer rows is mostly its own head (2.6 KB)
@@ -67,6 +69,7 @@ class Intake:
     counters: Counters
     admission: Admission
     parser: Executor  # one thread
+    rates: Rates
     encode: Encode | None = None  # rows to the body of a journal record; None leaves it to the journal
     _known: dict[ModelName, Known] = field(default_factory=dict)
 
@@ -80,16 +83,19 @@ class Intake:
 
     async def _take(self, call: Call, kind: RowKind) -> Answer:
         content, encoding, key = _content_type(call), _encoding(call), _idempotency_key(call)
+        assert call.token is not None, "intake routes have scopes"
+        rate = call.token.rate(self.limits.rows_per_second)
+        self.rates.check(call.token.id, rate)
         with self.admission.admit(call.content_length, self.limits.body_bytes_max) as ticket:
             body = sent = await ticket.read(call.receive)
             self.counters.body_bytes += len(sent)
             if encoding is not None:
                 body = await self._apart(partial(inflate, sent, encoding, self.limits.body_bytes_max))
                 ticket.charge(len(body))
-            assert call.token is not None, "intake routes have scopes"
             setting = Setting.of(self._models(), call.token.source, self.clock.now(), self.limits)
             work = partial(self._judged, kind, body, content, setting)
             judged = work() if len(body) <= self.limits.inline_bytes_max else await self._apart(work)
+            self.rates.charge(call.token.id, rate, judged.rows)
             if not judged.submissions and judged.tally.rejected:
                 self._count(judged.tally)
                 raise _nothing_acceptable(judged.tally)
@@ -173,9 +179,14 @@ class Intake:
 
 def judge(kind: RowKind, body: bytes, decoder: Decoder, setting: Setting, limits: Limits) -> tuple[Rows, Tally]:
     """Turn a body into accepted rows by model and a tally. Refused with 413 if it holds too many."""
+    dropped: Counter[Claim] = Counter()
+    rows: Rows
     if kind is RowKind.PREDICTIONS:
-        return accept_predictions(decoder(body, PREDICTIONS, limits), setting)
-    return accept_labels(decoder(body, LABELS, limits), setting)
+        rows, tally = accept_predictions(decoder(body, PREDICTIONS, limits, dropped), setting)
+    else:
+        rows, tally = accept_labels(decoder(body, LABELS, limits, dropped), setting)
+    tally.dropped.update(dropped)
+    return rows, tally
 
 
 # ---------------------------------------------------------------- headers
@@ -229,6 +240,11 @@ class Judged:
     tally: Tally
     answer: bytes
 
+    @property
+    def rows(self) -> int:
+        """How many were decoded, refused ones too."""
+        return sum(each.count for each in self.submissions) + self.tally.rejected.total()
+
 
 def _promised(submissions: list[Submission], promise: Idempotency | None) -> list[Submission]:
     """Put the promise on the first submission, and on the others with their model: no header holds a line feed."""
@@ -250,7 +266,7 @@ def _clean(clean: Clean, size: int) -> Judged:
 def _columns(kind: RowKind, found: Mapping[ModelName, Ready], tally: Tally, size: int) -> Judged:
     """Write what was read as columns as the records that they are."""
     total = sum(len(ready.ids) for ready in found.values())
-    repeated = sum(len(ready.ids) - pc.count_distinct(ready.ids).as_py() for ready in found.values())
+    repeated = sum(count_repeated(ready.ids) for ready in found.values())
     answer = msgspec.json.encode(_accepted(total, repeated if kind is RowKind.PREDICTIONS else 0, tally))
     submissions = []
     for model, ready in found.items():

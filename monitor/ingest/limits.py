@@ -21,6 +21,7 @@ class Limits:
     row_bytes_max: int = 1 << 20  # one row that had to be cut out of its body; 50,000 features fit
     inline_bytes_max: int = 64 << 10  # parsed on the event loop: about 1 ms; larger bodies in the one parser thread
     control_bytes_max: int = 64 << 10  # bodies of all other routes
+    rows_per_second: int | None = None  # of each token that has no rate of its own; None: without a bound
     rejections_max: int = 100  # listed in an answer; the count is never capped
     ahead_max_s: float = 300.0
     behind_max_s: float = 30 * 86_400.0

@@ -5,6 +5,9 @@ a look-up costs 1 us instead of 100 ms a request (OWASP: slow hashes are for low
 entry; the digests are then compared in constant time, against a decoy when the id is unknown. The prefix lets secret
 scanners find a leaked token. Roles do not imply one another: a token may do what its scopes say, nothing else.
 
+A token may end by itself (`expires`, by the time of day) and may bear a rate of rows (monitor.ingest.rates). That it
+has expired is told only to whoever has its secret: to all others it is as unknown as any.
+
 The file is JSON, mode 0600, replaced atomically under a lock. A reader looks at its stat at most once a second. A file
 that cannot be read keeps the last good tokens and shows a problem; a file that is gone means that there are no tokens.
 """
@@ -24,10 +27,13 @@ from typing import Final
 import msgspec
 
 from monitor.clock import Clock
-from monitor.errors import Corrupt, Problem, SettingsError
+from monitor.errors import Corrupt, Problem, Rejected, SettingsError
+from monitor.ingest.counters import AdmissionReason
+from monitor.ingest.rates import Rate
 
 FILE_BYTES_MAX: Final = 1 << 20  # 4,000 tokens
 STAT_EVERY_S: Final = 1.0
+ROWS_MAX: Final = 10_000_000  # a second, or at once: ten times what the intake can do
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _SOURCE: Final = re.compile(r"[A-Za-z0-9._@:-]+(/[A-Za-z0-9._@:-]+)*(/\*)?")
 _TEXT: Final = re.compile(rb"tcs_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
@@ -56,6 +62,29 @@ class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str
     created: float  # wall time
     revoked: float | None = None  # wall time; a revoked token stays listed
+    expires: float | None = None  # wall time from which it opens nothing
+    rows_per_second: int | None = None  # >= 1; None: the settings' `http.rows_per_second`
+    burst_rows: int | None = None  # >= 1, at once; None: ten seconds of its rate
+
+    def valid(self, wall: float) -> bool:
+        """Whether it opens anything at this time of day."""
+        return self.revoked is None and (self.expires is None or wall < self.expires)
+
+    def rate(self, default: int | None) -> Rate | None:
+        """How many rows it may send: its own rate, else the default; None if there is neither."""
+        rows_per_second = default if self.rows_per_second is None else self.rows_per_second
+        return None if rows_per_second is None else Rate.of(rows_per_second, self.burst_rows)
+
+
+class Bounds(msgspec.Struct, frozen=True):
+    """What bounds a new token besides its scopes; see Token."""
+
+    expires: float | None = None
+    rows_per_second: int | None = None
+    burst_rows: int | None = None
+
+
+UNBOUNDED: Final = Bounds()
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,14 +112,19 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
     return found.tokens
 
 
-def create_token(path: Path, name: str, scopes: Sequence[Scope], source: str, now: float) -> tuple[Token, str]:
+def create_token(
+    path: Path, name: str, scopes: Sequence[Scope], source: str, now: float, *, bounds: Bounds = UNBOUNDED
+) -> tuple[Token, str]:
     """Add a token; return it and its text, which is shown this once. SettingsError says all that is wrong."""
     with _changing(path) as tokens:
-        problems = list(_problems(tokens, name, scopes, source or name))
+        taken = any(token.name == name and token.valid(now) for token in tokens)
+        problems = [*_problems(name, scopes, source or name, taken=taken), *_unusable(bounds, now)]
         if problems:
             raise SettingsError(problems)
         ident, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-        token = Token(ident, name, _digest(secret.encode()), tuple(scopes), source or name, now)
+        token = Token(
+            ident, name, _digest(secret.encode()), tuple(scopes), source or name, now, **msgspec.structs.asdict(bounds)
+        )
         tokens.append(token)
     return token, f"tcs_{ident}_{secret}"
 
@@ -99,21 +133,30 @@ def revoke_token(path: Path, name: str, now: float) -> Token:
     """Revoke the token of this name or id that is still valid. SettingsError if there is none."""
     with _changing(path) as tokens:
         for index, token in enumerate(tokens):
-            if name in (token.name, token.id) and token.revoked is None:
+            if name in (token.name, token.id) and token.valid(now):
                 tokens[index] = msgspec.structs.replace(token, revoked=now)
                 return tokens[index]
         raise SettingsError([Problem("name", "no valid token has this name or id", "see `tocsin token list`")])
 
 
-def _problems(tokens: Sequence[Token], name: str, scopes: Sequence[Scope], source: str) -> Iterator[Problem]:
+def _problems(name: str, scopes: Sequence[Scope], source: str, *, taken: bool) -> Iterator[Problem]:
     if not _NAME.fullmatch(name):
         yield Problem("name", "not a name", "1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit")
-    if any(token.name == name and token.revoked is None for token in tokens):
+    if taken:
         yield Problem("name", "a valid token has this name", "revoke it first, or choose another")
     if not scopes or len(set(scopes)) != len(scopes):
         yield Problem("scopes", "no scope, or one twice", "one or more of " + ", ".join(s.value for s in Scope))
     if not _SOURCE.fullmatch(source) or len(source) > 128:
         yield Problem("source", "not a source", "words of A-Z a-z 0-9 . _ @ : - parted by /; `crowd/*` is a prefix")
+
+
+def _unusable(bounds: Bounds, now: float) -> Iterator[Problem]:
+    if bounds.expires is not None and not now < bounds.expires < float("inf"):
+        yield Problem("expires", "is over already", "a time to come")
+    for name in ("rows_per_second", "burst_rows"):
+        rows = getattr(bounds, name)
+        if rows is not None and not 1 <= rows <= ROWS_MAX:
+            yield Problem(name, "no number of rows", f"1 to {ROWS_MAX:,}")
 
 
 @contextmanager
@@ -163,7 +206,7 @@ class Tokens:
         self.problem: Problem | None = None  # why the last change of the file was not taken over
 
     def find(self, authorization: bytes | None) -> Token | None:
-        """The valid token of an `Authorization: Bearer` header, if there is one."""
+        """The token of an `Authorization: Bearer` header, if any. Rejected("token_expired") if its time is over."""
         self._follow()
         scheme, _, text = (authorization or b"").partition(b" ")
         parts = _TEXT.fullmatch(text.strip()) if scheme.lower() == b"bearer" else None
@@ -171,7 +214,11 @@ class Tokens:
             return None
         token = self._valid.get(parts[1].decode())
         same = hmac.compare_digest(_digest(parts[2]), token.digest if token else _DECOY)
-        return token if same else None
+        if token is None or not same:
+            return None
+        if not token.valid(self._clock.wall()):
+            raise Rejected(AdmissionReason.TOKEN_EXPIRED.value)
+        return token
 
     def reload(self) -> Problem | None:
         """Read the file again now; on a bad file keep the last good tokens and say what is wrong."""

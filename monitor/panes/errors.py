@@ -79,7 +79,10 @@ def real(sum_: Fraction, scale: float = 1.0, power: int = 1) -> float:
 
 
 def label_sums(output: NumericBins, rows: int, shifted: Fraction, squared: Fraction) -> tuple[float, float]:
-    """Turn the sums of y and y^2 over so many rows into those of the labels themselves."""
+    """Turn the sums of y and y^2 over so many rows into the sum of the labels and that of their squared deviations.
+
+    The second is worked out in fractions: in doubles it would cancel where the labels are far from zero.
+    """
     centre, scale = Fraction(output.centre), Fraction(output.scale)
-    total = rows * centre + scale * shifted
-    return real(total), real(rows * centre**2 + 2 * centre * scale * shifted + scale**2 * squared)
+    deviations = squared - shifted**2 / rows if rows > 0 else Fraction(0)
+    return real(rows * centre + scale * shifted), real(max(deviations, Fraction(0)), output.scale, 2)

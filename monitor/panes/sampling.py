@@ -62,26 +62,27 @@ def choose(
     `share` in [0, 1] of every stratum, yet `per_stratum_min` >= 0 rows in expectation; `flagged_max` >= 0.
     The order of the rows does not matter.
     """
-    probability = np.zeros(len(keys))
-    flagged = flags != 0
-    sizes = np.bincount(strata[~flagged], minlength=256)
+    odd = np.flatnonzero(flags)
+    sizes = np.bincount(strata, minlength=256) - np.bincount(strata[odd], minlength=256)
     of_stratum = np.maximum(share, np.minimum(1.0, per_stratum_min / np.maximum(sizes, 1)))
-    probability[~flagged] = of_stratum[strata[~flagged]]
-    kept = ~flagged & below(keys, probability)
-    odd = np.flatnonzero(flagged)
+    kept = (keys < _limits(of_stratum)[strata]) | (of_stratum >= 1.0)[strata]
+    of_odd = 1.0
+    kept[odd] = False
     if len(odd) > flagged_max:
-        probability[odd] = flagged_max / len(odd)
+        of_odd = flagged_max / len(odd)
         odd = odd[np.argsort(keys[odd], kind="stable")[:flagged_max]]
-    else:
-        probability[odd] = 1.0
     kept[odd] = True
     rows = np.flatnonzero(kept)
-    return Chosen(rows, probability[rows])
+    return Chosen(rows, np.where(flags[rows] != 0, of_odd, of_stratum[strata[rows]]))
 
 
 def below(keys: NDArray[np.uint64], probability: NDArray[np.float64] | float) -> NDArray[np.bool_]:
     """Which hashes lie below p * 2**64; all where p is 1, none where it is 0."""
     p = np.asarray(probability, np.float64)
-    limit = np.minimum(p, 1.0 - 2.0**-53) * HASHES  # 2**64 itself is no uint64
-    result: NDArray[np.bool_] = (keys < limit.astype(np.uint64)) | (p >= 1.0)
+    result: NDArray[np.bool_] = (keys < _limits(p)) | (p >= 1.0)
     return result
+
+
+def _limits(p: NDArray[np.float64]) -> NDArray[np.uint64]:
+    limits: NDArray[np.uint64] = (np.minimum(p, 1.0 - 2.0**-53) * HASHES).astype(np.uint64)  # 2**64 is no uint64
+    return limits

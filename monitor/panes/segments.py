@@ -79,6 +79,22 @@ class Segments:
             raise SettingsError(problems)
         return cls(tuple(columns))
 
+    @classmethod
+    def fitting(cls, chosen: Mapping[str, Chosen], layout: Layout) -> "Segments":
+        """As `of`, but without the columns that these bins cannot be cut by: nobody is in a segment of them."""
+        usable = {column: what for column, what in chosen.items() if cls._fits(column, what, layout)}
+        try:
+            return cls.of(usable, layout)
+        except SettingsError:  # too many combinations, because a column is no feature here
+            names = {column.name for column in layout.reference.columns}
+            return cls.of({column: what for column, what in usable.items() if column in names}, layout)
+
+    @staticmethod
+    def _fits(column: str, what: Chosen, layout: Layout) -> bool:
+        problems: list[Problem] = []
+        _segmented(column, what, layout, problems)
+        return not problems
+
     @property
     def names(self) -> tuple[str, ...]:
         """Every segment of every column."""
@@ -91,9 +107,9 @@ class Segments:
             index = {value: code for code, value in enumerate(column.values)}
             codes = [
                 index.get(segment.get(column.column, ""), len(index)) if segment else len(index)
-                for segment in rows.segments
+                for segment in rows.segments.values
             ]
-            packed = packed * (len(index) + 1) + np.array(codes, np.int64)
+            packed = packed * (len(index) + 1) + np.array(codes, np.int64)[rows.segments.codes]
         return packed.astype(np.uint16)
 
     def codes(self, cells: Cells, packed: Packed) -> Iterator[tuple[Segmented, Codes]]:
@@ -109,7 +125,7 @@ class Segments:
     def rows(self, cells: Cells, packed: Packed) -> Iterator[tuple[str, Codes]]:
         """Each segment that has rows, with their ascending indices; arguments as of `codes`."""
         for column, codes in self.codes(cells, packed):
-            order = np.argsort(codes, kind="stable")
+            order = np.argsort(codes.astype(np.uint16), kind="stable")  # two bytes are sorted by radix
             ends = np.cumsum(np.bincount(codes, minlength=len(column.values) + 1))
             for name, part in zip(column.names, np.split(order, ends[:-1]), strict=True):
                 if len(part):

@@ -35,7 +35,7 @@ def read_errors(layout: "Layout", pane: Pane) -> Errors:
     error, absolute, squared, fourth, shifted, label_squares, *losses = sums
     output = layout.reference.output
     assert output is not None, "a regression has bins of its output"
-    label, label_squared = errors.label_sums(output, labelled, shifted, label_squares)
+    label, variation = errors.label_sums(output, labelled, shifted, label_squares)
     pinball = zip(QUANTILES, losses[::2], losses[1::2], strict=True)
     return Errors(
         rows=_cell(pane, layout.kept),
@@ -46,7 +46,7 @@ def read_errors(layout: "Layout", pane: Pane) -> Errors:
         squared=real(squared, scale, 2),
         fourth=real(fourth, scale, 4),
         label=label,
-        label_squared=label_squared,
+        variation=variation,
         pinball=tuple((share, real(loss, scale), real(square, scale, 2)) for share, loss, square in pinball),
         clipped=_cell(pane, layout.clipped),
     )

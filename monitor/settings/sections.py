@@ -41,6 +41,7 @@ class Http(Section):
     requests_max: Annotated[int, Field(ge=1, le=10_000)] = 256
     body_timeout: Annotated[Duration, between("100ms", "10m")] = duration("10s")
     rows_max: Annotated[int, Field(ge=1, le=10_000_000)] = 100_000
+    rows_per_second: Annotated[int | None, Field(ge=1, le=10_000_000)] = None
     rejections_max: Annotated[int, Field(ge=0, le=10_000)] = 100
 
 
@@ -51,6 +52,8 @@ class Metrics(Section):
     port: Port = 9470
     render_every: Annotated[Duration, between("100ms", "1m")] = duration("5s")
     series_max: Annotated[int, Field(ge=200, le=100_000)] = 2_000
+    features_drawn_max: Annotated[int, Field(ge=0, le=10_000)] = 10
+    category_names: bool = False
 
 
 class Fold(Section):

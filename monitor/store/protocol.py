@@ -224,8 +224,8 @@ class Store(Protocol):
         """For k hashes: which are known (bool[k]) and their newest receipts as `dtype[k]`, zero where unknown.
 
         `near` f8[k] says where to look first, by the time of the prediction; NaN: anywhere. A wrong hint costs time and
-        changes no answer. Records written with another dtype are converted by field name; a shorter array field is
-        filled up with 0, a longer one is cut.
+        changes no answer. Records written with another dtype are converted by field name: a longer array field is cut,
+        and what a record lacks is NaN of floats, the greatest value of integers.
         """
         ...
 

@@ -28,7 +28,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,9 +52,12 @@ from monitor.store.runs import (
     write_run,
 )
 
+Rows: TypeAlias = NDArray[np.intp] | slice
+
 FAN_IN = 8
 ROWS_MAX = 16_000_000  # 1 GB at 20 features
 SUFFIX = ".run"
+SIEVED_MIN = 1_000  # hashes looked for at once, from where it pays to sort out those that cannot be there
 TABLE = Table("INSERT INTO runs VALUES (?, ?, ?, ?)", "DELETE FROM runs WHERE name = ?")
 
 
@@ -244,9 +247,11 @@ class _Search:
             which = which[within(self.hashes[which], run.shape.halvings)]
         if not len(which):
             return
+        if len(which) >= SIEVED_MIN:
+            which = which[run.possible(self.hashes[which])]
         here, at = run.find(self.hashes[which])
         here[here] = run.records["time"][at[here]] >= self.horizon
-        _copy(run.records, at[here], self.records, which[here])
+        convert(run.records, at[here], self.records, which[here])
         self.found[which[here]] = True
 
 
@@ -265,17 +270,30 @@ def _kept(entries: Sequence[Entry]) -> Kept:
     )
 
 
-def _copy(source: NDArray[np.void], rows: NDArray[np.intp], target: NDArray[np.void], to: NDArray[np.intp]) -> None:
-    """Copy records, field by field where the dtypes differ: of array fields as much as both have."""
+def convert(source: NDArray[np.void], rows: Rows, target: NDArray[np.void], to: Rows) -> None:
+    """Copy receipts into those of another dtype, by field name: `source[rows]` to `target[to]`.
+
+    What the source lacks, fields or the end of a longer array, becomes nothing: NaN of floats, the greatest value of
+    integers. Zeros would be taken for answers.
+    """
     if source.dtype == target.dtype:
         target[to] = source[rows]
         return
-    for name in set(source.dtype.names or ()) & set(target.dtype.names or ()):
-        if source.dtype[name].ndim:
-            width = min(source.dtype[name].shape[0], target.dtype[name].shape[0])
-            target[name][to, :width] = source[name][rows, :width]
+    for name in target.dtype.names or ():
+        field = target[name]
+        if name not in (source.dtype.names or ()):
+            field[to] = _nothing(field)
+        elif not target.dtype[name].ndim:
+            field[to] = source[name][rows]
         else:
-            target[name][to] = source[name][rows]
+            width = min(source.dtype[name].shape[0], target.dtype[name].shape[0])
+            field[to, :width] = source[name][rows, :width]
+            if width < field.shape[1]:
+                field[to, width:] = _nothing(field)
+
+
+def _nothing(field: NDArray[Any]) -> float | int:
+    return np.nan if field.dtype.kind == "f" else int(np.iinfo(field.dtype).max)
 
 
 def _until(stopping: threading.Event, chunks: Iterator[Chunk]) -> Iterator[Chunk]:

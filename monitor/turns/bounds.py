@@ -19,6 +19,7 @@ def limits_of(settings: Settings) -> Limits:
         requests_max=http.requests_max,
         body_timeout_s=http.body_timeout,
         rows_max=http.rows_max,
+        rows_per_second=http.rows_per_second,
         rejections_max=http.rejections_max,
         ahead_max_s=settings.time.ahead_max,
         behind_max_s=settings.time.behind_max,

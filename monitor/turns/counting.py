@@ -1,32 +1,32 @@
 """Counting one fold: rows and labels of each model into pane deltas, receipts, samples and the labels to keep.
 
 Rows are counted in the bins of their epoch's judge, as a whole and by segment; of a bundle that is not known-good also
-in its own bins, for display. A sample of them is kept as it came (`monitor.panes.sampling`). Labels: joining.py.
+in its own bins, for display, where it answers the same task. Of each row a receipt is kept, of some all that came
+(keeping.py). Labels: joining.py.
+
+Rows whose schema has another task than the judge of their epoch, as a late row may, are of another class there, or no
+number: nothing is made up for them, and nothing raises.
 """
 
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.facts import Epoch, ModelName, Pane, PaneKey, Task
 from monitor.panes.attribution import pane_start
-from monitor.panes.batch import Coded, Predictions
-from monitor.panes.count import Binned, bin_rows, count_pairs, count_rows
-from monitor.panes.layout import Layout
-from monitor.panes.odd import Flags
-from monitor.panes.receipts import hash_source, write_receipts
-from monitor.panes.sample_rows import Answers, Marks, sample_table
-from monitor.panes.sampling import Flag, choose
+from monitor.panes.batch import Predictions
+from monitor.panes.count import EVERY_ROW, bin_rows, count_pairs, count_rows
+from monitor.panes.sampling import Flag
 from monitor.panes.stored import encode_pane
 from monitor.store.protocol import Receipts, Samples, Store, StoredLabel, WaitingLabel
 from monitor.turns.joining import count_effects, join_labels, stored
+from monitor.turns.keeping import Part, mark, receipts, sample
 from monitor.turns.labels import Arrived, Join, Weight
-from monitor.turns.opinion import Opinion, Said, heard
-from monitor.turns.watched import Totals, Watched
+from monitor.turns.opinion import Opinion, fitting, heard
+from monitor.turns.watched import Segmentation, Totals, Watched
 
-Codes: TypeAlias = NDArray[np.intp]
+OTHER_OUTPUT = 255  # an answer that is none of the classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +59,13 @@ class ModelChange:
 
     model: ModelName
     totals: Totals
+    segmentation: Segmentation
     receipts: list[Receipts] = field(default_factory=list)
     samples: list[Samples] = field(default_factory=list)
     labels: list[StoredLabel] = field(default_factory=list)
     waiting: list[WaitingLabel] = field(default_factory=list)
     waiting_done: list[tuple[ModelName, int, str]] = field(default_factory=list)
     counted: dict[str, NDArray[np.int64]] = field(default_factory=dict)  # cells added, by reference profile
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """The rows of a fold that one epoch answered."""
-
-    epoch: Epoch
-    rows: Predictions
-    keys: NDArray[np.uint64]
-    said: Said  # by the known-good
-    starts: NDArray[np.int64]  # of each row's pane
 
 
 class Counting:
@@ -85,15 +75,19 @@ class Counting:
         self._store = store
         self._settings = settings
         self._now = now
+        self._over = now - settings.pane_s - settings.grace_s  # panes that begin before it were over
         self._panes: dict[PaneKey, Pane] = {}
 
     def counted(self, model: ModelName) -> dict[str, NDArray[np.int64]]:
-        """What this fold added to the whole of a model, by reference profile: for counters that only grow."""
+        """What this fold added to the whole of a model, by reference profile."""
         sums: dict[str, NDArray[np.int64]] = {}
         for key, pane in self._panes.items():
-            if key.model == model and not key.segment:
-                before = sums.get(key.reference)
-                sums[key.reference] = pane.counts if before is None else before + pane.counts
+            if key.model != model or key.segment:
+                continue
+            if key.reference in sums:
+                sums[key.reference] += pane.counts
+            else:
+                sums[key.reference] = pane.counts.copy()
         return sums
 
     def deltas(self) -> list[tuple[PaneKey, bytes]]:
@@ -102,11 +96,13 @@ class Counting:
 
     def count(self, found: Sorted, opinion: Opinion) -> ModelChange:
         """Count the rows and labels of one model."""
-        change = ModelChange(found.watched.name, found.watched.totals)
+        watched = found.watched
+        segmentation = watched.segmentation.now(watched.settings.segments, watched.totals)
+        change = ModelChange(watched.name, watched.totals, segmentation)
         for at in np.unique(found.at).tolist():
-            self._count_epoch(found.watched, self._part(found, opinion, at), change)
+            self._count_epoch(self._part(found, opinion, at), change)
         joined = self._join(found, change)
-        change.totals = self._totals(found, opinion, joined)
+        change.totals = self._totals(found, opinion, joined, change.totals)
         return change
 
     # ------------------------------------------------------------ rows
@@ -116,51 +112,61 @@ class Counting:
         every = len(which) == found.rows.n
         rows = found.rows if every else found.rows.take(which)
         keys, said = (found.keys, opinion.said) if every else (found.keys[which], opinion.said[which])
-        return Part(found.epochs[at], rows, keys, said, pane_start(rows.times, self._settings.pane_s))
+        watched, epoch = found.watched, found.epochs[at]
+        layout = watched.layouts[epoch.judge]
+        if layout.task is Task.CLASSIFICATION is not watched.schema.task:
+            rows = replace(rows, outputs=np.full(rows.n, OTHER_OUTPUT, np.uint8))
+        starts = pane_start(rows.times, self._settings.pane_s)
+        return Part(watched, epoch, layout, rows, keys, fitting(said, layout.task), starts, bin_rows(layout, rows))
 
-    def _count_epoch(self, watched: Watched, part: Part, change: ModelChange) -> None:
+    def _count_epoch(self, part: Part, change: ModelChange) -> None:
         """Count the rows that one epoch answered, write their receipts, and choose which are kept."""
-        epoch, layout = part.epoch, watched.layouts[part.epoch.judge]
-        binned = bin_rows(layout, part.rows)
-        whole = layout.empty()
+        watched, epoch = part.watched, part.epoch
+        paired = bool(heard(part.said).any())
+        whole = np.zeros(part.layout.size, np.int64)
         for start, rows in groups(part.starts):
-            pane = count_rows(layout, binned, rows) + count_pairs(layout, binned, part.said, rows)
+            pane = self._pane(part, rows, paired=paired)
             self._add(watched, epoch, "", start, pane)
-            whole += pane
-        packed = self._count_segments(watched, part, layout, binned)
-        if epoch.own not in {"", epoch.judge}:
-            own = watched.layouts[epoch.own]
-            again = bin_rows(own, part.rows)
-            for start, rows in groups(part.starts):
-                self._add(watched, epoch, "", start, count_rows(own, again, rows))
-        change.receipts.append(Receipts(watched.name, part.keys, _records(layout, part, binned, packed)))
-        flags = watched.odd(epoch.judge).flags(binned, whole) | self._flags(watched, part)
-        change.samples += _sample(watched, part, flags, watched.odd(epoch.judge).strata(binned))
+            whole += pane.counts
+        packed = self._count_segments(part, paired=paired)
+        self._count_own(part)
+        change.receipts.append(receipts(part, packed))
+        odd = watched.odd(epoch.judge)
+        flags = mark(part, odd, whole, self._over)
+        change.samples += sample(part, flags, odd.strata(part.binned))
+        change.totals = change.totals.plus(
+            late=int(np.count_nonzero(flags & Flag.LATE)),
+            claims_wrong=int(np.count_nonzero(flags & Flag.CLAIM)),
+            unattributed=0 if epoch.acts else part.rows.n,
+        )
 
-    def _count_segments(self, watched: Watched, part: Part, layout: Layout, binned: Binned) -> NDArray[np.uint16]:
+    def _pane(self, part: Part, rows: NDArray[np.intp] | slice, *, paired: bool) -> Pane:
+        """Count some of the rows, and what the known-good said of them if it said anything."""
+        pane = count_rows(part.layout, part.binned, rows)
+        return pane + count_pairs(part.layout, part.binned, part.said, rows) if paired else pane
+
+    def _count_segments(self, part: Part, *, paired: bool) -> NDArray[np.uint16]:
         """Count the rows of every segment; what receipts keep of the rows' segment maps."""
-        segments = watched.segments(part.epoch.judge)
+        segments = part.watched.segments(part.epoch.judge)
         packed = segments.pack(part.rows)
-        for segment, mine in segments.rows(binned.cells, packed) if segments.columns else ():
+        for segment, mine in segments.rows(part.binned.cells, packed):
             for start, at in groups(part.starts[mine]):
-                rows = mine[at]
-                pane = count_rows(layout, binned, rows) + count_pairs(layout, binned, part.said, rows)
-                self._add(watched, part.epoch, segment, start, pane)
+                self._add(part.watched, part.epoch, segment, start, self._pane(part, mine[at], paired=paired))
         return packed
+
+    def _count_own(self, part: Part) -> None:
+        """Count the rows in the bins of the bundle that answered, where these are not its judge's."""
+        watched, epoch = part.watched, part.epoch
+        if epoch.own in {"", epoch.judge} or watched.layouts[epoch.own].task is not part.layout.task:
+            return
+        own = watched.layouts[epoch.own]
+        binned = bin_rows(own, part.rows)
+        for start, rows in groups(part.starts):
+            self._add(watched, epoch, "", start, count_rows(own, binned, rows))
 
     def _add(self, watched: Watched, epoch: Epoch, segment: str, start: int, pane: Pane) -> None:
         key = PaneKey(watched.name, epoch.number, segment, pane.reference, start, self._settings.replica)
         self._panes[key] = self._panes[key] + pane if key in self._panes else pane
-
-    def _flags(self, watched: Watched, part: Part) -> Flags:
-        """What makes a row odd beside its values."""
-        flags = np.zeros(part.rows.n, np.uint32)
-        over = part.starts + (self._settings.pane_s + self._settings.grace_s)
-        flags[over < self._now] |= np.uint32(Flag.LATE)
-        flags[claims_wrong(part.rows.claimed, part.epoch.bundle)] |= np.uint32(Flag.CLAIM)
-        if watched.schema.task is Task.CLASSIFICATION:
-            flags[heard(part.said) & (part.said != part.rows.outputs)] |= np.uint32(Flag.DISAGREES)
-        return flags
 
     # ------------------------------------------------------------ labels
 
@@ -176,6 +182,7 @@ class Counting:
             found.epochs,
             joined,
             self._settings.pane_s,
+            change.segmentation.since,
             lambda epoch, segment, start, pane: self._add(watched, epoch, segment, start, pane),
         )
         change.labels = stored(name, joined)
@@ -188,19 +195,10 @@ class Counting:
 
     # ------------------------------------------------------------ totals
 
-    def _totals(self, found: Sorted, opinion: Opinion, joined: Join) -> Totals:
-        times, epochs = found.rows.times, found.epochs
-        transition = [i for i, epoch in enumerate(epochs) if not epoch.acts]
-        over = times + self._settings.pane_s + self._settings.grace_s
-        totals = found.watched.totals.plus(
+    def _totals(self, found: Sorted, opinion: Opinion, joined: Join, before: Totals) -> Totals:
+        totals = before.plus(
             predictions=found.rows.n,
             duplicates=found.duplicates,
-            late=int(np.count_nonzero(over < self._now)),
-            unattributed=int(np.count_nonzero(np.isin(found.at, transition))),
-            claims_wrong=sum(
-                int(np.count_nonzero(claims_wrong(found.rows.claimed, epoch.bundle) & (found.at == at)))
-                for at, epoch in enumerate(epochs)
-            ),
             labels=sum(effect.sign for effect in joined.effects if effect.weight is Weight.OUTCOME),
             labels_untrusted=sum(effect.sign for effect in joined.effects if effect.weight is Weight.AGREEMENT),
             labels_repeated=joined.repeated,
@@ -209,7 +207,7 @@ class Counting:
             pairs=opinion.asked,
             pairs_failed=opinion.failed,
         )
-        newest = max(totals.last_prediction, float(times.max(initial=0.0)))
+        newest = max(totals.last_prediction, float(found.rows.times.max(initial=0.0)))
         label = max([totals.last_label, *(label.time for label in found.labels)])
         return totals.at(newest, label)
 
@@ -217,57 +215,8 @@ class Counting:
 def groups(starts: NDArray[np.int64]) -> list[tuple[int, NDArray[np.intp] | slice]]:
     """Rows by pane: (start, which rows), ascending."""
     if not len(starts) or starts[0] == starts.min() == starts.max():  # a fold is a second or two: mostly one pane
-        return [(int(start), slice(None)) for start in starts[:1]]
+        return [(int(start), EVERY_ROW) for start in starts[:1]]
     found, inverse = np.unique(starts, return_inverse=True)
     order = np.argsort(inverse, kind="stable")
     cuts = np.searchsorted(inverse[order], np.arange(1, len(found)))
     return list(zip(found.tolist(), np.split(order, cuts), strict=True))
-
-
-def claims_wrong(claimed: Coded[str], bundle: str) -> NDArray[np.bool_]:
-    """Which rows name another bundle than the one that answered; most senders name none."""
-    wrong = np.array([claim not in {"", bundle} for claim in claimed.values], np.bool_)
-    found: NDArray[np.bool_] = wrong[claimed.codes]
-    return found
-
-
-def _records(layout: Layout, part: Part, binned: Binned, packed: NDArray[np.uint16]) -> NDArray[np.void]:
-    rows = part.rows
-    sources = np.array([hash_source(source) for source in rows.sources.values], np.uint32)
-    return write_receipts(
-        layout,
-        rows,
-        binned,
-        epochs=np.full(rows.n, part.epoch.number, np.uint32),
-        known_good=None if layout.task is Task.RANKING else part.said,
-        segments=packed,
-        sources=sources[rows.sources.codes],
-    )
-
-
-def _sample(watched: Watched, part: Part, flags: Flags, strata: NDArray[np.uint8]) -> list[Samples]:
-    """Choose the rows that are kept as they came; nothing where none is."""
-    settings = watched.settings.samples
-    chosen = choose(
-        part.keys,
-        strata,
-        flags,
-        share=settings.share,
-        per_stratum_min=settings.per_stratum_min,
-        flagged_max=settings.flagged_max,
-    )
-    if not len(chosen.rows):
-        return []
-    epoch, rows, said = part.epoch, part.rows, part.said
-    numbers = watched.schema.task is not Task.CLASSIFICATION
-    answers = Answers(
-        rows.outputs,
-        rows.scores,
-        known_good_outputs=np.zeros(rows.n, np.uint8) if numbers else said.astype(np.uint8),
-        values=rows.values if numbers else None,
-        known_good_values=said.astype(np.float64) if numbers else None,
-        probabilities=rows.probabilities,
-    )
-    marks = Marks(part.keys, np.full(rows.n, epoch.number, np.uint32), flags, strata)
-    table = sample_table(watched.schema, rows, answers, marks, chosen, {epoch.number: epoch.bundle})
-    return [Samples(watched.name, table)]

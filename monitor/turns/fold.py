@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias
 
+import msgspec
 import numpy as np
 import structlog
 from numpy.typing import NDArray
@@ -25,16 +26,16 @@ from monitor.facts import JournalRecord, ModelName, RowKind
 from monitor.panes.attribution import attribute
 from monitor.panes.batch import Predictions, decode_labels, decode_predictions
 from monitor.panes.concat import concat
-from monitor.panes.ids import hash_ids
-from monitor.panes.receipts import receipt_dtype
+from monitor.panes.ids import first_places, hash_ids
 from monitor.store.protocol import Change, Store
 from monitor.turns.counting import Counting, FoldSettings, ModelChange, Sorted
 from monitor.turns.labels import Arrived
 from monitor.turns.opinion import Opinion, silent
-from monitor.turns.watched import Watched
+from monitor.turns.watched import Segmentation, Watched
 
 log = structlog.get_logger()
 Keys: TypeAlias = NDArray[np.uint64]
+KNOWN = np.dtype([("time", "<f8")])  # what of a receipt says that its id was seen
 Ask: TypeAlias = Callable[[Watched, Predictions, Keys], Awaitable[Opinion]]
 
 
@@ -50,6 +51,9 @@ class Fold:
         self._ask = ask
         self._settings = settings
         self._secret = store.secret()
+        for name, segmentation in store.facts(Segmentation).items():
+            if (watched := models.get(ModelName(name))) is not None:
+                watched.segmentation = segmentation
 
     async def run(self, upto: int, now: float) -> int:
         """Fold records up to `upto`, about `rows_max` rows at most; how many rows, 0 when there was nothing."""
@@ -60,7 +64,7 @@ class Fold:
         opinions = [await self._opinion(each) for each in found]
         changes = await asyncio.to_thread(self._commit, records[-1].seq, found, opinions, now)
         for each, change in zip(found, changes, strict=True):
-            each.watched.folded(change.totals, change.counted)  # only now is it true
+            each.watched.folded(change.totals, change.segmentation, change.counted)  # only now is it true
         return sum(record.rows for record in records)
 
     def _sort(self, records: Sequence[JournalRecord]) -> list[Sorted]:
@@ -82,12 +86,12 @@ class Fold:
 
     def _fresh(self, watched: Watched, keys: Keys) -> NDArray[np.intp]:
         """Rows whose id was never seen, in arrival order: the first wins, in this fold and over all of them."""
-        _, first = np.unique(keys, return_index=True)
-        known, _ = self._store.find_receipts(watched.name, keys[first], receipt_dtype(0))
+        first = first_places(keys)
+        known, _ = self._store.find_receipts(watched.name, keys[first], KNOWN)
         fresh: NDArray[np.intp] = np.sort(first[~known])
         return fresh
 
-    def _arrived(self, body: bytes) -> list[Arrived]:
+    def _arrived(self, body: bytes | memoryview) -> list[Arrived]:
         labels = decode_labels(body)
         keys = hash_ids(labels.ids, self._secret).tolist()
         columns = (labels.labels.tolist(), labels.times.tolist(), labels.prediction_times.tolist())
@@ -113,9 +117,17 @@ class Fold:
                 labels=[label for change in changes for label in change.labels],
                 waiting=[label for change in changes for label in change.waiting],
                 waiting_done=[key for change in changes for key in change.waiting_done],
-                puts=[(change.model, change.totals) for change in changes],
+                puts=[put for each, change in zip(found, changes, strict=True) for put in _documents(each, change)],
             )
         )
         for change in changes:
             change.counted = counting.counted(change.model)
         return changes
+
+
+def _documents(found: Sorted, change: ModelChange) -> list[tuple[str, msgspec.Struct]]:
+    """What is to be kept of a model beside counts; how it is parted only where that has changed."""
+    documents: list[msgspec.Struct] = [change.totals]
+    if change.segmentation is not found.watched.segmentation:
+        documents.append(change.segmentation)
+    return [(change.model, document) for document in documents]

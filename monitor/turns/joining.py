@@ -7,7 +7,7 @@ move no feature, and a bundle's own profile is display.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from monitor.panes.outcomes import count_agreement, count_outcomes
 from monitor.panes.receipts import receipt_dtype
 from monitor.panes.segments import Segments
 from monitor.store.protocol import Receipts, Store, StoredLabel
+from monitor.store.receipts import convert
 from monitor.turns.labels import Arrived, Effect, Held, Join, Weight, join
 from monitor.turns.watched import Watched
 
@@ -49,15 +50,14 @@ class Joined:
 def join_labels(store: Store, watched: Watched, arrived: Sequence[Arrived], fresh: Sequence[Receipts]) -> Joined:
     """Join labels, in arrival order, to receipts of this fold (`fresh`) and of all before it."""
     keys = np.fromiter((label.key for label in arrived), np.uint64, len(arrived))
-    hints = np.fromiter((label.prediction_time for label in arrived), np.float64, len(arrived))
-    wanted, first = np.unique(keys, return_index=True)
-    near = hints[first]
+    wanted, place = np.unique(keys, return_inverse=True)
+    near = hints(arrived, place, len(wanted))
     found, records = store.find_receipts(watched.name, wanted, dtype_of(watched), near)
     for receipts in fresh:
         mine = np.flatnonzero(np.isin(receipts.hashes, wanted))
         where = np.searchsorted(wanted, receipts.hashes[mine])
         found[where] = True
-        _copy(receipts.records[mine], records, where)
+        convert(receipts.records, mine, records, where)
     gone = np.zeros(len(wanted), np.bool_)
     gone[~found] = store.sampled_out(watched.name, wanted[~found], near[~found])
     known = Known(wanted[found], records[found])
@@ -75,15 +75,50 @@ def join_labels(store: Store, watched: Watched, arrived: Sequence[Arrived], fres
     return Joined(joined, known)
 
 
+def hints(arrived: Sequence[Arrived], place: NDArray[np.intp], n: int) -> NDArray[np.float64]:
+    """When the n predictions were, by what the labels say, f8[n]; NaN where none says it. `place` is each label's."""
+    said = np.fromiter((label.prediction_time for label in arrived), np.float64, len(arrived))
+    given = np.flatnonzero(~np.isnan(said))
+    found = np.full(n, np.nan)
+    found[place[given]] = said[given]
+    return found
+
+
 def dtype_of(watched: Watched) -> np.dtype[np.void]:
-    """What of a receipt a label needs: its features only where segments follow from them."""
-    schema = watched.schema
-    features = max(len(layout.feature_cells) for layout in watched.layouts.values()) if watched.settings.segments else 0
-    return receipt_dtype(features, schema.task, len(schema.classes))
+    """What of a receipt a label needs, whichever epoch it is of: every field, each as wide as the widest.
+
+    The cells of features only where segments follow from them.
+    """
+    fields: dict[str, np.dtype[Any]] = {}
+    for layout in watched.layouts.values():
+        dtype = _dtype(watched, layout)
+        for name in dtype.names or ():
+            fields[name] = max(fields.get(name, dtype[name]), dtype[name], key=lambda one: one.itemsize)
+    return np.dtype(list(fields.items()))
 
 
-def count_effects(watched: Watched, epochs: Sequence[Epoch], joined: Joined, pane_s: int, add: Add) -> None:
-    """Count what the labels move, and hand each pane to `add`; effects on forgotten epochs are forgotten, too."""
+def _dtype(watched: Watched, layout: Layout) -> np.dtype[np.void]:
+    features = len(layout.feature_cells) if watched.settings.segments else 0
+    return receipt_dtype(features, layout.task, layout.classes)
+
+
+def _as_written(watched: Watched, layout: Layout, records: NDArray[np.void]) -> NDArray[np.void]:
+    """Receipts as their own judge has them: other profiles may have more features, more classes, another task."""
+    if records.dtype == (dtype := _dtype(watched, layout)):
+        return records
+    own = np.zeros(len(records), dtype)
+    convert(records, slice(None), own, slice(None))
+    return own
+
+
+def count_effects(  # noqa: PLR0917  # where to count, what, and since when segments are known
+    watched: Watched, epochs: Sequence[Epoch], joined: Joined, pane_s: int, since: float | None, add: Add
+) -> None:
+    """Count what the labels move, and hand each pane to `add`; effects on forgotten epochs are forgotten, too.
+
+    Labels of predictions up to `since` move no segment (`watched.Segmentation`). Labels of another task than that of
+    the epoch's judge move nothing: they say nothing of what it counts.
+    """
     effects = joined.join.effects
     if not effects:
         return
@@ -95,14 +130,16 @@ def count_effects(watched: Watched, epochs: Sequence[Epoch], joined: Joined, pan
     for (number, start, _), group in groupby(order, key=places.__getitem__):
         if (epoch := known.get(number)) is None:
             continue
-        part = list(group)
-        layout, segments = watched.layouts[epoch.judge], watched.segments(epoch.judge)
-        for segment, pane in effects_panes(layout, segments, [effects[i] for i in part], records[part]):
+        part, layout, segments = list(group), watched.layouts[epoch.judge], watched.segments(epoch.judge)
+        if layout.task is not watched.schema.task:
+            continue
+        mine = _as_written(watched, layout, records[part])
+        for segment, pane in effects_panes(layout, segments, [effects[i] for i in part], mine, since):
             add(epoch, segment, start, pane)
 
 
 def effects_panes(
-    layout: Layout, segments: Segments, effects: Sequence[Effect], records: NDArray[np.void]
+    layout: Layout, segments: Segments, effects: Sequence[Effect], records: NDArray[np.void], since: float | None
 ) -> list[tuple[str, Pane]]:
     """Count effects of one weight in one pane, as a whole ("") and by segment."""
     labels = np.fromiter((effect.label for effect in effects), np.float64, len(effects))
@@ -114,8 +151,9 @@ def effects_panes(
             return count_agreement(layout, records[rows], labels[rows], sign[rows])
         return count_outcomes(layout, receipts=records[rows], labels=labels[rows], lags_s=lags[rows], sign=sign[rows])
 
-    parts = segments.rows(records["bins"], records["segment"]) if segments.columns else ()
-    return [("", count(slice(None))), *((segment, count(rows)) for segment, rows in parts)]
+    parted = np.arange(len(records)) if since is None else np.flatnonzero(records["time"] > since)
+    parts = segments.rows(records["bins"][parted], records["segment"][parted]) if segments.columns else ()
+    return [("", count(slice(None))), *((segment, count(parted[rows])) for segment, rows in parts)]
 
 
 def stored(name: ModelName, joined: Joined) -> list[StoredLabel]:
@@ -126,13 +164,3 @@ def stored(name: ModelName, joined: Joined) -> list[StoredLabel]:
         StoredLabel(name, one.key, one.source, one.label, one.weight.value, one.time, time)
         for one, time in zip(held, times, strict=True)
     ]
-
-
-def _copy(source: NDArray[np.void], target: NDArray[np.void], where: NDArray[np.intp]) -> None:
-    """Copy what both kinds of receipt have; of the features as many as fit."""
-    for name in set(source.dtype.names or ()) & set(target.dtype.names or ()):
-        if name == "bins":
-            width = min(source["bins"].shape[1], target["bins"].shape[1])
-            target["bins"][where, :width] = source["bins"][:, :width]
-        else:
-            target[name][where] = source[name]

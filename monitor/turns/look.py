@@ -13,6 +13,7 @@ groups reads all of them at once.
 Cost, `python -m bench look`: a sum of a few dozen panes and about a hundred readings, whatever the traffic.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -20,7 +21,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from monitor.decisions.rules import Rule, RulePack
-from monitor.facts import Epoch, ModelName, Outcomes, Reading, Slot, Subject, Verdict
+from monitor.facts import Epoch, ModelName, Outcomes, Reading, Slot, Subject, Task, Verdict
 from monitor.panes.views import Views
 from monitor.panes.window import sum_panes
 from monitor.store.protocol import Store
@@ -30,6 +31,7 @@ from monitor.turns.watched import Counted, Shown, Watched
 Slots: TypeAlias = dict[tuple[str, str], tuple[Slot, ...]]  # by (rule, segment), oldest first
 Place: TypeAlias = tuple[str, str, float, float]  # reference, segment, start, end
 WHOLE = ""  # the segment that is everything
+CELLS_MAX = 1 << 23  # of the sums that are held of a model: 64 MB, and up to twice that as histograms
 TICKS_KEPT = 100  # slots of a sequential rule: the longest hold or calm a rule may have
 
 
@@ -115,23 +117,28 @@ class Look:
         seen = self._seen.get(watched.name)
         if seen is None or seen.epoch.number != epoch.number or seen.pack is not pack:
             watched.shown.clear()
-            watched.outputs, watched.confusion = Counted(), Counted()
+            watched.outputs, watched.confusion, watched.features = Counted(), Counted(), Counted()
             self._seen[watched.name] = Seen(epoch, pack, fold)
             return self._seen[watched.name]
-        mine = (watched.name, epoch.number)
-        touched = [key for key, _ in self._store.touched(seen.fold) if (key.model, key.epoch) == mine]
-        for place in list(seen.panes):
-            reference, segment, start, end = place
-            if any(
-                (key.reference, key.segment) == (reference, segment) and start <= key.start < end for key in touched
-            ):
-                del seen.panes[place]
-        starts = sorted({key.start for key in touched})
-        for place_of, slot in list(seen.slots.items()):
-            if any(slot.start <= at < slot.end for at in starts):
-                del seen.slots[place_of]
+        self._forget_touched(watched, seen)
         seen.fold = fold
         return seen
+
+    def _forget_touched(self, watched: Watched, seen: Seen) -> None:
+        """Forget sums and slots of windows in which a pane was touched; what moves a segment moves the whole, too."""
+        mine = (watched.name, seen.epoch.number)
+        touched: dict[tuple[str, str], list[int]] = {}  # starts of panes, ascending, by reference and segment
+        for key, _ in self._store.touched(seen.fold):
+            if (key.model, key.epoch) == mine:
+                touched.setdefault((key.reference, key.segment), []).append(key.start)
+        for each in touched.values():
+            each.sort()
+        for place in [p for p in seen.panes if within(touched.get(p[:2], ()), *p[2:])]:
+            del seen.panes[place]
+        judge = seen.epoch.judge
+        for which, slot in list(seen.slots.items()):
+            if within(touched.get((judge, slot.segment), ()), slot.start, slot.end):
+                del seen.slots[which]
 
     def _segments(self, watched: Watched, rule: Rule, epoch: Epoch) -> Sequence[str]:
         """The segments of which a rule has a slot each; what compares them has one for all."""
@@ -164,12 +171,16 @@ class Look:
         return read_groups(rule, {name: self._pane(watched, seen, (reference, name, start, end)) for name in names})
 
     def _pane(self, watched: Watched, seen: Seen, place: Place) -> Views:
+        """Sum a window once for all rules; the ones summed first make room when `CELLS_MAX` are held."""
         if place not in seen.panes:
             reference, segment, start, end = place
             found = self._store.panes(watched.name, seen.epoch.number, segment, reference, start, end)
             layout = watched.layouts[reference]
             pane = sum_panes([body for _, body in found], reference, layout.size)
             seen.panes[place] = Views(layout, pane)
+            held = sum(views.layout.size for views in seen.panes.values())
+            while held > CELLS_MAX and len(seen.panes) > 1:
+                held -= seen.panes.pop(next(iter(seen.panes))).layout.size
         return seen.panes[place]
 
     def _reference(self, watched: Watched, reference: str) -> Views:
@@ -214,22 +225,25 @@ class Look:
     def _show_late(self, watched: Watched, rule: Rule, segment: str, seen: Seen, slots: Sequence[Slot]) -> None:
         """Keep the newest reading that could be told; a revision may take away what was known, so from all of them."""
         watched.shown.pop((rule.name, "", segment, False), None)
+        if not segment and watched.confusion.rule == rule.name:
+            watched.confusion = Counted()
         for slot in slots:
             self._show(watched, rule, (slot,), {})
             self._count(watched, rule, seen, slot)
 
     def _count(self, watched: Watched, rule: Rule, seen: Seen, slot: Slot) -> None:
-        """Keep the class counts and the confusion of the newest window of the whole in which they could be read.
+        """Keep the counts by class, label and feature of the newest window of the whole in which they could be read.
 
         Of rules with different windows the longer one's are kept, so that what is drawn does not jump between them.
         """
-        if slot.segment or rule.subject not in (Subject.OUTPUT, Subject.OUTCOMES):
+        if slot.segment or rule.subject not in (Subject.OUTPUT, Subject.OUTCOMES, Subject.FEATURES):
             return
-        if watched.shown[rule.name, "", WHOLE, False].end != slot.end:
-            return
-        counted = Counted(slot.end, rule.window_s)
+        counted = Counted(slot.end, rule.window_s, rule=rule.name)
         window = self._pane(watched, seen, (seen.epoch.judge, WHOLE, slot.start, slot.end))
-        if rule.subject is Subject.OUTPUT and counted.over(watched.outputs):
+        classes = window.layout.task is Task.CLASSIFICATION
+        if rule.subject is Subject.FEATURES and counted.over(watched.features):
+            watched.features = msgspec.structs.replace(counted, features=window.features)
+        if rule.subject is Subject.OUTPUT and classes and counted.over(watched.outputs):
             cells = tuple(window.pane.counts[window.layout.output].tolist())
             watched.outputs = msgspec.structs.replace(counted, outputs=cells)
         if rule.subject is Subject.OUTCOMES and slot.reading.verdict is not Verdict.UNKNOWN:
@@ -257,6 +271,12 @@ class Look:
 def named(watched: Watched, reference: str, by: str) -> tuple[str, ...]:
     """The segments of one column; none where a reload took the column away."""
     return next((each.names for each in watched.segments(reference).columns if each.column == by), ())
+
+
+def within(starts: Sequence[int], start: float, end: float) -> bool:
+    """Whether one of the ascending `starts` lies in [start, end)."""
+    at = bisect_left(starts, start)
+    return at < len(starts) and starts[at] < end
 
 
 def read_by(rule: Rule, slots: Slots) -> list[Slot]:

@@ -35,8 +35,8 @@ class Opinion:
     """What the known-good said, an entry per row: an index into `Schema.classes`, or a number."""
 
     said: Said
-    asked: int = 0
-    failed: int = 0
+    asked: int = 0  # rows that it answered
+    failed: int = 0  # rows that it was asked and did not answer
 
 
 def silent(n: int, task: Task = Task.CLASSIFICATION, failed: int = 0) -> Opinion:
@@ -49,6 +49,11 @@ def heard(said: Said) -> NDArray[np.bool_]:
     """Which rows the known-good answered, too."""
     found: NDArray[np.bool_] = said != NOT_ASKED if said.dtype == np.uint8 else ~np.isnan(said)
     return found
+
+
+def fitting(said: Said, task: Task) -> Said:
+    """`said`, or silence where it answers another task than this one."""
+    return said if (said.dtype == np.uint8) == (task is Task.CLASSIFICATION) else silent(len(said), task).said
 
 
 def sample(keys: NDArray[np.uint64], share: float, rows_max: int) -> NDArray[np.intp]:

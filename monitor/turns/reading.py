@@ -12,7 +12,7 @@ import msgspec
 
 from monitor.decisions.rules import Rule
 from monitor.detectors.protocol import Detector, Sequential, applies
-from monitor.facts import Epoch, Groups, Pane, Reading, Slot, Subject, Verdict, View
+from monitor.facts import Epoch, Groups, Pane, Reading, Slot, Subject, Task, Verdict, View
 from monitor.panes.layout import Layout
 from monitor.panes.views import Views
 from monitor.turns.watched import Shown
@@ -53,8 +53,13 @@ def read_all(rule: Rule, reference: Views, current: Views) -> dict[str, Reading]
 
 
 def read_groups(rule: Rule, parts: Mapping[str, Views]) -> dict[str, Reading]:
-    """Compare the segments of a window with each other; a reference profile knows no segments."""
+    """Compare the segments of a window with each other; a reference profile knows no segments.
+
+    Nothing where the task has no classes: a known-good may have come that does not fit the rules.
+    """
     detector = cast("Detector", rule.detector)
+    if any(views.layout.task is not Task.CLASSIFICATION for views in parts.values()):
+        return {}
     found = tuple(views.layout.group(views.pane, segment) for segment, views in parts.items())
     positive = next((views.layout.positive for views in parts.values()), None)
     return {"": read(detector, Groups(rule.by, positive, ()), Groups(rule.by, positive, found))}

@@ -4,16 +4,21 @@ import contextlib
 import os
 import resource
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
+from monitor.alerts.alertmanager import Told
 from monitor.alerts.retry import DeliveryState
+from monitor.evidence.archive import Swept
+from monitor.evidence.office import EvidenceState
+from monitor.export.edges import AlertmanagerView, EvidenceView, KeptView
 from monitor.export.snapshot import DaemonView, ReceiverView
-from monitor.facts import RowKind
+from monitor.facts import ModelName, RowKind
 from monitor.ingest.counters import AdmissionReason
 from monitor.ingest.counters import Snapshot as Counted
-from monitor.store.protocol import Health
+from monitor.store.protocol import Health, Kept, Sampled
 from monitor.turns import show
 from monitor.turns.outbox import StoredOutbox
 from monitor.turns.wheel import Wheel
@@ -26,10 +31,18 @@ REFUSED_AS = {  # how a refusal of a whole request is answered
     AdmissionReason.BODY_TIMEOUT: 408,
     AdmissionReason.DISCONNECTED: 400,
     AdmissionReason.UNSUPPORTED_TYPE: 415,
+    AdmissionReason.ROWS_PER_SECOND: 429,
     AdmissionReason.UNAUTHENTICATED: 401,
+    AdmissionReason.TOKEN_EXPIRED: 401,
     AdmissionReason.FORBIDDEN: 403,
     AdmissionReason.JOURNAL_BUSY: 503,
 }
+
+
+NOBODY: Mapping[str, int] = MappingProxyType({})
+NO_RECEIPTS = Kept(0, 0, 0, 1.0)
+NOTHING_SWEPT = Swept()
+NO_SAMPLES = Sampled(0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +63,17 @@ def self_view(
     outbox: StoredOutbox,
     receivers: Sequence[str],
     about: About,
+    told: Sequence[Told] = (),
+    held: Mapping[str, int] = NOBODY,
+    evidence: EvidenceState | None = None,
+    swept: Swept = NOTHING_SWEPT,
+    removed: int = 0,
 ) -> DaemonView:
-    """Gather what the daemon knows of itself."""
+    """Gather what the daemon knows of itself.
+
+    `held`: incidents by receiver whose notices wait; `swept`: what the last upkeep of reports left, after `removed`
+    reports in all.
+    """
     accepted: Counter[RowKind] = Counter(dict.fromkeys(RowKind, 0))
     for (kind, _), rows in counted.accepted.items():
         accepted[kind] += rows
@@ -66,6 +88,13 @@ def self_view(
         accepted=accepted,
         rejected=counted.rejected,
         refused=refused,
+        requests=counted.requests,
+        requests_repeated=counted.repeated_requests,
+        body_bytes=counted.body_bytes,
+        parts_dropped={part.value: rows for part, rows in counted.dropped.items()},
+        unknown_features=counted.unknown_features,
+        in_flight_requests=counted.in_flight_requests,
+        in_flight_bytes=counted.in_flight_bytes,
         duplicates=sum(each.duplicates for each in totals),
         late_rows=sum(each.late for each in totals),
         waiting_labels=health.waiting_labels,
@@ -87,7 +116,7 @@ def self_view(
         look=show.timing(wheel.looking),
         reload_ok=about.reload_ok,
         reloaded=about.reloaded,
-        receivers=tuple(_receiver(outbox, name) for name in _named(outbox, receivers)),
+        receivers=tuple(_receiver(outbox, name, held.get(name, 0)) for name in _named(outbox, receivers)),
         free_bytes=health.free_bytes,
         free_bytes_min=health.free_bytes_min,
         db_bytes=health.db_bytes,
@@ -95,6 +124,64 @@ def self_view(
         run_bytes=health.run_bytes,
         run_files=health.run_files,
         rss_bytes=rss_bytes(),
+        kept=kept(health),
+        receipts_thinned=health.receipts_thinned,
+        alertmanagers=tuple(alertmanager(each) for each in told),
+        evidence=None if evidence is None else evidence_view(evidence, swept, removed),
+    )
+
+
+def kept(health: Health) -> tuple[KeptView, ...]:
+    """What the store keeps of each model's rows."""
+    found = []
+    for model in sorted({*health.receipts, *health.samples}):
+        receipts, samples = health.receipts.get(model, NO_RECEIPTS), health.samples.get(model, NO_SAMPLES)
+        found.append(
+            KeptView(
+                model,
+                receipt_rows=receipts.rows,
+                receipt_bytes=receipts.size,
+                receipts_dropped=receipts.dropped,
+                inclusion_min=receipts.inclusion_min,
+                sample_files=samples.files,
+                sample_rows=samples.rows,
+                sample_bytes=samples.size,
+                samples_over_quota=samples.over_quota,
+                samples_lost=samples.lost,
+            )
+        )
+    return tuple(found)
+
+
+def alertmanager(told: Told) -> AlertmanagerView:
+    """What came of telling one Alertmanager."""
+    return AlertmanagerView(
+        told.name,
+        sent=told.sent,
+        posts=told.posts,
+        failures=told.failures,
+        left_out=told.left_out,
+        firing=told.firing,
+        suppressed=told.suppressed,
+        last=told.last,
+    )
+
+
+def evidence_view(state: EvidenceState, swept: Swept, removed: int) -> EvidenceView:
+    """How the evidence worker is doing, and what is left of what it made."""
+    return EvidenceView(
+        queued=state.queued,
+        running=state.running,
+        jobs=state.done,
+        last_s=state.last_s,
+        failures={(ModelName(model), reason.value): times for reason, model, times in state.failures},
+        starts=state.worker_starts,
+        ends=dict(state.worker_ends),
+        rss_bytes=state.worker_rss_bytes,
+        rss_bytes_peak=state.worker_rss_bytes_peak,
+        report_files=swept.reports,
+        report_bytes=swept.bytes,
+        reports_removed=removed,
     )
 
 
@@ -111,7 +198,7 @@ def _named(outbox: StoredOutbox, receivers: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([*receivers, *sorted(one.receiver for one in outbox.every())]))
 
 
-def _receiver(outbox: StoredOutbox, name: str) -> ReceiverView:
+def _receiver(outbox: StoredOutbox, name: str, held: int) -> ReceiverView:
     mine = [one for one in outbox.every() if one.receiver == name]
     counts = outbox.counts(name)
     return ReceiverView(
@@ -120,4 +207,6 @@ def _receiver(outbox: StoredOutbox, name: str) -> ReceiverView:
         dead=sum(one.state is DeliveryState.DEAD for one in mine),
         delivered=counts.sent,
         failed=counts.failed,
+        held=held,
+        withdrawn=counts.withdrawn,
     )

@@ -9,7 +9,10 @@ from typing import Any
 import msgspec
 
 from monitor.decisions.rules import Rule
+from monitor.decisions.steadiness import between_registered
 from monitor.detectors import DETECTORS
+from monitor.export.edges import ModelEvidence
+from monitor.export.pictures import NOTHING_DRAWN, Pictures
 from monitor.export.snapshot import (
     ClassRows,
     ConfusionCell,
@@ -22,10 +25,12 @@ from monitor.export.snapshot import (
     Totals,
 )
 from monitor.facts import TRANSITION, UNREGISTERED, Bundle, BundleStatus, RollbackStep
+from monitor.turns.pictures import Drawing
 from monitor.turns.watched import Shown, Watched
 from monitor.turns.wheel import Timed
 
 OTHER = "__other__"
+NO_FEATURES = Drawing()
 NAMES = {kind: name for name, kind in DETECTORS.items()}
 STATUS = {
     BundleStatus.KNOWN_GOOD: ServingStatus.KNOWN_GOOD,
@@ -110,7 +115,7 @@ def serving_status(watched: Watched) -> ServingStatus:
     return STATUS[found.status] if found else ServingStatus.UNREGISTERED
 
 
-def model_view(watched: Watched) -> ModelView | None:
+def model_view(watched: Watched, drawing: Drawing = NO_FEATURES) -> ModelView | None:
     """One model for the metrics page; None before anything is known of it."""
     if not watched.epochs:
         return None
@@ -125,6 +130,8 @@ def model_view(watched: Watched) -> ModelView | None:
         bundle_name=name_of(watched, epoch.bundle),
         since=epoch.start,
         proved=epoch.proved,
+        unproved_s=None if watched.settings.serving is None else watched.unproved_s or 0.0,
+        unsteady=between_registered(watched.proofs, watched.bundles),
         known_good=watched.good.id,
         known_good_name=watched.good.name,
         mode=watched.settings.rollback.mode,
@@ -134,6 +141,7 @@ def model_view(watched: Watched) -> ModelView | None:
         readings=tuple(
             reading_view(each, views[each.rule]) for each in list(watched.shown.values()) if each.rule in views
         ),
+        segments=segments(watched),
         alerts=state.alerts,
         incidents_open=int(state.incident is not None),
         incidents_opened=state.incidents,
@@ -144,7 +152,11 @@ def model_view(watched: Watched) -> ModelView | None:
             predictions=totals.predictions,
             labels=totals.labels,
             labels_untrusted=totals.labels_untrusted,
+            labels_repeated=totals.labels_repeated,
+            labels_corrected=totals.labels_corrected,
+            labels_sampled_out=totals.labels_sampled_out,
             pairs=totals.pairs,
+            pairs_failed=totals.pairs_failed,
             unattributed=totals.unattributed,
             claim_mismatches=totals.claims_wrong,
         ),
@@ -152,7 +164,31 @@ def model_view(watched: Watched) -> ModelView | None:
         confusion=confusion(watched),
         last_prediction=totals.last_prediction or None,
         last_label=totals.last_label or None,
+        pictures=pictures(watched, drawing),
+        evidence=evidence(watched),
     )
+
+
+def segments(watched: Watched) -> tuple[str, ...]:
+    """The segments that the settings name, in the bins that decide: what may be a label."""
+    judge = watched.epoch.judge
+    return watched.segments(judge).names if judge in watched.layouts else ()
+
+
+def evidence(watched: Watched) -> ModelEvidence | None:
+    """What reports and metrics were made; None where the settings ask for none."""
+    asked = watched.settings.evidence
+    if not (asked.incidents or asked.every or asked.metrics):
+        return None
+    return ModelEvidence(dict(watched.evidence_values), watched.evidence_reports)
+
+
+def pictures(watched: Watched, drawing: Drawing) -> Pictures:
+    """What is drawn, in the bins that decide."""
+    judge = watched.epoch.judge
+    if judge not in watched.layouts:
+        return NOTHING_DRAWN
+    return watched.frame(judge, drawing).pictures(watched.counted.get(judge), watched.features.features)
 
 
 def rule_view(rule: Rule) -> RuleView:

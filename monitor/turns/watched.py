@@ -15,14 +15,26 @@ from monitor.decisions.rules import RulePack
 from monitor.decisions.state import ModelState
 from monitor.decisions.steadiness import Proofs
 from monitor.decisions.telling import Telling
-from monitor.facts import Bundle, BundleId, Epoch, Incident, ModelName, Reading, Rollback, RollbackStep, Schema, Slot
+from monitor.facts import (
+    Bundle,
+    BundleId,
+    Epoch,
+    Histogram,
+    Incident,
+    ModelName,
+    Reading,
+    Rollback,
+    RollbackStep,
+    Schema,
+    Slot,
+)
 from monitor.panes.layout import Layout
 from monitor.panes.odd import Odd
 from monitor.panes.segments import Segments
-from monitor.settings import MonitoredModel
+from monitor.settings import MonitoredModel, SegmentColumn
 from monitor.settings.fits import chosen
 from monitor.turns.loading import Releases
-from monitor.turns.parting import parted
+from monitor.turns.pictures import Drawing, Frame
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -74,6 +86,25 @@ class Timeline(msgspec.Struct, frozen=True):
     epochs: tuple[Epoch, ...] = ()
 
 
+class Segmentation(msgspec.Struct, frozen=True):
+    """By what rows are parted now, and since when; kept by the store.
+
+    A receipt does not say by which settings its segments were packed, and rows that came before a column was chosen are
+    in none of its panes. So labels of predictions up to `since` move the whole alone: too few, but none in the wrong
+    segment.
+    """
+
+    columns: str = "{}"  # as JSON, in the order of the settings
+    since: float | None = None  # the newest prediction that was parted otherwise; None: none was
+
+    def now(self, chosen: Mapping[str, SegmentColumn], totals: Totals) -> "Segmentation":
+        """This one, or its successor where the settings have changed; `totals` of all that was folded before."""
+        columns = msgspec.json.encode({name: (one.values, one.values_max) for name, one in chosen.items()}).decode()
+        if columns == self.columns:
+            return self
+        return Segmentation(columns, totals.last_prediction if totals.predictions else None)
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """A reading with what it is about: what status, the metrics page and the demo's view show."""
@@ -94,6 +125,8 @@ class Counted(msgspec.Struct, frozen=True):
     window_s: float = 0.0
     outputs: tuple[int, ...] = ()  # rows per class; () before any was read
     confusion: tuple[tuple[int, ...], ...] = ()
+    features: tuple[Histogram, ...] = ()
+    rule: str = ""  # by which they were read
 
     def over(self, other: "Counted") -> bool:
         """Whether these are shown instead of `other`: longer windows first, then the newer one."""
@@ -119,6 +152,7 @@ class Watched:
     shown: dict[tuple[str, str, str, bool], Shown] = field(default_factory=dict)  # by (rule, column, segment, own)
     outputs: Counted = NOTHING  # the newest window that was read
     confusion: Counted = NOTHING  # the newest window with enough labels to read
+    features: Counted = NOTHING  # the newest window of which features were read
     slots: Mapping[tuple[str, str], tuple[Slot, ...]] = field(default_factory=dict)  # of the last look
     incidents: dict[str, Incident] = field(default_factory=dict)  # by id, oldest first
     reached: Reached = field(default_factory=Reached)
@@ -133,13 +167,15 @@ class Watched:
     evidence_values: Mapping[str, float] = field(default_factory=dict)  # by metric of Evidently: of the newest period
     evidence_reports: int = 0  # made since the start
 
+    segmentation: Segmentation = field(default_factory=Segmentation)
     counted: dict[str, NDArray[np.int64]] = field(default_factory=dict)  # cells since the start, by reference profile
     _segments: dict[str, Segments] = field(default_factory=dict)  # by digest of the reference profile
     _odd: dict[str, Odd] = field(default_factory=dict)
+    _frames: dict[str, Frame] = field(default_factory=dict)
 
-    def folded(self, totals: Totals, counted: Mapping[str, NDArray[np.int64]]) -> None:
+    def folded(self, totals: Totals, segmentation: Segmentation, counted: Mapping[str, NDArray[np.int64]]) -> None:
         """Take over what a fold has committed."""
-        self.totals = totals
+        self.totals, self.segmentation = totals, segmentation
         for digest, cells in counted.items():
             before = self.counted.get(digest)
             self.counted[digest] = cells if before is None else before + cells
@@ -151,10 +187,20 @@ class Watched:
         return self._odd[reference]
 
     def segments(self, reference: str) -> Segments:
-        """How rows counted in the bins of this reference are parted."""
+        """How rows counted in the bins of this reference are parted: by the columns that it can be cut by.
+
+        The settings are checked against the known-good's reference; that of an older epoch may lack a column.
+        """
         if reference not in self._segments:
-            self._segments[reference] = parted(chosen(self.settings.segments), self.layouts[reference])
+            self._segments[reference] = Segments.fitting(chosen(self.settings.segments), self.layouts[reference])
         return self._segments[reference]
+
+    def frame(self, reference: str, drawing: Drawing) -> Frame:
+        """What is drawn of this reference in every picture."""
+        found = self._frames.get(reference)
+        if found is None or found.drawing != drawing:
+            found = self._frames[reference] = Frame.of(self.layouts[reference], drawing)
+        return found
 
     @property
     def epoch(self) -> Epoch:

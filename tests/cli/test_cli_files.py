@@ -1,6 +1,7 @@
 """Commands that work on files: settings, tokens, reference profiles, the release index."""
 
 import json
+import re
 import shlex
 import stat
 from collections.abc import Callable
@@ -80,9 +81,22 @@ def test_tokens_are_listed_without_what_is_secret(tocsin: Tocsin, home: Path) ->
     assert made["token"] not in tocsin("token", "list").out
 
 
+def test_a_token_with_bounds_is_listed_with_them(tocsin: Tocsin, home: Path) -> None:
+    bounds = ("--rows-per-second", "500", "--burst-rows", "2000", "--expires", "90d")
+    made = tocsin("token", "create", "crowd", "--scope", "ingest:labels", *bounds, "--json").json
+    assert (made["rows_per_second"], made["burst_rows"]) == (500, 2_000)
+    assert made["expires"] - made["created"] == pytest.approx(90 * 86_400)
+    row = dict(zip(*map(str.split, tocsin("token", "list").out.splitlines()), strict=True))
+    assert (row["rows_per_second"], row["revoked"]) == ("500", "-")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT.*Z", row["expires"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
+        (("create", "a", "--scope", "read", "--expires", "90"), Exit.USAGE, "--expires 90d"),
+        (("create", "a", "--scope", "read", "--expires", "0s"), Exit.PROBLEMS, "over already"),
+        (("create", "a", "--scope", "read", "--rows-per-second", "0"), Exit.PROBLEMS, "rows_per_second"),
         (("create", "a", "--scope", "everything"), Exit.USAGE, "scopes are ingest:predictions"),
         (("create", "--scope", "read"), Exit.USAGE, "needs a name"),
         (("create", "A B", "--scope", "read"), Exit.PROBLEMS, "not a name"),

@@ -111,8 +111,7 @@ def test_secrets_are_files_that_only_those_see_who_need_them(services: Services)
 def test_what_is_mounted_from_the_checkout_is_there_and_read_only(services: Services, name: str) -> None:
     own = {w: m for w, m in mounted(services[name]).values() if w.startswith("/")}
     assert set(own.values()) <= {"ro"}
-    made_elsewhere = {str(ROOT / "grafana" / part) for part in ("provisioning", "dashboards")}
-    assert [w for w in own if not Path(w).exists() and w not in made_elsewhere] == []
+    assert [w for w in own if not Path(w).exists()] == []
 
 
 def test_every_volume_is_used_and_declared(compose: dict[str, Any], services: Services) -> None:

@@ -79,8 +79,8 @@ def errors(predicted, labels, *, unlabelled: int = 0) -> Errors:
         float(abs(e).sum()),
         float((e**2).sum()),
         float((e**4).sum()),
-        math.fsum(labels),  # rounded once, as panes do
-        math.fsum(labels**2),
+        math.fsum(labels),
+        math.fsum((labels - labels.mean()) ** 2) if len(set(labels.tolist())) > 1 else 0.0,  # exact, as panes are
         tuple((q, float(loss.sum()), float((loss**2).sum())) for q, loss in losses),
     )
 

@@ -1,11 +1,12 @@
-"""A real Prometheus that watched a real daemon through a rollback."""
+"""A real Prometheus that watched a real daemon through a rollback, with segments, evidence and an Alertmanager."""
 
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from boards import BOARDS
-from servers import prometheus, query, wait_for
+from servers import alertmanager, prometheus, query, wait_for
 
 from grafana.ask import Look, Prometheus, Span
 
@@ -13,20 +14,26 @@ sys.path.append(str(Path(__file__).parents[1] / "loop"))  # loopworld starts the
 
 RULES = Path(__file__).with_name("rules.yaml").read_text()
 NDJSON = {"content-type": "application/x-ndjson"}
+NOBODY = {"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}
+SIDES = ("left", "right")
+MODEL = {  # what is added to the loop's settings of its model
+    "segments": {"side": {"values": list(SIDES)}},
+    "samples": {"share": 1.0},
+    "evidence": {"metrics_every": "10m", "metrics": {"x_drift": {"metric": "ValueDrift", "column": "x"}}},
+}
 
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
     """(Prometheus, span): it scraped a daemon every 200 ms while v2 came, was caught and was rolled back."""
-    from loopworld import Loop, committed, poisoned
+    from loopworld import committed, poisoned
 
-    loop = Loop(tmp_path_factory.mktemp("watched"))
-    (loop.directory / "rules.yaml").write_text(RULES)
-    loop.start_receiver()
-    loop.start()
+    loop = sided(tmp_path_factory.mktemp("watched"))
     target = {"targets": [f"127.0.0.1:{loop.metrics_port}"], "labels": {"instance": "m-0"}}
     job = {"job_name": "tocsin", "scrape_interval": "200ms", "scrape_timeout": "200ms", "static_configs": [target]}
-    with prometheus({"scrape_configs": [job]}) as url:
+    with alertmanager(NOBODY) as told, prometheus({"scrape_configs": [job]}) as url:
+        settle(loop, told)
+        loop.start()
         poisoned(loop)
         wait_for(lambda: query(url, "tocsin_incidents_open"), "the first scrape", 30)
         start = _last_scrape(url)
@@ -35,8 +42,35 @@ def watched(tmp_path_factory):
         loop.call("POST", "/v1/predictions", "person", content="{}\n", headers=NDJSON)  # may not send predictions
         loop.live(3)
         _scraped(url, loop.now)
+        wait_for(lambda: query(url, "tocsin_evidence_value"), "the evidence worker's first values", 120)
+        wait_for(lambda: query(url, "tocsin_alertmanager_firing_alerts"), "Alertmanager is told", 30)
         yield Prometheus(url), Span(start, _last_scrape(url), 0.5, 0.2)
     loop.close()
+
+
+def sided(directory):
+    """The miniature loop, each row of which came from one side or the other; its receiver listens, nothing else yet."""
+    from loopworld import Loop
+
+    class Sided(Loop):
+        def rows(self, *arguments, **named):
+            lines = super().rows(*arguments, **named)
+            return [line | {"segment": {"side": SIDES[i % 2]}} for i, line in enumerate(lines)]
+
+    loop = Sided(directory)
+    (directory / "rules.yaml").write_text(RULES)
+    loop.start_receiver()
+    loop.write_settings()
+    return loop
+
+
+def settle(loop, told):
+    """Write the settings of `loop` once more: with segments, samples, evidence, and an Alertmanager at `told`."""
+    file = loop.directory / "tocsin.yaml"
+    document = yaml.safe_load(file.read_text())
+    document["models"]["m"] |= MODEL
+    document["alertmanagers"] = [{"name": "main", "url": told, "allow_networks": ["127.0.0.0/8"], "resend": "10s"}]
+    file.write_text(yaml.safe_dump(document))
 
 
 def _last_scrape(url):

@@ -23,34 +23,6 @@ ALERTS = {
     for rule in group["rules"]
     if "alert" in rule
 }
-TO_COME = {
-    *(f"tocsin_{kind}_bin_rows_total" for kind in ("score", "output", "feature")),
-    *(f"tocsin_reference_{kind}_bin_ratio" for kind in ("score", "output", "feature")),
-    "tocsin_feature_quantile",
-    *(
-        f"tocsin_{subject}_{distance}{limit}"
-        for subject in ("feature", "output", "score")
-        for distance in ("chi_square", "hellinger", "total_variation", "wasserstein", "kolmogorov_smirnov")
-        for limit in ("", "_limit")
-    ),
-    *(
-        f"tocsin_{share}{limit}_ratio"
-        for share in (
-            "accuracy", "average_precision", "balanced_accuracy", "calibration_error", "f1", "hit", "ndcg", "precision",
-            "recall", "reciprocal_rank", "roc_auc", "demographic_parity_difference", "disparate_impact",
-            "equal_opportunity_difference",
-        )
-        for limit in ("", "_limit")
-    ),
-    *(
-        f"tocsin_{value}{limit}"
-        for value in (
-            "bias", "log_loss", "mcc", "mean_absolute_error", "quantile_loss", "r_squared", "root_mean_squared_error",
-        )
-        for limit in ("", "_limit")
-    ),
-} - set(METRICS)  # fmt: skip
-"""Metrics of this issue that the exporter does not know yet. To be empty, and then to be deleted."""
 
 
 def every_panel(check):
@@ -131,12 +103,7 @@ def test_every_limit_is_drawn_dashed():
 
 
 def test_every_metric_of_a_query_is_exported():
-    missing = {name for _, expr in exprs() for name in named(expr)} - set(METRICS)
-    assert missing <= TO_COME, missing - TO_COME
-
-
-def test_every_metric_still_to_come_is_one_that_a_panel_waits_for():
-    assert {name for _, expr in exprs() for name in named(expr)} >= TO_COME
+    assert {name for _, expr in exprs() for name in named(expr)} <= set(METRICS)
 
 
 def test_every_label_of_a_selector_is_one_that_the_metric_has():

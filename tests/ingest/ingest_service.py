@@ -14,7 +14,7 @@ from monitor.facts import Feature, FeatureKind, ModelName, Schema
 from monitor.ingest.app import build_app
 from monitor.ingest.counters import Counters
 from monitor.ingest.limits import Limits
-from monitor.ingest.tokens import Scope, Tokens, create_token
+from monitor.ingest.tokens import Bounds, Scope, Tokens, create_token
 
 NOW = 1_362_132_900.0  # 2013-03-01T10:15:00Z
 DELAYS = Schema(
@@ -97,6 +97,9 @@ def made_tokens():
     with TemporaryDirectory() as directory:
         path = Path(directory, "tokens.json")
         made = {name: create_token(path, name.replace("_", "-"), *each, NOW)[1] for name, each in wanted.items()}
+        slow = Bounds(expires=NOW + 3_600, rows_per_second=2, burst_rows=5)
+        scopes = (Scope.INGEST_PREDICTIONS, Scope.INGEST_LABELS)
+        made["slow"] = create_token(path, "slow", scopes, "", NOW, bounds=slow)[1]
         return path.read_bytes(), made
 
 

@@ -1,11 +1,13 @@
 import json
 import math
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.facts import RejectReason
+from monitor.ingest.counters import Claim
 from monitor.ingest.decode import DECODERS, LABELS, PREDICTIONS, decode_json, decode_lines
 from monitor.ingest.limits import Limits
 from monitor.ingest.problems import Refused
@@ -41,7 +43,14 @@ def ids(rows):
 
 
 def read(body, envelope=PREDICTIONS, limits=LIMITS, decode=decode_json):
-    return list(decode(body, envelope, limits))
+    return list(decode(body, envelope, limits, Counter()))
+
+
+def repeated(body, decode=decode_json):
+    """In how many rows a key was seen twice."""
+    dropped = Counter()
+    assert list(decode(body, PREDICTIONS, LIMITS, dropped))
+    return dropped[Claim.REPEATED_KEY]
 
 
 @pytest.mark.parametrize(("odd", "expected"), ODD)
@@ -88,6 +97,22 @@ def test_of_duplicate_keys_the_last_wins(decode, cell):
     assert (row.id, row.features) == ("b", {"x": 2})
 
 
+TWICE = b'{"id": "a", "id": "b", "features": {"x": NaN, "x": 2}}'
+
+
+@pytest.mark.parametrize("decode", [decode_json, decode_lines])
+def test_a_key_that_comes_twice_is_counted_once_a_row_where_the_slow_parser_reads_it(decode):
+    once = b'{"id": "c", "features": {"x": NaN, "id": 2}}'
+    assert repeated(TWICE, decode) == 1
+    assert repeated(once, decode) == 0
+    assert repeated(b"\n".join([TWICE, once, TWICE]), decode_lines) == 2
+    assert repeated(b"[" + b",".join([TWICE, once, TWICE]) + b"]") == 2
+
+
+def test_the_fast_parser_does_not_tell_of_a_key_that_comes_twice():
+    assert repeated(TWICE.replace(b"NaN", b"1")) == 0
+
+
 def test_skips_blank_lines_and_takes_crlf_and_a_byte_order_mark():
     body = b"\xef\xbb\xbf" + GOOD + b"\r\n\r\n  \n" + GOOD + b"\r\n"
     assert ids(read(body, decode=decode_lines)) == ["good", "good"]
@@ -124,12 +149,12 @@ def test_an_array_is_split_only_into_so_many_rows():
 
 def test_too_many_lines_are_refused_before_any_is_read():
     with pytest.raises(Refused):
-        decode_lines(GOOD + b"\n" * 4, PREDICTIONS, Limits(rows_max=3))
+        decode_lines(GOOD + b"\n" * 4, PREDICTIONS, Limits(rows_max=3), Counter())
 
 
 def test_a_bomb_of_small_containers_is_refused_before_it_is_parsed():
     with pytest.raises(Refused):
-        decode_json(b'[{"features": {"a": [' + b"[]," * 100 + b"[]]}}]", PREDICTIONS, Limits(rows_max=3))
+        decode_json(b'[{"features": {"a": [' + b"[]," * 100 + b"[]]}}]", PREDICTIONS, Limits(rows_max=3), Counter())
 
 
 def test_one_oversized_row_is_malformed_and_its_neighbours_stay():

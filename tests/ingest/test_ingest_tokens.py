@@ -5,8 +5,9 @@ import stat
 import pytest
 
 from monitor.clock import ManualClock
-from monitor.errors import Corrupt, SettingsError
-from monitor.ingest.tokens import Scope, Tokens, create_token, read_tokens, revoke_token
+from monitor.errors import Corrupt, Rejected, SettingsError
+from monitor.ingest.rates import Rate
+from monitor.ingest.tokens import Bounds, Scope, Tokens, create_token, read_tokens, revoke_token
 
 
 @pytest.fixture
@@ -23,8 +24,8 @@ def bearer(text):
     return f"Bearer {text}".encode()
 
 
-def create(path, name="gateway", scopes=(Scope.INGEST_PREDICTIONS,), source=""):
-    return create_token(path, name, scopes, source, 5.0)
+def create(path, name="gateway", scopes=(Scope.INGEST_PREDICTIONS,), source="", **bounds):
+    return create_token(path, name, scopes, source, 5.0, bounds=Bounds(**bounds))
 
 
 def test_finds_the_token_it_created(path, clock):
@@ -197,3 +198,77 @@ def test_a_failed_write_leaves_the_old_file(path, monkeypatch):
 def test_the_file_can_be_read_by_people(path):
     create(path)
     assert json.loads(path.read_text())["tokens"][0]["scopes"] == ["ingest:predictions"]
+
+
+# ---------------------------------------------------------------- what bounds a token
+
+
+def test_a_token_opens_until_it_expires_and_then_says_so_to_who_has_its_secret(path, clock):
+    token, text = create(path, expires=200.0)
+    tokens = Tokens(path, clock)
+    clock.step(199.9)
+    assert tokens.find(bearer(text)) == token
+    clock.step(200.0)
+    with pytest.raises(Rejected) as error:
+        tokens.find(bearer(text))
+    assert error.value.reason == "token_expired"
+
+
+def test_to_all_others_an_expired_token_is_as_unknown_as_any(path, clock):
+    token, _ = create(path, expires=50.0)
+    assert Tokens(path, clock).find(bearer(f"tcs_{token.id}_" + "A" * 43)) is None
+
+
+def test_a_token_that_is_revoked_and_expired_is_unknown(path, clock):
+    _, text = create(path, expires=50.0)
+    revoke_token(path, "gateway", 7.0)
+    assert Tokens(path, clock).find(bearer(text)) is None
+
+
+def test_the_name_of_an_expired_token_may_be_used_again_and_means_the_new_one(path):
+    create(path, expires=50.0)
+    new, _ = create_token(path, "gateway", (Scope.READ,), "", 60.0)
+    assert revoke_token(path, "gateway", 70.0).id == new.id
+
+
+def test_an_expired_token_needs_no_revoking(path):
+    create(path, expires=50.0)
+    with pytest.raises(SettingsError):
+        revoke_token(path, "gateway", 50.0)
+
+
+def test_a_token_has_its_own_rate_or_the_default_or_none(path):
+    assert create(path, rows_per_second=7)[0].rate(9) == Rate.of(7)
+    assert create(path, "b", rows_per_second=7, burst_rows=8)[0].rate(None) == Rate(7, 8)
+    assert create(path, "c")[0].rate(9) == Rate.of(9)
+    assert create(path, "d", burst_rows=8)[0].rate(9) == Rate(9, 8)
+    assert create(path, "e")[0].rate(None) is None
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {"expires": 5.0},
+        {"expires": float("inf")},
+        {"expires": float("nan")},
+        {"rows_per_second": 0},
+        {"rows_per_second": -1},
+        {"burst_rows": 0},
+        {"burst_rows": 10**9},
+    ],
+)
+def test_a_bound_that_bounds_nothing_is_a_problem(path, bounds):
+    with pytest.raises(SettingsError) as wrong:
+        create(path, **bounds)
+    assert [problem.path for problem in wrong.value.problems] == list(bounds)
+    assert not path.exists()
+
+
+def test_a_file_of_before_there_were_bounds_is_still_read(path, clock):
+    _, text = create(path)
+    found = json.loads(path.read_text())
+    for name in ("expires", "rows_per_second", "burst_rows"):
+        del found["tokens"][0][name]
+    path.write_text(json.dumps(found))
+    token = Tokens(path, clock).find(bearer(text))
+    assert (token.expires, token.rows_per_second, token.burst_rows) == (None, None, None)

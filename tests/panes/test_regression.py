@@ -50,8 +50,7 @@ def test_errors_agree_with_scikit_learn(regression, count, world):
     assert errors.labelled == N
     assert errors.absolute / N == pytest.approx(mean_absolute_error(labels, values), abs=4 * 2**-33)
     assert errors.squared / N == pytest.approx(mean_squared_error(labels, values), abs=16 * 2**-33)
-    spread = errors.label_squared - errors.label**2 / N
-    assert 1 - errors.squared / spread == pytest.approx(r2_score(labels, values), abs=1e-8)
+    assert 1 - errors.squared / errors.variation == pytest.approx(r2_score(labels, values), abs=1e-8)
 
 
 def test_bias_and_fourth_powers_agree_with_numpy(regression, count, world):

@@ -352,7 +352,7 @@ def test_receipts_are_read_in_the_dtype_asked_for(store):
     short.records["bins"] = [[6, 7, 8]]
     store.commit(Change(receipts=[wide, short]))
     assert store.find_receipts(MODEL, hashes(1, 2), RECEIPT)[1]["bins"].tolist() == [[1, 2, 3], [6, 7, 8]]
-    assert store.find_receipts(MODEL, hashes(1, 2), WIDER)[1]["bins"].tolist() == [[1, 2, 3, 4, 5], [6, 7, 8, 0, 0]]
+    assert store.find_receipts(MODEL, hashes(1, 2), WIDER)[1]["bins"].tolist() == [[1, 2, 3, 4, 5], [6, 7, 8, 255, 255]]
 
 
 @pytest.mark.parametrize("dtype", [np.dtype([("epoch", "u4")]), np.dtype("f8"), np.dtype([("time", "O")])])

@@ -5,7 +5,7 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from world import Consumer, Covered, Spy, Turns, label, many, prediction, rule
+from world import Consumer, Covered, Spy, Turns, alive, label, looking, many, prediction, rule, shown
 
 from monitor.decisions.rules import RulePack
 from monitor.facts import BundleId, Epoch, ModelName, Subject, Verdict
@@ -16,18 +16,7 @@ from monitor.turns.watched import Counted
 
 @pytest.fixture
 def turns(tmp_path):
-    """A world with one rule on the output, a spy."""
-    made = Turns(tmp_path / "state", rule("output"))
-    made.serve((0.0, "v1"))
-    yield made
-    made.close()
-
-
-def shown(turns, place=0):
-    """What the spy of a rule was shown since the last call."""
-    spy = turns.watched.pack.rules[place].detector
-    found, spy.shown[:] = list(spy.shown), []
-    return found
+    yield from alive(looking(tmp_path))
 
 
 def bounds(slots):
@@ -144,7 +133,7 @@ def test_a_rule_that_is_gone_shows_nothing_any_more(turns):
     turns.looked(60.0)
     turns.watched.pack = RulePack(1, (rule("other"),))
     turns.looked(61.0)
-    assert {name for name, _, _ in turns.watched.shown} == {"other"}
+    assert {name for name, *_ in turns.watched.shown} == {"other"}
 
 
 def test_a_new_epoch_starts_empty(turns):

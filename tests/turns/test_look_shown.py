@@ -1,7 +1,7 @@
 """What a look makes of detectors that fail and columns that compete, and what it shows beside the slots."""
 
 import pytest
-from world import Covered, Faulty, Spy, Turns, label, many, rule
+from world import Covered, Faulty, Spy, Turns, alive, label, looking, many, rule, shown
 
 from monitor.facts import Subject, Verdict
 from monitor.turns.reading import WORST_MAX
@@ -9,18 +9,7 @@ from monitor.turns.reading import WORST_MAX
 
 @pytest.fixture
 def turns(tmp_path):
-    """A world with one rule on the output, a spy."""
-    made = Turns(tmp_path / "state", rule("output"))
-    made.serve((0.0, "v1"))
-    yield made
-    made.close()
-
-
-def shown(turns):
-    """What the spy was shown since the last call."""
-    spy = turns.watched.pack.rules[0].detector
-    found, spy.shown[:] = list(spy.shown), []
-    return found
+    yield from alive(looking(tmp_path))
 
 
 # ---------------------------------------------------------------- detectors that fail, columns that compete
@@ -52,7 +41,7 @@ def test_of_features_the_worst_column_stands_in_the_slot(tmp_path):
     turns.count(many(10, x=None), many(8, 20.0, "q", c=None))
     [slot] = turns.slots("columns", 60.0)
     assert (slot.reading.value, slot.worst) == (10.0, ("x", "c"))
-    assert {column: each.reading.value for (_, column, _), each in turns.watched.shown.items()} == {"x": 10, "c": 8}
+    assert {column: each.reading.value for (_, column, *_), each in turns.watched.shown.items()} == {"x": 10, "c": 8}
     assert len(slot.worst) <= WORST_MAX
     turns.close()
 
@@ -80,7 +69,7 @@ def test_readings_against_the_bundles_own_reference_are_shown_and_never_in_a_slo
     turns.count(many(60))
     [slot] = turns.slots("output", 60.0)
     assert shown(turns) == [60, 60]
-    assert set(turns.watched.shown) == {("output", "", False), ("output", "", True)}
+    assert set(turns.watched.shown) == {("output", "", "", False), ("output", "", "", True)}
     turns.watched.pack.rules[0].detector.shown.clear()
     assert turns.slots("output", 61.0) == (slot,)
 

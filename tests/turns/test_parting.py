@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from monitor.turns.parting import parted
 from structlog.testing import capture_logs
 from world import reference
 
 from monitor.panes.layout import Layout
 from monitor.panes.segments import Chosen
-from monitor.turns.parting import parted
 
 LAYOUT = Layout.of(reference())  # of x, a number, and c in {a, b}
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from msgspec.structs import replace
-from world import Turns, control_of, evidence
+from world import Turns, acting, alive, control_of, only
 
 from monitor.clock import ReplayClock
 from monitor.errors import Rejected
@@ -15,20 +15,9 @@ from monitor.settings import Samples
 ENDED = RollbackStep.COMMITTED
 
 
-def world(directory, mode=Mode.AUTO):
-    return Turns(directory / "state", *evidence(), served="v2", mode=mode)
-
-
 @pytest.fixture
 def turns(tmp_path):
-    made = world(tmp_path)
-    yield made
-    made.close()
-
-
-def only(turns):
-    [rollback] = turns.watched.rollbacks.values()
-    return rollback
+    yield from alive(acting(tmp_path))
 
 
 # ---------------------------------------------------------------- people, from threads of their own
@@ -44,7 +33,7 @@ def asked(turns, question, *arguments):
 
 
 def test_a_person_approves_from_a_thread_and_is_answered_with_the_rollback(tmp_path):
-    turns = world(tmp_path, Mode.APPROVE)
+    turns = acting(tmp_path, Mode.APPROVE)
     turns.settle(0.0)
     turns.settle(60.0)
     answer = asked(turns, control_of(turns).approve, only(turns).id, "ann")
@@ -53,7 +42,7 @@ def test_a_person_approves_from_a_thread_and_is_answered_with_the_rollback(tmp_p
 
 
 def test_a_person_declines_and_the_proposal_ends(tmp_path):
-    turns = world(tmp_path, Mode.APPROVE)
+    turns = acting(tmp_path, Mode.APPROVE)
     turns.settle(0.0)
     turns.settle(60.0)
     answer = asked(turns, control_of(turns).decline, only(turns).id, "ann")

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from msgspec.structs import replace
-from world import Killed, Turns, evidence
+from world import Killed, acting, alive, only
 
 from monitor.decisions.outcomes import approved
 from monitor.errors import Permanent, Rejected, Transient
@@ -13,20 +13,9 @@ from monitor.facts import TRANSITION, Mode, Rollback, RollbackStep
 ENDED = RollbackStep.COMMITTED
 
 
-def world(directory, mode=Mode.AUTO, **changes):
-    return Turns(directory / "state", *evidence(), served="v2", mode=mode, **changes)
-
-
 @pytest.fixture
 def turns(tmp_path):
-    made = world(tmp_path)
-    yield made
-    made.close()
-
-
-def only(turns):
-    [rollback] = turns.watched.rollbacks.values()
-    return rollback
+    yield from alive(acting(tmp_path))
 
 
 def approval(turns, actor):
@@ -74,7 +63,7 @@ def test_a_live_turn_does_not_wait_for_the_rollback_it_starts(turns):
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", ["planned", "verified", "switched", "reloaded", "committed"])
 def test_a_rollback_that_a_crash_left_is_driven_at_the_start_and_switches_once(tmp_path, step, moment):
-    turns = world(tmp_path)
+    turns = acting(tmp_path)
     turns.settle(0.0)
     turns.dies(moment, lambda put: isinstance(put, Rollback) and put.step.value == step)
     with pytest.raises(Killed):
@@ -107,7 +96,7 @@ def test_one_task_drives_a_rollback_however_often_it_is_asked_for(tmp_path):
         await record(replace(rollback, step=RollbackStep.REFUSED, reason="as the test wants it"))
         return rollback
 
-    turns = world(tmp_path, execute=execute)
+    turns = acting(tmp_path, execute=execute)
     turns.settle(0.0)
     turns.turn(60.0)
     turns.turn(61.0)
@@ -126,7 +115,7 @@ def test_a_drive_that_fails_is_taken_up_by_the_next_turn(tmp_path, error):
             raise error
         return await turns.execute(watched, rollback, record)
 
-    turns = world(tmp_path, execute=execute)
+    turns = acting(tmp_path, execute=execute)
     turns.settle(0.0)
     turns.settle(60.0)
     assert only(turns).step is RollbackStep.PLANNED
@@ -139,7 +128,7 @@ def test_a_drive_that_meets_a_dead_disk_ends_the_daemon(tmp_path):
     async def execute(watched, rollback, record):
         raise Permanent("an fsync failed")
 
-    turns = world(tmp_path, execute=execute)
+    turns = acting(tmp_path, execute=execute)
     turns.settle(0.0)
     turns.settle(60.0)
     assert [str(error) for error in turns.fatal] == ["an fsync failed"]
@@ -154,7 +143,7 @@ def test_a_stop_leaves_the_rollback_where_it_is_and_the_next_start_goes_on(tmp_p
         stuck.set()
         await asyncio.Event().wait()
 
-    turns = world(tmp_path, execute=execute)
+    turns = acting(tmp_path, execute=execute)
     turns.settle(0.0)
     turns.turn(60.0)
     turns.do(stuck.wait())
@@ -185,7 +174,7 @@ def test_a_turn_and_a_rollback_that_prove_the_same_switch_open_its_epochs_once(t
 
 
 def test_of_two_people_who_approve_at_once_one_wins_and_one_rollback_runs(tmp_path):
-    turns = world(tmp_path, Mode.APPROVE)
+    turns = acting(tmp_path, Mode.APPROVE)
     turns.settle(0.0)
     turns.settle(60.0)
 
@@ -201,7 +190,7 @@ def test_of_two_people_who_approve_at_once_one_wins_and_one_rollback_runs(tmp_pa
 
 
 def test_a_decision_that_cannot_be_written_leaves_everything_as_it_was(tmp_path):
-    turns = world(tmp_path, Mode.APPROVE)
+    turns = acting(tmp_path, Mode.APPROVE)
     turns.settle(0.0)
     turns.settle(60.0)
     before = turns.watched.state
@@ -216,7 +205,7 @@ def test_a_decision_that_cannot_be_written_leaves_everything_as_it_was(tmp_path)
 
 
 def test_an_approval_while_a_look_is_being_written_waits_for_it(tmp_path):
-    turns = world(tmp_path, Mode.APPROVE)
+    turns = acting(tmp_path, Mode.APPROVE)
     turns.settle(0.0)
     turns.settle(60.0)
     turns.clock.step(120.0)

@@ -1,6 +1,7 @@
 """A small world for the turns: a schema of two features, a reference, a store on disk, and rows made of numbers."""
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -22,6 +23,7 @@ from monitor.facts import (
     Family,
     Feature,
     FeatureKind,
+    Groups,
     Incident,
     Label,
     Mode,
@@ -37,22 +39,26 @@ from monitor.facts import (
     Severity,
     Subject,
     Submission,
+    Task,
     Verdict,
 )
 from monitor.panes.batch import decode_predictions, encode_labels, encode_predictions
+from monitor.panes.build import HistoryBatch, build_reference
 from monitor.panes.count import bin_rows, count_rows
 from monitor.panes.layout import Layout
+from monitor.panes.ranking import score_place
 from monitor.panes.reference import FORMAT, CategoryBins, NumericBins, Reference
-from monitor.panes.window import sum_bodies
+from monitor.panes.window import sum_bodies, sum_panes
 from monitor.settings import LabelFeed, MonitoredModel, RollbackLimits, Serving, Target
+from monitor.store import Limits, SqliteStore
 from monitor.store import Parts as StoreParts
-from monitor.store import SqliteStore
 from monitor.store.protocol import Change
 from monitor.turns.control import Control
 from monitor.turns.counting import FoldSettings
 from monitor.turns.fold import Fold
 from monitor.turns.loading import Releases, Shelf
 from monitor.turns.look import Look, Ticks
+from monitor.turns.opinion import Opinion, sample, silent
 from monitor.turns.outbox import StoredOutbox
 from monitor.turns.proving import Proving
 from monitor.turns.supervisor import Supervisor
@@ -63,6 +69,9 @@ MODEL = ModelName("m")
 TARGET = Target.model_construct(link=Path("current"))
 SERVING = Serving.model_construct(url="http://127.0.0.1:1", model="m")
 SCHEMA = Schema(MODEL, (Feature("x", FeatureKind.NUMERIC), Feature("c", FeatureKind.CATEGORICAL)), ("no", "yes"), "yes")
+NUMBERS = Schema(MODEL, SCHEMA.features, task=Task.REGRESSION)
+LISTS = Schema(MODEL, SCHEMA.features, task=Task.RANKING)
+COLOURS = Schema(MODEL, SCHEMA.features, ("red", "green", "blue"))
 FOLD = FoldSettings(rows_max=100_000, pane_s=60, grace_s=0.0, horizon_s=86_400.0, replica="0")
 DIGESTS = {"v1": "sha256:" + "1" * 64, "v2": "sha256:" + "2" * 64}
 
@@ -82,12 +91,50 @@ def reference(edges=(0.0, 0.25, 0.5, 0.75, 1.0), rows=400, seed=7):
     return msgspec.structs.replace(draft, counts=tuple(counts.tolist()))
 
 
-def prediction(id_, time, output=0, score=0.5, *, source="gw", claimed="", **features):
-    return Prediction(id_, time, output, score, features, source, time, None, claimed)
+def profile(schema, seed=7, rows=600):
+    """The layout of a reference built from history, as `tocsin reference build` does: labels lie near the answers."""
+    made = answers(schema, rows, seed)
+    labels = np.array([truth(schema, row, i) for i, row in enumerate(made)], float)
+    history = HistoryBatch(decode_predictions(encode_predictions(made, schema)), labels)
+    return Layout.of(build_reference(lambda: iter([history]), schema, lambda _: None))
 
 
-def label(id_, value, time=100.0, source="ops"):
-    return Label(id_, time, value, source, time)
+def answers(schema, n, seed=1, prefix="p", every_s=1.0):
+    """Rows of any task, `every_s` apart: classes with all probabilities, numbers around 100, or lists of up to 20."""
+    rng = np.random.default_rng(seed)
+    return [answer(schema, rng, f"{prefix}{i}", i * every_s) for i in range(n)]
+
+
+def answer(schema, rng, id_, time):
+    features = {"x": float(rng.random()), "c": str(rng.choice(["a", "b"]))}
+    if schema.task is Task.REGRESSION:
+        return prediction(id_, time, 0, math.nan, value=float(rng.normal(100, 10)), **features)
+    if schema.task is Task.RANKING:
+        return prediction(id_, time, 0, math.nan, value=float(rng.integers(1, 21)), **features)
+    shares = rng.dirichlet([0.7] * len(schema.classes))
+    output = int(np.argmax(shares))
+    if len(shares) == 2:
+        return prediction(id_, time, output, float(shares[1]), **features)
+    return prediction(id_, time, output, float(shares[output]), probabilities=tuple(shares.tolist()), **features)
+
+
+def truth(schema, row, i):
+    """A label of one row: right two times of three, or near; of a list some place."""
+    if schema.task is Task.REGRESSION:
+        return row.value + (1.0, -4.0, 3.0)[i % 3]
+    if schema.task is Task.RANKING:
+        return score_place(i % 13)
+    return float((row.output + (i % 3 == 0)) % len(schema.classes))
+
+
+def prediction(id_, time, output=0, score=0.5, *, source="gw", claimed="", segment=None, **rest):
+    answered = {name: rest.pop(name) for name in ("value", "probabilities") if name in rest}
+    return Prediction(id_, time, output, score, rest, source, time, segment, claimed, **answered)
+
+
+def label(id_, value, time=100.0, source="ops", at=None):
+    """`at` is the sender's hint when the prediction was."""
+    return Label(id_, time, value, source, time, at)
 
 
 def bundle(name, layout, status=BundleStatus.KNOWN_GOOD, registered=1.0):
@@ -95,14 +142,19 @@ def bundle(name, layout, status=BundleStatus.KNOWN_GOOD, registered=1.0):
     return Bundle(BundleId(name), MODEL, f"{name}.json", digest, f"{name}.ref", layout.digest, status, registered, name)
 
 
-def encode(kind, model, rows):
-    return encode_predictions(rows, SCHEMA) if kind is RowKind.PREDICTIONS else encode_labels(rows)
+def encode(kind, model, rows, schema=SCHEMA):
+    return encode_predictions(rows, schema) if kind is RowKind.PREDICTIONS else encode_labels(rows)
 
 
-def open_store(directory: Path, clock=None):
-    return SqliteStore(
-        directory, StoreParts(encode, sum_bodies, clock or ManualClock(1000.0), free_bytes=lambda: 1 << 40)
+def open_store(directory: Path, clock=None, schema=SCHEMA, **limits):
+    """Rows are written by `schema`, or by what it returns; `limits` as of monitor.store.Limits."""
+    parts = StoreParts(
+        lambda kind, model, rows: encode(kind, model, rows, schema() if callable(schema) else schema),
+        sum_bodies,
+        clock or ManualClock(1000.0),
+        free_bytes=lambda: 1 << 40,
     )
+    return SqliteStore(directory, parts, Limits(**limits))
 
 
 def submission(rows):
@@ -118,8 +170,8 @@ def timeline(bundles, *proofs):
     return epochs
 
 
-def watched(bundles, layouts, epochs, state=None):
-    """A model in memory, as the daemon would build it."""
+def watched(bundles, layouts, epochs, state=None, **changes):
+    """A model in memory, as the daemon would build it; `changes` of its settings."""
     settings = MonitoredModel.model_construct(
         release_index=Path("releases.json"),
         rules=Path("rules.yaml"),
@@ -127,6 +179,7 @@ def watched(bundles, layouts, epochs, state=None):
         known_good=None,
         target=None,
         labels=LabelFeed(trusted_sources=("ops",)),
+        **changes,
     )
     shelf = Shelf(Path("references"), {layout.digest: layout for layout in layouts})
     return Watched(
@@ -146,6 +199,8 @@ def watched(bundles, layouts, epochs, state=None):
 
 def rows_of(view):
     """How many rows a view speaks of."""
+    if isinstance(view, Groups):
+        return sum(group.rows for group in view.groups)
     if isinstance(view, Outcomes):
         return view.labelled
     return view.asked if isinstance(view, Pairs) else view.rows
@@ -221,6 +276,7 @@ FAMILY = {
     Subject.OUTCOMES: Family.LABELS,
     Subject.PAIRS: Family.PAIRED,
     Subject.ARRIVALS: Family.VOLUME,
+    Subject.GROUPS: Family.FAIRNESS,
 }
 
 
@@ -257,9 +313,13 @@ class Server:
 class Turns:
     """One model, its store and everything that turns over it. `restart` leaves nothing but the store."""
 
-    def __init__(self, directory, *rules, served="v1", mode=Mode.OBSERVE, grace_s=0.0, **wheel):
+    def __init__(
+        self, directory, *rules, served="v1", mode=Mode.OBSERVE, grace_s=0.0, layouts=None, settings=(), **wheel
+    ):
         self.directory, self.rules, self.mode, self.grace_s, self.wheel_of = directory, rules, mode, grace_s, wheel
-        self.v1, self.v2 = Layout.of(reference()), Layout.of(reference(edges=(0.0, 0.5, 2.0), seed=8))
+        both = Layout.of(reference()), Layout.of(reference(edges=(0.0, 0.5, 2.0), seed=8))
+        self.v1, self.v2 = both if layouts is None else layouts
+        self.settings, self.limits = dict(settings), {}
         self.bundles = (bundle("v1", self.v1), bundle("v2", self.v2, BundleStatus.CANDIDATE, 2.0))
         self.server, self.known_good = Server(served), Server("v1")
         self.clock = ManualClock(0.0)
@@ -270,11 +330,11 @@ class Turns:
     def open(self):
         """As the daemon does at its start."""
         self.runner = asyncio.Runner()
-        self.store = open_store(self.directory)
+        self.store = open_store(self.directory, schema=lambda: self.watched.schema, **self.limits)
         self._commit, self.store.commit = self.store.commit, self._watch_commit
         self.watched = watched(self.bundles, (self.v1, self.v2), self._stored(Timeline(), MODEL).epochs)
         allowed = RollbackLimits(mode=self.mode)
-        self.watched.settings = self.watched.settings.model_copy(update={"rollback": allowed})
+        self.watched.settings = self.watched.settings.model_copy(update={"rollback": allowed, **self.settings})
         self.watched.pack = RulePack(1, self.rules)
         self.watched.state = self._stored(ModelState(MODEL), MODEL)
         self.watched.totals = self._stored(Totals(), MODEL)
@@ -376,6 +436,15 @@ class Turns:
         """Let these bundles be served at these times, without asking anybody."""
         self.watched.epochs = timeline(self.bundles, *proofs)
 
+    def pane(self, segment="", epoch=2, layout=None, start=0, end=1 << 40):
+        """What was counted of one segment."""
+        layout = layout or self.v1
+        bodies = [body for _, body in self.store.panes(MODEL, epoch, segment, layout.digest, start, end)]
+        return sum_panes(bodies, layout.digest, layout.size)
+
+    def view(self, subject, segment="", epoch=2):
+        return self.v1.view(self.pane(segment, epoch), subject)
+
     def looked(self, now, commit=True):
         """One look, committed as the wheel does."""
         found = self.look.run(self.watched, now)
@@ -385,8 +454,8 @@ class Turns:
             self.look.committed(found)
         return found
 
-    def slots(self, name, now):
-        return self.looked(now).slots[name, ""]
+    def slots(self, name, now, segment=""):
+        return self.looked(now).slots[name, segment]
 
     def turn(self, now):
         self.clock.step(now)
@@ -395,6 +464,51 @@ class Turns:
     def settle(self, now):
         self.clock.step(now)
         self.do(self.wheel.settle(now))
+
+
+def alive(turns):
+    """For fixtures: the world while a test runs."""
+    yield turns
+    turns.close()
+
+
+def looking(directory):
+    """A world with one rule on the output, a spy."""
+    made = Turns(directory / "state", rule("output"))
+    made.serve((0.0, "v1"))
+    return made
+
+
+def acting(directory, mode=Mode.AUTO, **changes):
+    """A world that has all that a rollback needs."""
+    return Turns(directory / "state", *evidence(), served="v2", mode=mode, **changes)
+
+
+def only(turns):
+    [rollback] = turns.watched.rollbacks.values()
+    return rollback
+
+
+def shown(turns, place=0):
+    """What the spy of a rule was shown since the last call."""
+    spy = turns.watched.pack.rules[place].detector
+    found, spy.shown[:] = list(spy.shown), []
+    return found
+
+
+def tapped(turns, share=1.0, off=0):
+    """How the known-good is asked in this world: it answers a share of the rows, classes `off` places further on."""
+
+    async def ask(watched, rows, keys):
+        silence = silent(rows.n, watched.schema.task)
+        chosen = sample(keys, share, rows.n)
+        classes = len(watched.schema.classes)
+        said = (rows.outputs + off) % classes if classes else rows.values + off
+        silence.said[chosen] = said[chosen]
+        return Opinion(silence.said, asked=len(chosen))
+
+    turns.wheel_of["ask"] = ask
+    turns.restart()
 
 
 def control_of(turns, clock=None, reports=None, silenced=lambda _: ""):

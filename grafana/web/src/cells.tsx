@@ -31,20 +31,21 @@ function chart(times: number[], rows: Row[], theme: GrafanaTheme2, look: Look, f
   builder.addAxis({ scaleKey: 'x', isTime: true, placement: AxisPlacement.Bottom, timeZone: 'utc', theme, grid: { show: false } });
   const longest = Math.max(...rows.map((row) => row.name.length));
   builder.addAxis({
-    scaleKey: 'y', placement: AxisPlacement.Left, theme, grid: { show: false }, size: Math.min(220, 24 + longest * 6.6),
-    splits: () => rows.map((_, index) => index + 0.5), values: (_, splits) => splits.map((at) => rows[Math.floor(at)]?.name ?? ''),
+    scaleKey: 'y', placement: AxisPlacement.Left, theme, grid: { show: false }, size: Math.min(270, 24 + longest * 6.6),
+    splits: (u) => rows.map((_, index) => index + 0.5).filter((_, index) => index % Math.ceil((13 * rows.length) / (u.bbox.height / devicePixelRatio)) === 0), values: (_, splits) => splits.map((at) => rows[Math.floor(at)]?.name ?? ''),
   });
   builder.addSeries({ scaleKey: 'y', theme, pxAlign: false, show: true, lineWidth: 0 } as never);
   builder.addHook('draw', (u) => {
     const { ctx } = u;
     const tall = Math.abs(u.valToPos(0, 'y', true) - u.valToPos(1, 'y', true));
-    const gap = words ? Math.max(2, tall * 0.12) : 1;
+    const gap = words ? Math.max(2, tall * 0.12) : 0;
     ctx.save();
     ctx.beginPath();
     ctx.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
     ctx.clip();
     rows.forEach((row, index) => {
-      const top = u.valToPos(index + 1, 'y', true) + gap / 2;
+      const top = Math.round(u.valToPos(index + 1, 'y', true)) + gap / 2;
+      const high = Math.round(u.valToPos(index, 'y', true)) - gap / 2 - top;
       let start = 0;
       for (let i = 0; i < times.length; i++) {
         const merged = words && i + 1 < times.length && row.values[i + 1] === row.values[i];
@@ -53,12 +54,12 @@ function chart(times: number[], rows: Row[], theme: GrafanaTheme2, look: Look, f
         }
         const value = row.values[start];
         if (value !== null && value !== undefined) {
-          const left = u.valToPos(times[start], 'x', true);
-          const wide = u.valToPos(times[i] + step, 'x', true) - left;
+          const left = Math.round(u.valToPos(times[start], 'x', true)); // whole pixels, or cells leave seams
+          const wide = Math.round(u.valToPos(times[i] + step, 'x', true)) - left;
           ctx.fillStyle = fill(row, value);
-          ctx.fillRect(left, top, words ? wide : Math.max(1, wide - 0.5), tall - gap);
+          ctx.fillRect(left, top, wide, high);
           if (words) {
-            label(ctx, row.display(value).text, left, top, wide, tall - gap, u);
+            label(ctx, row.display(value).text, left, top, wide, high, u);
           }
         }
         start = i + 1;
@@ -90,17 +91,42 @@ function Chart({ rows, frames, width, height, theme, look, fill, words }: Props 
   return <UPlotChart data={[times, times.map(() => null)] as never} width={width} height={height} config={config} />;
 }
 
+const LEGEND = 24;
+
+function legend(theme: GrafanaTheme2) {
+  return { height: LEGEND, display: 'flex', gap: 10, alignItems: 'center', padding: '0 8px', fontSize: 12, color: theme.colors.text.secondary };
+}
+
 export function Cells(props: Props & { panel: Panel }) {
   const color = props.panel.options.color as { scheme: string; min?: number; max?: number };
   const rows = ordered(rowsOf(props.frames));
   const every = rows.flatMap((row) => row.values).filter((value): value is number => value !== null);
   const [low, high] = [color.min ?? Math.min(...every), color.max ?? Math.max(...every)];
-  const scale = color.scheme === 'PuOr' ? interpolatePuOr : interpolateCividis;
+  // Grafana turns every diverging scheme of d3 round: low is orange, high is purple.
+  const scale = color.scheme === 'PuOr' ? (at: number) => interpolatePuOr(1 - at) : interpolateCividis;
   const share = (value: number) => Math.min(1, Math.max(0, (value - low) / (high - low || 1)));
-  return <Chart {...props} rows={rows} fill={(_, value) => scale(share(value))} words={false} />;
+  const [first] = rows;
+  return (
+    <>
+      <Chart {...props} height={props.height - LEGEND} rows={rows} fill={(_, value) => scale(share(value))} words={false} />
+      <div style={{ ...legend(props.theme), justifyContent: 'flex-end' }}>
+        {first.display(low).text}
+        <span style={{ width: Math.min(160, props.width / 3), height: 8, background: `linear-gradient(to right, ${[0, 0.25, 0.5, 0.75, 1].map(scale).join(', ')})` }} />
+        {first.display(high).text}
+      </div>
+    </>
+  );
 }
 
 export function States(props: Props) {
   const rows = rowsOf(props.frames).reverse();
-  return <Chart {...props} rows={rows} fill={(row, value) => row.display(value).color ?? '#8E8E8E'} words={true} />;
+  const shown = new Map(rows.flatMap((row) => row.values.filter((value): value is number => value !== null).map((value) => [value, row.display(value)])));
+  return (
+    <>
+      <Chart {...props} height={props.height - LEGEND} rows={rows} fill={(row, value) => row.display(value).color ?? '#8E8E8E'} words={true} />
+      <div style={legend(props.theme)}>
+        {[...shown].sort(([a], [b]) => a - b).map(([value, { text, color }]) => <span key={value}><b style={{ color }}>▬</b> {text}</span>)}
+      </div>
+    </>
+  );
 }

@@ -1,0 +1,139 @@
+"""The lines of the daemon itself: its life, its intake, its store, its deliveries, its evidence worker."""
+
+from monitor.export.edges import AlertmanagerView, EvidenceView, KeptView
+from monitor.export.series import Series
+from monitor.export.snapshot import DaemonView, ReceiverView, Snapshot, Timing
+from monitor.facts import RejectReason, RowKind
+
+REFUSALS = (400, 401, 403, 408, 413, 415, 422, 429, 503)  # start at 0, so that the first one is an increase
+
+
+def add_daemon(series: Series, snapshot: Snapshot) -> None:
+    """Add everything that is not of one model."""
+    daemon = snapshot.daemon
+    series.add("tocsin_render_timestamp_seconds", snapshot.rendered_wall)
+    series.add("tocsin_build_info", 1, version=daemon.version)
+    series.add("tocsin_start_timestamp_seconds", daemon.started)
+    series.add("tocsin_clock_timestamp_seconds", daemon.clock)
+    _intake(series, daemon)
+    _requests(series, daemon)
+    _store(series, daemon)
+    _timing(series, "fold", daemon.fold)
+    _timing(series, "look", daemon.look)
+    series.add("tocsin_work_failures_total", daemon.work_failures)
+    series.add("tocsin_config_last_reload_successful", daemon.reload_ok)
+    series.add("tocsin_config_last_reload_success_timestamp_seconds", daemon.reloaded)
+    series.add("tocsin_resident_memory_bytes", daemon.rss_bytes)
+    for receiver in daemon.receivers:
+        _receiver(series, receiver)
+    for alertmanager in daemon.alertmanagers:
+        _alertmanager(series, alertmanager)
+    for kept in daemon.kept:
+        _kept(series, kept)
+    if daemon.evidence is not None:
+        _evidence(series, daemon.evidence)
+
+
+def _intake(series: Series, daemon: DaemonView) -> None:
+    for kind in RowKind:
+        series.add("tocsin_rows_accepted_total", daemon.accepted.get(kind, 0), kind=kind.value)
+    for reason in RejectReason:
+        series.add("tocsin_rows_rejected_total", daemon.rejected.get(reason, 0), reason=reason.value)
+    for code in sorted({*REFUSALS, *daemon.refused}):
+        series.add("tocsin_requests_refused_total", daemon.refused.get(code, 0), code=str(code))
+    series.add("tocsin_rows_duplicate_total", daemon.duplicates)
+    series.add("tocsin_rows_late_total", daemon.late_rows)
+    series.add("tocsin_labels_waiting", daemon.waiting_labels)
+    series.add("tocsin_labels_waiting_dropped_total", daemon.waiting_dropped, reason="bound")
+    series.add("tocsin_labels_waiting_dropped_total", daemon.waiting_expired, reason="expired")
+
+
+def _requests(series: Series, daemon: DaemonView) -> None:
+    for (route, code), times in sorted(daemon.requests.items()):
+        series.add("tocsin_requests_total", times, route=route, code=code)
+    series.add("tocsin_requests_repeated_total", daemon.requests_repeated)
+    series.add("tocsin_body_bytes_total", daemon.body_bytes)
+    for part, rows in sorted(daemon.parts_dropped.items()):
+        series.add("tocsin_row_parts_dropped_total", rows, part=part)
+    for model, names in sorted(daemon.unknown_features.items()):
+        series.add("tocsin_unknown_features", names, model=model)
+    series.add("tocsin_requests_in_flight", daemon.in_flight_requests)
+    series.add("tocsin_in_flight_bytes", daemon.in_flight_bytes)
+
+
+def _store(series: Series, daemon: DaemonView) -> None:
+    series.add("tocsin_journal_lag_rows", daemon.journal_rows)
+    series.add("tocsin_journal_lag_bytes", daemon.journal_bytes)
+    series.add("tocsin_journal_oldest_timestamp_seconds", daemon.journal_oldest)
+    series.add("tocsin_queue_submissions", daemon.queue_submissions)
+    series.add("tocsin_queue_bytes", daemon.queue_bytes)
+    series.add("tocsin_commit_seconds_count", daemon.commits)
+    series.add("tocsin_commit_seconds_sum", daemon.commit_seconds)
+    series.add("tocsin_submissions_refused_total", daemon.refused_full)
+    series.add("tocsin_idempotency_keys_dropped_total", daemon.keys_dropped)
+    series.add("tocsin_upkeep_failures_total", daemon.upkeep_failures)
+    series.add("tocsin_store_failed", daemon.store_failed)
+    series.add("tocsin_receipts_thinned_total", daemon.receipts_thinned)
+    series.add("tocsin_state_free_bytes", daemon.free_bytes)
+    series.add("tocsin_state_free_min_bytes", daemon.free_bytes_min)
+    series.add("tocsin_state_size_bytes", daemon.db_bytes, part="database")
+    series.add("tocsin_state_size_bytes", daemon.wal_bytes, part="log")
+    series.add("tocsin_state_size_bytes", daemon.run_bytes, part="receipts")
+    series.add("tocsin_run_files", daemon.run_files)
+
+
+def _timing(series: Series, work: str, timing: Timing) -> None:
+    series.add(f"tocsin_{work}_seconds_count", timing.count)
+    series.add(f"tocsin_{work}_seconds_sum", timing.sum_s)
+    series.add(f"tocsin_{work}_last_seconds", timing.last_s)
+
+
+def _receiver(series: Series, view: ReceiverView) -> None:
+    series.add("tocsin_outbox_pending_notices", view.pending, receiver=view.receiver)
+    series.add("tocsin_outbox_dead_notices", view.dead, receiver=view.receiver)
+    series.add("tocsin_outbox_held_incidents", view.held, receiver=view.receiver)
+    series.add("tocsin_notices_delivered_total", view.delivered, receiver=view.receiver)
+    series.add("tocsin_notices_failed_total", view.failed, receiver=view.receiver)
+    series.add("tocsin_notices_withdrawn_total", view.withdrawn, receiver=view.receiver)
+
+
+def _alertmanager(series: Series, view: AlertmanagerView) -> None:
+    name = view.name
+    series.add("tocsin_alertmanager_alerts_total", view.sent, alertmanager=name)
+    series.add("tocsin_alertmanager_posts_total", view.posts, alertmanager=name)
+    for reason, times in sorted(view.failures.items()):
+        series.add("tocsin_alertmanager_failures_total", times, alertmanager=name, reason=reason)
+    series.add("tocsin_alertmanager_left_out_alerts", view.left_out, alertmanager=name)
+    series.add("tocsin_alertmanager_firing_alerts", view.firing, alertmanager=name)
+    series.add("tocsin_alertmanager_suppressed_alerts", view.suppressed, alertmanager=name)
+    series.add("tocsin_alertmanager_told_timestamp_seconds", view.last, alertmanager=name)
+
+
+def _kept(series: Series, view: KeptView) -> None:
+    model = view.model
+    series.add("tocsin_receipts_rows", view.receipt_rows, model=model)
+    series.add("tocsin_receipts_bytes", view.receipt_bytes, model=model)
+    series.add("tocsin_receipts_dropped_rows", view.receipts_dropped, model=model)
+    series.add("tocsin_receipts_inclusion_min_ratio", view.inclusion_min, model=model)
+    series.add("tocsin_samples_files", view.sample_files, model=model)
+    series.add("tocsin_samples_rows", view.sample_rows, model=model)
+    series.add("tocsin_samples_bytes", view.sample_bytes, model=model)
+    series.add("tocsin_samples_over_quota_total", view.samples_over_quota, model=model)
+    series.add("tocsin_samples_lost_total", view.samples_lost, model=model)
+
+
+def _evidence(series: Series, view: EvidenceView) -> None:
+    series.add("tocsin_evidence_queued_jobs", view.queued)
+    series.add("tocsin_evidence_running", view.running)
+    series.add("tocsin_evidence_jobs_total", view.jobs)
+    series.add("tocsin_evidence_last_seconds", view.last_s)
+    for (model, reason), times in sorted(view.failures.items()):
+        series.add("tocsin_evidence_failures_total", times, model=model, reason=reason)
+    series.add("tocsin_evidence_workers_total", view.starts)
+    for why, times in sorted(view.ends.items()):
+        series.add("tocsin_evidence_worker_ends_total", times, why=why)
+    series.add("tocsin_evidence_resident_memory_bytes", view.rss_bytes)
+    series.add("tocsin_evidence_resident_memory_peak_bytes", view.rss_bytes_peak)
+    series.add("tocsin_evidence_report_files", view.report_files)
+    series.add("tocsin_evidence_report_bytes", view.report_bytes)
+    series.add("tocsin_evidence_reports_removed_total", view.reports_removed)
