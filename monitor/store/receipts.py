@@ -55,6 +55,7 @@ from monitor.store.runs import (
 FAN_IN = 8
 ROWS_MAX = 16_000_000  # 1 GB at 20 features
 SUFFIX = ".run"
+RELEASED_MIN = 100  # hashes looked for at once, after which the pages they touched are let go
 SIEVED_MIN = 1_000  # hashes looked for at once, from where it pays to sort out those that cannot be there
 TABLE = Table("INSERT INTO runs VALUES (?, ?, ?, ?)", "DELETE FROM runs WHERE name = ?")
 
@@ -137,7 +138,11 @@ class ReceiptRuns:
         for run in runs:
             run.verify()
         path, shape = self.files.fresh(), merged_shape(runs, horizon, halvings)
-        write_run(self._disk, path, shape, _until(stopping, merged(runs, horizon, halvings)))
+        try:
+            write_run(self._disk, path, shape, _until(stopping, merged(runs, horizon, halvings)))
+        finally:
+            for run in runs:
+                run.release()
         return open_run(path)
 
     def find(
@@ -222,6 +227,7 @@ class ReceiptRuns:
                 return
             try:
                 entry.run.verify()
+                entry.run.release()
             except Corrupt as damage:
                 self.report(damage)
 
@@ -251,6 +257,8 @@ class _Search:
         here[here] = run.records["time"][at[here]] >= self.horizon
         _copy(run.records, at[here], self.records, which[here])
         self.found[which[here]] = True
+        if len(which) >= RELEASED_MIN:
+            run.release()
 
 
 def _priority(shape: Shape, newest: float, born: int) -> tuple[float, int]:
