@@ -228,12 +228,22 @@ def within(keys: Keys, halvings: int) -> NDArray[np.bool_]:
 
 def merged_shape(runs: Sequence[Run], horizon: float, halvings: int = 0) -> Shape:
     """Shape of the merger of runs of one dtype, without the records from before the horizon, thinned to `halvings`."""
-    alive = [run.records["time"] >= horizon for run in runs]
-    kept = [np.count_nonzero(on & within(run.keys, halvings)) for run, on in zip(runs, alive, strict=True)]
-    rows = sum(kept)
-    gone = sum(int(np.count_nonzero(on)) for on in alive) - rows + sum(run.shape.dropped for run in runs)
+    rows = gone = 0
+    for run in runs:
+        if _stays(run, horizon, halvings):
+            rows += run.shape.rows
+        else:
+            alive = run.records["time"] >= horizon
+            kept = int(np.count_nonzero(alive & within(run.keys, halvings)))
+            rows, gone = rows + kept, gone + int(np.count_nonzero(alive)) - kept
+    gone += sum(run.shape.dropped for run in runs)
     starts, ends = [run.shape.start for run in runs], [run.shape.end for run in runs]
-    return Shape(int(rows), runs[0].shape.dtype, max(min(starts), horizon), max(ends), halvings, int(gone))
+    return Shape(rows, runs[0].shape.dtype, max(min(starts), horizon), max(ends), halvings, gone)
+
+
+def _stays(run: Run, horizon: float, halvings: int) -> bool:
+    """Whether all of a run is to be kept, as its header says: no record needs to be read for that."""
+    return run.shape.start >= horizon and run.shape.halvings >= halvings
 
 
 def merged(runs: Sequence[Run], horizon: float, halvings: int = 0, chunk: int = CHUNK) -> Iterator[Chunk]:
@@ -241,6 +251,7 @@ def merged(runs: Sequence[Run], horizon: float, halvings: int = 0, chunk: int = 
 
     The largest run's keys cut all of them at the same places, so that a piece holds all of its keys.
     """
+    whole = all(_stays(run, horizon, halvings) for run in runs)
     longest = max(runs, key=lambda run: run.shape.rows).keys
     step = max(1, chunk * len(longest) // max(1, sum(run.shape.rows for run in runs)))
     cuts = np.unique(longest[step::step])
@@ -250,8 +261,8 @@ def merged(runs: Sequence[Run], horizon: float, halvings: int = 0, chunk: int = 
         hashes = np.concatenate([run.keys[part] for run, part in zip(runs, slices, strict=True)])
         records = np.concatenate([_whole(run.records[part]) for run, part in zip(runs, slices, strict=True)])
         order = np.argsort(hashes, kind="stable")  # of sorted parts it is a merge
-        alive = (records.view(runs[0].shape.dtype)["time"] >= horizon) & within(hashes, halvings)
-        if not alive.all():
+        if not whole:
+            alive = (records.view(runs[0].shape.dtype)["time"] >= horizon) & within(hashes, halvings)
             order = order[alive[order]]
         yield hashes[order], records.take(order).view(runs[0].shape.dtype)
 
