@@ -112,18 +112,27 @@ def make(rows: int, features: int, seed: int) -> Data:
     """Normal values, outputs and scores; the reference is made of the first 50,000 rows."""
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(features, rows))
-    names = [f"number_{i:04}" for i in range(features)]
+    return compared(values, values[:, :50_000], rng.random(rows))
+
+
+def compared(values: Doubles, reference: Doubles, scores: Doubles) -> Data:
+    """Both f8[features, rows], rows to count and rows to make the edges of; the reference has the first scores."""
+    names = [f"number_{i:04}" for i in range(len(values))]
     schema = Schema(ModelName("bench"), tuple(Feature(n, FeatureKind.NUMERIC) for n in names), ("no", "yes"), "yes")
-    nothing, scores = np.zeros(rows, np.bool_), rng.random(rows)
-    found = Predictions.unsent(
+    history = _rows(names, reference, scores[: reference.shape[1]])
+    batch = HistoryBatch(history, np.full(history.n, NO_LABEL))
+    layout = Layout.of(build_reference(lambda: iter([batch]), schema, lambda _: None))
+    return Data(values, _rows(names, values, scores), layout)
+
+
+def _rows(names: list[str], values: Doubles, scores: Doubles) -> Predictions:
+    nothing = np.zeros(len(scores), np.bool_)
+    return Predictions.unsent(
         {n: NumericColumn(column, nothing, nothing) for n, column in zip(names, values, strict=True)},
-        times=np.zeros(rows),
+        times=np.zeros(len(scores)),
         outputs=(scores > 0.5).astype(np.uint8),
         scores=scores,
     )
-    history = found.take(slice(50_000))
-    batch = HistoryBatch(history, np.full(history.n, NO_LABEL))
-    return Data(values, found, Layout.of(build_reference(lambda: iter([batch]), schema, lambda _: None)))
 
 
 def _bound(work: Callable[[Data], object], data: Data) -> Callable[[], object]:

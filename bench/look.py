@@ -21,10 +21,11 @@ from bench.rows import MODEL, SCHEMA, predictions
 from monitor.clock import WallClock
 from monitor.decisions.rules import Rule, parse_pack
 from monitor.detectors import DETECTORS
-from monitor.facts import PaneKey
+from monitor.facts import Pane, PaneKey, Reading
 from monitor.panes.batch import encode_predictions
+from monitor.panes.binning import Binned, bin_rows
 from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
-from monitor.panes.count import bin_rows, count_rows
+from monitor.panes.count import count_rows
 from monitor.panes.layout import Layout
 from monitor.panes.stored import encode_pane
 from monitor.panes.views import Views
@@ -88,24 +89,34 @@ def rules_of() -> tuple[Rule, ...]:
 @contextmanager
 def filled(layout: Layout, rows: int) -> Iterator[SqliteStore]:
     """A store that holds a day of panes, in which `rows` rows are counted."""
+    with empty() as store:
+        fill(store, layout, rows)
+        yield store
+
+
+@contextmanager
+def empty() -> Iterator[SqliteStore]:
+    """A new store in a folder of its own."""
     parts = Parts(lambda _kind, _model, rows: encode_predictions(rows, SCHEMA), sum_bodies, WallClock())
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         store = SqliteStore(Path(folder), parts)
         try:
-            fill(store, layout, rows)
             yield store
         finally:
             store.close()
 
 
 def fill(store: SqliteStore, layout: Layout, rows: int) -> None:
-    """Count a day of rows from OFFSET_S on into panes of a minute."""
-    minutes = DAY_S // MINUTE_S
+    """Count a day of rows; what does not fit in memory is the same million rows, counted as often as it takes."""
     at_once = min(rows, BATCH)
-    binned = bin_rows(layout, predictions(at_once, seed=2))
-    shares = np.array_split(np.arange(at_once), minutes)
+    spread(store, layout, bin_rows(layout, predictions(at_once, seed=2)), at_once, rows // at_once)
+
+
+def spread(store: SqliteStore, layout: Layout, binned: Binned, rows: int, times: int = 1) -> None:
+    """Count rows, evenly spread over a day from OFFSET_S on, into panes of a minute."""
+    minutes = DAY_S // MINUTE_S
+    shares = np.array_split(np.arange(rows), minutes)
     panes = [count_rows(layout, binned, share) for share in shares]
-    times = rows // at_once  # the same million rows, counted as often as it takes
     deltas = []
     for minute, pane in enumerate(panes):
         key = PaneKey(MODEL, 1, "", layout.digest, OFFSET_S + minute * MINUTE_S, "0")
@@ -116,13 +127,18 @@ def fill(store: SqliteStore, layout: Layout, rows: int) -> None:
 
 def timed(store: SqliteStore, reference: Views, rules: tuple[Rule, ...], rows: int) -> float:
     """One look; the views of the reference are made once, as the daemon does."""
-    layout = reference.layout
     began = time.perf_counter()
+    pane, readings = look(store, reference, rules)
+    took = time.perf_counter() - began
+    assert int(pane.counts[reference.layout.rows][0]) == rows, "every row is in the window"
+    assert sum(len(each) for each in readings) > 20, "every feature was read"
+    return took
+
+
+def look(store: SqliteStore, reference: Views, rules: tuple[Rule, ...]) -> tuple[Pane, list[dict[str, Reading]]]:
+    """The day's pane, and what each rule reads of it."""
+    layout = reference.layout
     found = store.panes(MODEL, 1, "", layout.digest, OFFSET_S, OFFSET_S + DAY_S)
     pane = sum_panes([body for _, body in found], layout.digest, layout.size)
     window = Views(layout, pane)
-    readings = [reading for rule in rules for reading in read_all(rule, reference, window).values()]
-    took = time.perf_counter() - began
-    assert int(pane.counts[layout.rows][0]) == rows, "every row is in the window"
-    assert len(readings) > 20, "every feature was read"
-    return took
+    return pane, [read_all(rule, reference, window) for rule in rules]

@@ -2,7 +2,8 @@
 
     python -m bench [NAME ...] [--long]
 
-Names are files of this folder; without any, all but the long ones. Figures of what was not run are kept as they are.
+Names are files or packages of this folder; without any, all but the long ones. Figures of what was not run are kept
+as they are.
 The exit code is 1 when a goal was missed: the numbers are written all the same.
 """
 
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results.json"
 README = ROOT / "README.md"
 SHORT = ("counting", "look", "idle", "scrape", "labels", "intake")
-LONG = ("growth",)
+LONG = ("growth", "peers")
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 
 
