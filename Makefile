@@ -10,12 +10,13 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint check bench dashboards pictures grafana-types image soak clean venv real-parts
+.PHONY: help demo test lint check bench docs dashboards pictures grafana-types image soak clean venv real-parts
 
 help:
 	@echo 'make demo    the whole loop on real data, under 3 minutes; ARGS=--keep leaves it running'
 	@echo 'make test    the tests'
 	@echo 'make check   everything CI does: format, lint, types, layers, tests, promtool'
+	@echo 'make docs    writes what docs/ says of settings, metrics and readings, from the code'
 	@echo 'make dashboards  writes grafana/dashboards; make pictures draws them from a demo, into docs/images'
 	@echo 'make bench   measures the figures the README quotes, writes bench/results.json'
 	@echo 'make image   builds the image and starts docker-compose.yml with it; as root on Debian'
@@ -34,6 +35,11 @@ demo: $(STAMP)
 
 real-parts:
 	@bash .ci/real-parts
+
+docs: $(STAMP)
+	$(BIN)/python -m monitor.settings.describe examples/tocsin.yaml > docs/settings.md
+	$(BIN)/python -m monitor.settings.readings > docs/readings.md
+	$(BIN)/python -m monitor.export.describe > docs/metrics.md
 
 dashboards: $(STAMP)
 	$(BIN)/python -m grafana

@@ -114,18 +114,12 @@ def make(rows: int, features: int, seed: int) -> Data:
     values = rng.normal(size=(features, rows))
     names = [f"number_{i:04}" for i in range(features)]
     schema = Schema(ModelName("bench"), tuple(Feature(n, FeatureKind.NUMERIC) for n in names), ("no", "yes"), "yes")
-    nothing, scores, blank = np.zeros(rows, np.bool_), rng.random(rows), [""] * rows
-    found = Predictions(
-        n=rows,
-        ids=blank,
+    nothing, scores = np.zeros(rows, np.bool_), rng.random(rows)
+    found = Predictions.unsent(
+        {n: NumericColumn(column, nothing, nothing) for n, column in zip(names, values, strict=True)},
         times=np.zeros(rows),
-        arrivals=np.zeros(rows),
         outputs=(scores > 0.5).astype(np.uint8),
         scores=scores,
-        sources=blank,
-        claimed=blank,
-        segments=[None] * rows,
-        columns={n: NumericColumn(column, nothing, nothing) for n, column in zip(names, values, strict=True)},
     )
     history = found.take(slice(50_000))
     batch = HistoryBatch(history, np.full(history.n, NO_LABEL))

@@ -15,6 +15,7 @@ from statistics import median
 import msgspec
 import numpy as np
 
+from bench import look_segments
 from bench.figure import Figure
 from bench.rows import MODEL, SCHEMA, predictions
 from monitor.clock import WallClock
@@ -60,7 +61,11 @@ def measure() -> list[Figure]:
         for rows, s in middle.items()
     ]
     ratio = max(middle.values()) / min(middle.values())
-    return [*figures, Figure("  slowest to fastest of these", round(ratio, 2), "x", "<= 1.5")]
+    return [
+        *figures,
+        Figure("  slowest to fastest of these", round(ratio, 2), "x", "<= 1.5"),
+        *look_segments.measure(),
+    ]
 
 
 def layout_of() -> Layout:

@@ -53,6 +53,18 @@ class Daemon:
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) / 1024
 
+    @property
+    def cpu_s(self) -> float:
+        """Processor time of all its threads since it began."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def written_mib(self) -> float:
+        """What it has had written to disk since it began."""
+        lines = Path(f"/proc/{self.pid}/io").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes:")) / (1 << 20)
+
     def metric(self, name: str) -> float:
         """The sum of a metric over its labels, as scraped now."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:

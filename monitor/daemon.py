@@ -58,7 +58,7 @@ from monitor.turns.loading import Shelf
 from monitor.turns.look import Look, Ticks
 from monitor.turns.outbox import StoredOutbox
 from monitor.turns.pictures import Drawing
-from monitor.turns.process import calm_collector, configure_log, return_large_blocks
+from monitor.turns.process import calm_collector, configure_log, settle_memory
 from monitor.turns.proving import Proving
 from monitor.turns.pushers import Pushers, Voice
 from monitor.turns.reloading import fixed
@@ -150,7 +150,7 @@ class Daemon:
         self._handle_signals()
         self._wheel.drive()
         calm_collector()
-        return_large_blocks()
+        settle_memory()
         self._ready = True
         log.info("daemon.ready", version=monitor.__version__, port=settings.http.port, replay=settings.replay)
 
@@ -409,4 +409,7 @@ class Daemon:
             about=About(monitor.__version__, self._started, *self._reloaded),
             told=self._pushers.told() if self._pushers else (),
             held=self._couriers.held(),
+            evidence=self._reports.state(),
+            swept=self._reports.swept,
+            removed=self._reports.removed,
         )

@@ -176,7 +176,7 @@ class JournalRecord(msgspec.Struct, frozen=True):
     kind: RowKind
     model: ModelName
     rows: int
-    body: bytes  # monitor.panes.batch
+    body: bytes | memoryview  # monitor.panes.batch; a view where the record lies in a file
 
 
 # ---------------------------------------------------------------- which model answered

@@ -4,6 +4,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from monitor.evidence.history import keep_sample
 from monitor.facts import BundleStatus, ModelName
 from monitor.ingest.history import open_history
 from monitor.panes.build import build_reference
@@ -42,6 +43,7 @@ def lay_out(home: Path) -> Path:
     (home / "models" / "v1").write_text("v1")
     (home / "models" / "current").symlink_to("v1")
     (home / "reference.json").write_bytes(reference_body())
+    (home / "reference-sample.parquet").write_bytes(sample_body())
     release_index.create(home / "releases.json")
     release_index.register(
         home / "releases.json",
@@ -55,14 +57,27 @@ def lay_out(home: Path) -> Path:
     return home
 
 
-@cache
 def reference_body() -> bytes:
     """Return the profile of a small history of the model `delays`."""
+    return built()[0]
+
+
+def sample_body() -> bytes:
+    """Return the sample of that history."""
+    return built()[1]
+
+
+@cache
+def built() -> tuple[bytes, bytes]:
+    """Build both."""
     schema, names = parse_schema(SCHEMA)
     with tempfile.TemporaryDirectory() as folder:
         history = Path(folder, "history.csv")
         history.write_text(HISTORY)
-        return encode_reference(build_reference(open_history(history, schema, names), schema, lambda _: None))
+        batches = open_history(history, schema, names)
+        keep_sample(batches, schema, Path(folder, "sample"))
+        profile = encode_reference(build_reference(batches, schema, lambda _: None))
+        return profile, Path(folder, "sample").read_bytes()
 
 
 def private(path: Path, text: str) -> Path:

@@ -143,7 +143,7 @@ def full():
         last_label=NOW - 7_200,
         unproved_s=0.0,
         pictures=pictures(),
-        evidence=ModelEvidence({"drifted": 0.25}, end=NOW, reports=2),
+        evidence=ModelEvidence({"drifted": 0.25}, reports=2),
     )
     return Snapshot(
         NOW,

@@ -25,10 +25,15 @@ def build(
     schema: Annotated[Path, typer.Option("--schema", metavar="FILE", help="YAML: model, features, classes, columns.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the profile is written.")],
     *,
+    sample: Annotated[
+        Path | None,
+        typer.Option("--sample", metavar="FILE", help="Keep up to 5,000 rows of the history here, for reports."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Freeze the history a model was approved on, in two passes and constant memory."""
+    """Freeze the history a model was approved on, in two passes and constant memory; a sample is one pass more."""
     from monitor.errors import SettingsError
+    from monitor.evidence.history import keep_sample
     from monitor.ingest.history import history_rows, open_history
     from monitor.panes.build import build_reference
     from monitor.panes.reference import digest, encode_reference
@@ -40,15 +45,23 @@ def build(
         raise SettingsError(document.problems)
     facts, names = parse_schema(document.value)
     batches = open_history(data, facts, names)
-    with _progress(history_rows(data), shown=not as_json) as progress:
+    with _progress(history_rows(data), 2, shown=not as_json) as progress:
         reference = build_reference(batches, facts, progress)
     body = encode_reference(reference)
     _write(out, body)
+    kept = None
+    if sample is not None:
+        with _progress(history_rows(data), 1, shown=not as_json) as progress:
+            kept = _keep(sample, lambda: keep_sample(batches, facts, sample, progress=progress))
     if as_json:
-        show_json({"file": str(out), "digest": digest(body), **_summary(reference)})
-    else:
-        typer.echo(digest(body))
-        say(f"{out}: {reference.rows} rows, {len(reference.columns)} features, {len(body)} bytes.")
+        file = {"file": str(out), "digest": digest(body)}
+        more = {} if sample is None else {"sample": {"file": str(sample), "rows": kept}}
+        show_json({**file, **_summary(reference), **more})
+        return
+    typer.echo(digest(body))
+    say(f"{out}: {reference.rows} rows, {len(reference.columns)} features, {len(body)} bytes.")
+    if sample is not None:
+        say(f"{sample}: {kept} rows; name it as evidence.reference_sample of the model in tocsin.yaml.")
 
 
 @app.command()
@@ -71,8 +84,8 @@ def show(file: Annotated[Path, typer.Argument(metavar="FILE")], *, as_json: AsJs
 
 
 @contextmanager
-def _progress(rows: int | None, *, shown: bool) -> "Iterator[Callable[[int], None]]":
-    """Show rows read in both passes on stderr; where their number is unknown, without an end."""
+def _progress(rows: int | None, passes: int, *, shown: bool) -> "Iterator[Callable[[int], None]]":
+    """Show rows read in all passes on stderr; where their number is unknown, without an end."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -80,11 +93,11 @@ def _progress(rows: int | None, *, shown: bool) -> "Iterator[Callable[[int], Non
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:>12,.0f} rows read, twice each"),
+        TextColumn("{task.completed:>12,.0f} rows read" + (", twice each" if passes > 1 else "")),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not (shown and console.is_terminal), transient=True) as bar:
-        task = bar.add_task("reference", total=None if rows is None else 2 * rows)
+        task = bar.add_task("reference", total=None if rows is None else passes * rows)
         yield lambda done: bar.update(task, completed=done)
 
 
@@ -106,6 +119,14 @@ def _write(out: Path, body: bytes) -> None:
         raise Stop(Exit.PROBLEMS, f"{out} cannot be written: {error.strerror}", "choose another --out") from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _keep(out: Path, keep: "Callable[[], int]") -> int:
+    """Write a sample; what stood there is replaced, for it decides nothing."""
+    try:
+        return keep()
+    except OSError as error:
+        raise Stop(Exit.PROBLEMS, f"{out} cannot be written: {error.strerror}", "choose another --sample") from error
 
 
 def _summary(reference: "Reference") -> dict[str, Any]:

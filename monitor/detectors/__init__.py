@@ -2,7 +2,7 @@
 
 It has no state, plot, log or threshold beside its own parameters; too little data is UNKNOWN, never 0, NaN or OK.
 
-To add one: its file, its line in DETECTORS (alphabetical), its row in the README. The contract tests find it here.
+To add one: its file, its line in DETECTORS (alphabetical), its name in the README. The contract tests find it here.
 """
 
 from collections.abc import Mapping

@@ -134,3 +134,6 @@ def _evidence(series: Series, view: EvidenceView) -> None:
         series.add("tocsin_evidence_worker_ends_total", times, why=why)
     series.add("tocsin_evidence_resident_memory_bytes", view.rss_bytes)
     series.add("tocsin_evidence_resident_memory_peak_bytes", view.rss_bytes_peak)
+    series.add("tocsin_evidence_report_files", view.report_files)
+    series.add("tocsin_evidence_report_bytes", view.report_bytes)
+    series.add("tocsin_evidence_reports_removed_total", view.reports_removed)

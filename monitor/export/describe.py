@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 
 from monitor.export.collector import describe
-from monitor.export.metrics import DAEMON, LIVE, MODEL, Metric
+from monitor.export.metrics import DAEMON, EDGES, LIVE, MODEL, PICTURES, Metric
 from monitor.export.readings import EVERY
 
 _HEAD = """\
@@ -22,10 +22,20 @@ Labels hold names from the settings, names from the schema and words of closed l
 choose; empty ones are left out. Above `metrics.series_max` series the features with the worst readings keep theirs.
 """
 
+_PICTURES = """\
+Rows by bin since the start of the daemon, of output, score and the first `metrics.features_drawn_max` features, beside
+the reference's share of the same bins, under the same labels: drift over any time and any set of replicas is one
+division ([recording rules](../rules/tocsin.recording.rules.yml)). Bins are those of the judge's reference `profile`.
+Counts are per bin, not cumulative; `le` is the upper edge of a score's bin. A bin of a number is called by its place,
+`00` being everything below the reference's least value and the last everything above its greatest; those of a category
+by place too, unless `metrics.category_names` asks for the category. Each histogram is shown whole or not at all."""
+
 _SECTIONS: Mapping[str, tuple[str, tuple[Metric, ...]]] = {
     "Life": ("Computed at each scrape, so they are true even when the daemon has stopped rendering.", LIVE),
     "The daemon": ("Intake, journal, fold, look, settings, deliveries, disk.", DAEMON),
+    "Its edges": ("Requests, what the store keeps, Alertmanagers, silences, the evidence worker.", EDGES),
     "Models": ("What is served, what was counted, alerts, incidents, rollbacks.", MODEL),
+    "Pictures": (_PICTURES, PICTURES),
     "Every reading": ("Of each rule and reading, whatever its detector.", EVERY),
 }
 _REST = "Readings by detector"

@@ -49,12 +49,14 @@ class EvidenceView:
     ends: Mapping[str, int] = field(default_factory=dict)  # total of workers by why they were ended
     rss_bytes: int = 0  # now; 0: there is no worker
     rss_bytes_peak: int = 0
+    report_files: int = 0  # now
+    report_bytes: int = 0
+    reports_removed: int = 0  # total: too old, or too many
 
 
 @dataclass(frozen=True, slots=True)
 class ModelEvidence:
     """What evidence was made of one model. `values`: by the name that the settings give a metric."""
 
-    values: Mapping[str, float] = field(default_factory=dict)  # of the newest job that has it
-    end: float | None = None  # event time the rows of these values ended
-    reports: int = 0  # total written
+    values: Mapping[str, float] = field(default_factory=dict)  # of the newest period
+    reports: int = 0  # total made since the start

@@ -9,7 +9,8 @@ digests: of a bundle in `tocsin_bundle_info`, at most two per model, from the re
 judge's reference profile in `profile`, one per model, which keeps bins of two profiles apart.
 
 Bins are counters per bin and not Prometheus histograms: they are sums of rows, not cumulative, so that a share is one
-division, a heat map needs no `le` arithmetic, and a sum over replicas is a sum. `le` is a bin's upper edge.
+division, a heat map needs no `le` arithmetic, and a sum over replicas is a sum. `le` is a bin's upper edge
+(promtool's lint would keep the word, and `quantile`, for its own two types: here they mean the same).
 A number's bins are the reference's quantiles, so its heat map shows ranks; places say which bin, not which value.
 
 Readings have their own table (`monitor.export.shown`), which is part of this one through `METRICS`.
@@ -146,6 +147,9 @@ EDGES = (
     _counter("tocsin_evidence_worker_ends_total", "Workers ended, by why.", "why"),
     _gauge("tocsin_evidence_resident_memory_bytes", "Resident memory of the worker; 0 when there is none."),
     _gauge("tocsin_evidence_resident_memory_peak_bytes", "The most it ever had."),
+    _gauge("tocsin_evidence_report_files", "Reports on disk."),
+    _gauge("tocsin_evidence_report_bytes", "Size of the reports on disk."),
+    _counter("tocsin_evidence_reports_removed_total", "Reports removed, being too old or too many."),
 )
 
 MODEL = (
@@ -186,7 +190,6 @@ MODEL = (
     _gauge("tocsin_alert_state", "1 for the state an alert is in, as in ALERTS.", "model", "rule", "segment", "state"),
     _gauge("tocsin_alert_since_timestamp_seconds", "Event time of that state.", "model", "rule", "segment"),
     _gauge("tocsin_evidence_value", "A metric of Evidently, by its name in the settings.", "model", "metric"),
-    _gauge("tocsin_evidence_end_timestamp_seconds", "Event time the rows of these values ended.", "model"),
     _counter("tocsin_evidence_reports_total", "Reports written.", "model"),
 )
 

@@ -86,6 +86,5 @@ def _alert(series: Series, view: ModelView, alert: Alert) -> None:
 
 def _evidence(series: Series, model: str, evidence: ModelEvidence) -> None:
     series.add("tocsin_evidence_reports_total", evidence.reports, model=model)
-    series.add("tocsin_evidence_end_timestamp_seconds", evidence.end, model=model)
     for metric, value in sorted(evidence.values.items()):
         series.add("tocsin_evidence_value", value, model=model, metric=metric)

@@ -104,7 +104,7 @@ _OUTCOMES: Final = {  # of a class, or averaged over classes, as the rule says
     ),
     "mcc": _of(Subject.OUTCOMES, "mcc", "Matthews' correlation of predicted and true classes, -1..1."),
     "mean_absolute_error": _of(
-        Subject.OUTCOMES, "mean_absolute_error", "Mean of |prediction - label|, in the target's unit."
+        Subject.OUTCOMES, "mean_absolute_error", "Mean distance of prediction and label, in the target's unit."
     ),
     "ndcg": _of(Subject.OUTCOMES, "ndcg_ratio", "Mean NDCG at 10 of the labelled lists."),
     "precision": _of(Subject.OUTCOMES, "precision_ratio", "Rows answered with a class that were of it."),

@@ -170,7 +170,6 @@ class DaemonView:
     requests: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by (route, class of the status: "2xx")
     requests_repeated: int = 0  # answered as before, by their idempotency key
     body_bytes: int = 0  # total, as received
-    inflated_bytes: int | None = None  # total of what compressed bodies held
     parts_dropped: Mapping[str, int] = field(default_factory=dict)  # optional parts of rows that could not be used
     unknown_features: Mapping[ModelName, int] = field(default_factory=dict)  # distinct names, saturates
     in_flight_requests: int = 0  # now

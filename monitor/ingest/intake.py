@@ -17,7 +17,6 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
-import pyarrow.compute as pc
 
 from monitor.clock import Clock
 from monitor.errors import Rejected, Transient
@@ -36,6 +35,7 @@ from monitor.ingest.rates import Rates
 from monitor.ingest.tokens import Token
 from monitor.ingest.wire import Accepted
 from monitor.panes.batch import encode_columns
+from monitor.panes.ids import count_repeated
 
 KEY_MAX: Final = 255
 ENCODED_ROWS_MIN: Final = 200  # a record of fewer rows is mostly its own head (2.6 KB)
@@ -266,7 +266,7 @@ def _clean(clean: Clean, size: int) -> Judged:
 def _columns(kind: RowKind, found: Mapping[ModelName, Ready], tally: Tally, size: int) -> Judged:
     """Write what was read as columns as the records that they are."""
     total = sum(len(ready.ids) for ready in found.values())
-    repeated = sum(len(ready.ids) - pc.count_distinct(ready.ids).as_py() for ready in found.values())
+    repeated = sum(count_repeated(ready.ids) for ready in found.values())
     answer = msgspec.json.encode(_accepted(total, repeated if kind is RowKind.PREDICTIONS else 0, tally))
     submissions = []
     for model, ready in found.items():

@@ -14,7 +14,7 @@ from monitor.ingest.wire import ProblemDetails
 
 _REFUSALS: Final = {
     "400": "a header is not usable",
-    "401": "no valid token",
+    "401": "no valid token, or one that has expired",
     "403": "the token lacks the scope",
     "404": "there is nothing of this name",
     "408": "the body did not come in time",
@@ -22,7 +22,7 @@ _REFUSALS: Final = {
     "413": "the body, or its number of rows, is too large",
     "415": "content type or encoding not understood",
     "422": "the content is not acceptable",
-    "429": "too much is being worked on; see Retry-After",
+    "429": "too much is being worked on, or the token sends more rows than it may; see Retry-After",
     "503": "not possible now; see Retry-After",
 }
 

@@ -10,7 +10,8 @@ unread. Nothing is given back when the journal cannot write: the rows were decod
 A request that is let in is let in whole. One of more rows than the burst could never be, so it is too large (413), not
 early (429). The wait that a 429 tells is when the same request would pass if nothing else came.
 
-Cost: 0.5 us a request, 100 bytes a token. A bucket that is full again is forgotten, for a new one is full: what is kept
+Cost (2 cores, CPython 3.11, 2026-11): 1.6 us a request of a token with a rate, 0.1 us of one without; 300 bytes a
+token. A bucket that is full again is forgotten, for a new one is full: what is kept
 is bounded by the tokens that sent something within the last burst / rate seconds.
 """
 

@@ -16,7 +16,19 @@ Time = (
     Annotated[str, Meta(description="RFC 3339 with an offset", extra_json_schema={"format": "date-time"})]
     | Annotated[float, Meta(description="Unix seconds")]
 )
-Class = Annotated[str | int | bool, Meta(description="one of the schema's classes, by its JSON text")]
+Answer = Annotated[
+    str | int | float | bool | list[Any],
+    Meta(
+        description="by the model's task: a class, by its JSON text; a number; the ranked items, best first, or how many"
+    ),
+]
+Truth = Annotated[
+    str | int | float | bool | list[float],
+    Meta(
+        description="by the model's task: a class; a finite number; the gains by place as served, or the place of the "
+        "relevant item, 0 for none"
+    ),
+]
 Value = Annotated[float | str | bool | None, Meta(description="null or absent: missing; another type: counted invalid")]
 Probability = Annotated[float, Meta(ge=0, le=1)]
 
@@ -25,7 +37,7 @@ class PredictionIn(msgspec.Struct):
     """One scored row."""
 
     id: Text | int
-    prediction: Class
+    prediction: Answer
     time: Annotated[Time | UnsetType, Meta(description="absent: the arrival")] = UNSET
     model: Annotated[str | UnsetType, Meta(description="may be left out where one model is monitored")] = UNSET
     features: dict[str, Value] | UnsetType = UNSET
@@ -44,7 +56,7 @@ class LabelIn(msgspec.Struct):
     """The truth for one prediction."""
 
     id: Text | int
-    label: Class
+    label: Truth
     time: Annotated[Time | UnsetType, Meta(description="absent: the arrival")] = UNSET
     prediction_time: Annotated[Time | UnsetType, Meta(description="a hint where to look")] = UNSET
     model: Annotated[str | UnsetType, Meta(description="may be left out where one model is monitored")] = UNSET

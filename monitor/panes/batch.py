@@ -374,17 +374,17 @@ def encode_arrays(columns: Mapping[str, pa.Array]) -> bytes:
 # ---------------------------------------------------------------- reading
 
 
-def decode_predictions(body: bytes) -> Predictions:
+def decode_predictions(body: bytes | memoryview) -> Predictions:
     """Read a record back. Corrupt if the bytes are not one of ours, or of a version we do not know."""
     return _read(body, _predictions)
 
 
-def decode_labels(body: bytes) -> Labels:
+def decode_labels(body: bytes | memoryview) -> Labels:
     """Read a record back. Corrupt if the bytes are not one of ours, or of a version we do not know."""
     return _read(body, _labels)
 
 
-def _read(body: bytes, build: Callable[[pa.RecordBatch], T]) -> T:
+def _read(body: bytes | memoryview, build: Callable[[pa.RecordBatch], T]) -> T:
     try:
         with pa.ipc.open_stream(body) as stream:
             if (stream.schema.metadata or {}).get(b"tocsin.batch") != VERSION:
@@ -408,6 +408,8 @@ def _read(body: bytes, build: Callable[[pa.RecordBatch], T]) -> T:
 
 def _predictions(batch: pa.RecordBatch) -> Predictions:
     codes, texts = _coded(batch.column("segment"))
+    none = np.zeros(batch.num_rows, np.bool_)
+    none.flags.writeable = False  # every column without a missing or an invalid cell shares it
     segments: list[dict[str, str] | None] = [msgspec.json.decode(text, type=dict[str, str]) for text in texts]
     return Predictions(
         n=batch.num_rows,
@@ -420,7 +422,7 @@ def _predictions(batch: pa.RecordBatch) -> Predictions:
         claimed=_texts(batch.column("claimed")),
         segments=Coded(np.where(codes == MISSING, np.int32(len(segments)), codes), (*segments, None)),
         columns={
-            name[2:]: _column(batch, name[2:], values)
+            name[2:]: _column(batch, name[2:], values, none)
             for name, values in zip(batch.schema.names, batch.columns, strict=True)
             if name.startswith("f:")
         },
@@ -464,33 +466,57 @@ def _matrix(values: pa.FixedSizeListArray) -> NDArray[np.float32]:
     return np.where(gone[:, None], np.float32(_NAN), rows)
 
 
-def _column(batch: pa.RecordBatch, name: str, values: pa.Array) -> Column:
+def _column(batch: pa.RecordBatch, name: str, values: pa.Array, none: Bools) -> Column:
     at = batch.schema.get_field_index(f"x:{name}")
-    invalid = batch.column(at).to_numpy(zero_copy_only=False) if at >= 0 else np.zeros(batch.num_rows, np.bool_)
+    invalid = batch.column(at).to_numpy(zero_copy_only=False) if at >= 0 else none
     if pa.types.is_dictionary(values.type):
         codes, texts = _coded(values)
-        return CategoricalColumn(np.where(invalid, np.int32(INVALID), codes), tuple(texts))
-    missing = values.is_null().to_numpy(zero_copy_only=False) & ~invalid
-    return NumericColumn(_doubles(values), missing, invalid)
+        return CategoricalColumn(codes if at < 0 else np.where(invalid, np.int32(INVALID), codes), tuple(texts))
+    nulls = _nulls(values)
+    missing = none if nulls is None else nulls if at < 0 else nulls & ~invalid
+    return NumericColumn(_doubles(values, nulls), missing, invalid)
 
 
-def _doubles(values: pa.Array) -> Doubles:
+def _doubles(values: pa.Array, nulls: Bools | None = None) -> Doubles:
+    """Numbers, NaN where null; `nulls` if they are known."""
     if pa.types.is_dictionary(values.type):  # an arrival is often that of the whole request
         values = values.dictionary_decode()
-    found: Doubles = (values.fill_null(_NAN) if values.null_count else values).to_numpy()
+    if values.type != pa.float64():
+        raise ValueError
+    found: Doubles = _numbers(values, np.dtype(np.float64))
+    nulls = _nulls(values) if nulls is None else nulls
+    if nulls is not None:
+        found = found.copy()
+        np.copyto(found, _NAN, where=nulls)
     return found
+
+
+def _nulls(values: pa.Array) -> Bools | None:
+    """Where a column is null; None if nowhere. Arrow's own way costs 1 ns a row and 10 us a call, this a tenth."""
+    if not values.null_count:
+        return None
+    bits = np.frombuffer(values.buffers()[0], np.uint8)
+    flags = np.unpackbits(bits, count=values.offset + len(values), bitorder="little")
+    gone: Bools = flags[values.offset :] == 0
+    return gone
+
+
+def _numbers(values: pa.Array, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The values buffer of a column of a fixed width, anything where null."""
+    if not len(values):  # the buffer of no values may be none
+        return np.empty(0, dtype)
+    return np.frombuffer(values.buffers()[1], dtype, len(values), values.offset * dtype.itemsize)
 
 
 def _coded(values: pa.DictionaryArray) -> tuple[NDArray[np.int32], list[str]]:
     """Split a dictionary column into codes, MISSING where null, and the words they point to."""
     indices = values.indices  # as narrow as the sender chose
-    if not indices.null_count:
-        codes = indices.to_numpy().astype(np.int32, copy=False)
-    elif pa.types.is_int8(indices.type) or pa.types.is_int16(indices.type) or pa.types.is_int32(indices.type):
-        codes = indices.fill_null(MISSING).to_numpy().astype(np.int32, copy=False)
-    else:
-        codes = indices.cast(pa.int32()).fill_null(MISSING).to_numpy()
-    return codes, values.dictionary.cast(pa.string()).to_pylist()
+    codes: NDArray[np.int32] = _numbers(indices, np.dtype(indices.type.to_pandas_dtype())).astype(np.int32)
+    nulls = _nulls(indices)
+    if nulls is not None:
+        codes[nulls] = MISSING
+    words = values.dictionary
+    return codes, (words if pa.types.is_string(words.type) else words.cast(pa.string())).to_pylist()
 
 
 def _texts(values: pa.DictionaryArray) -> Coded[str]:

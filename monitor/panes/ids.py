@@ -20,11 +20,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, algorithms, modes
 from numpy.typing import NDArray
 
 _BLOCK = 16
 _CHUNK = 16_384  # ids; their blocks stay in the second-level cache
+_FACTOR, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
 _KEPT = np.tril(np.full((_BLOCK + 1, _BLOCK), 0xFF, np.uint8), -1).view("<u8")  # row k keeps the first k bytes
 _ENDS = (np.eye(_BLOCK + 1, _BLOCK, dtype=np.uint8) << 7).view("<u8")  # row k: what the padding begins with
 
@@ -37,6 +39,49 @@ def hash_ids(ids: pa.StringArray | Sequence[str], secret: bytes) -> NDArray[np.u
         starts, lengths, data = _laid_out(texts.slice(start, _CHUNK))
         found[start : start + _CHUNK] = _keys(secret, data, starts, lengths)
     return found
+
+
+def first_places(keys: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """Where each distinct key comes first, in ascending order of the keys.
+
+    Keys are hashes of ids, which repeat rarely: an unstable sort that finds no two alike is five times as fast as one
+    that keeps the order of those that are (20 ns a key, 2026-11).
+    """
+    order = np.argsort(keys)
+    found = keys[order]
+    if (found[1:] == found[:-1]).any():
+        return np.unique(keys, return_index=True)[1]
+    return order
+
+
+def count_repeated(ids: pa.StringArray) -> int:
+    """How many of these ids, without nulls, came before among them.
+
+    First by numbers that are equal where ids are: if no two are, no two ids are, and that took 15 ns an id instead of
+    the 70 of a hash table (2026-11). Numbers of different ids may be equal, even by intent; it costs the hash table.
+    """
+    if len(ids) < 2:
+        return 0
+    starts, lengths, data = _laid_out(ids)
+    if _all_differ(_mixed(starts, lengths, data)):
+        return 0
+    return len(ids) - int(pc.count_distinct(ids).as_py())
+
+
+def _all_differ(numbers: NDArray[np.uint64]) -> bool:
+    found = np.sort(numbers)
+    return not bool((found[1:] == found[:-1]).any())
+
+
+def _mixed(starts: NDArray[np.int64], lengths: NDArray[np.int64], data: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """A number for each text, equal where texts are, and otherwise rarely."""
+    mixed, alike = lengths.astype("<u8"), _alike(starts, lengths)
+    for at in range(0, int(lengths.max()), 8):
+        left = np.clip(lengths - at, 0, 8) if alike is None else min(alike - at, 8)
+        mixed ^= _words(data, starts, alike, at) & _KEPT[:, 0][left]
+        mixed *= _FACTOR
+        mixed ^= mixed >> _HALF
+    return mixed
 
 
 def _key(secret: bytes) -> bytes:
@@ -79,19 +124,34 @@ def _macs(
     count: int,
 ) -> NDArray[np.uint64]:
     """CMACs of texts of `count` blocks each."""
-    words = np.ndarray(len(data) - 7, "<u8", data.data, strides=(1,))  # eight bytes from any place, aligned or not
     tails, state = _tails(encryptor), np.zeros((len(starts), 2), "<u8")
-    left = lengths - (count - 1) * _BLOCK
+    left: NDArray[np.int64] | int = lengths - (count - 1) * _BLOCK
+    if (alike := _alike(starts, lengths)) is not None:
+        left = alike - (count - 1) * _BLOCK
     for at in range(count):
         block = np.empty_like(state)
         for half in range(2):
-            part = words[starts + (at * _BLOCK + half * 8)]
+            part = _words(data, starts, alike, at * _BLOCK + half * 8)
             if at == count - 1:
-                part &= _KEPT[:, half][left]
-                part ^= tails[:, half][left]
+                part = part & _KEPT[:, half][left] ^ tails[:, half][left]
             np.bitwise_xor(part, state[:, half], out=block[:, half])
         state = np.frombuffer(encryptor.update(block.view(np.uint8).data), "<u8").reshape(-1, 2)
     return state[:, 0].astype(np.uint64, copy=False)
+
+
+def _alike(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> int | None:
+    """The length of all texts, if they have one and lie end to end; else None."""
+    length = int(lengths[0])
+    dense = int(starts[-1]) - int(starts[0]) == (len(starts) - 1) * length
+    return length if dense and length and (lengths == length).all() else None
+
+
+def _words(data: NDArray[np.uint8], starts: NDArray[np.int64], alike: int | None, at: int) -> NDArray[np.uint64]:
+    """Eight bytes of each text from its byte `at` on, and what follows it; `alike` texts need no index."""
+    if alike is not None:
+        return np.ndarray(len(starts), "<u8", data.data, offset=int(starts[0]) + at, strides=(alike,))
+    words: NDArray[np.uint64] = np.ndarray(len(data) - 7, "<u8", data.data, strides=(1,))
+    return words[np.minimum(starts + at, len(words) - 1)]
 
 
 def _tails(encryptor: CipherContext) -> NDArray[np.uint64]:

@@ -8,6 +8,7 @@ block above a setting speaks of it or, above a section, of all of it.
 """
 
 import sys
+import textwrap
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
@@ -23,6 +24,7 @@ from monitor.settings.structure import sections
 from monitor.settings.units import Bounds, Duration, Size
 
 RELOAD = "(reload)"
+WIDTH = 120
 _KINDS = {  # a duration is a float, a size an int: the finer one first
     Duration: "duration",
     Size: "size",
@@ -59,7 +61,8 @@ def markdown(example: Path) -> str:
 
 
 def _table(title: str, text: str, paths: Iterable[str], settings: dict[str, FieldInfo], words: "_Words") -> str:
-    head = [f"## {title}", "", *([text, ""] if text else [])]
+    words_above = textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+    head = [f"## {title}", "", *([*words_above, ""] if text else [])]
     rows = [
         f"| `{path}` | {_kind(settings[path])} | {_default(settings[path])} | {'yes' if words.reload(path) else ''} "
         f"| {words.of(path)} |"

@@ -1,16 +1,18 @@
 """The durable intake: submissions become journal records, one per (kind, model) and commit.
 
-    journal   seq | kind | model | rows | bytes | arrival of the first row | body (monitor.panes.batch)
+    journal   seq | kind | model | rows | bytes | arrival of the first row | body (monitor.panes.batch), or its file
     keys      (token, key) -> digest of the body, answer, wall time
 
 A group is encoded before its transaction begins. Where rows of several submissions do not encode together, each is
-encoded alone, and only the culprit fails. Records and idempotency keys are one transaction, so a retry after a crash
+encoded alone, and only the culprit fails. Where the records of a group are large, they go into a file (records.py), and
+the table says where. Records and idempotency keys are one transaction, so a retry after a crash
 finds either both or none. Two requests with one key inside one group count once: the second gets the first's answer.
 `seq` is never reused: it goes on from the largest of the records and the cursor.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import takewhile
 from typing import Any, NamedTuple, TypeAlias
 
@@ -21,6 +23,7 @@ from monitor.errors import Rejected, Transient
 from monitor.facts import Idempotency, JournalRecord, Label, ModelName, Prediction, RowKind, Submission
 from monitor.store.connections import transaction
 from monitor.store.faults import RETRY_S, Failed, attempt
+from monitor.store.records import Place, RecordFiles
 from monitor.store.writer import Answer
 
 Rows: TypeAlias = list[Prediction] | list[Label]
@@ -28,6 +31,19 @@ Encode: TypeAlias = Callable[[RowKind, ModelName, Rows], bytes]
 
 IDEMPOTENCY_CONFLICT = "idempotency_conflict"
 PRUNED_KEYS = 1_000  # in one step: about a millisecond
+CURSOR = "SELECT coalesce((SELECT value FROM meta WHERE name = 'cursor'), 0)"
+FILES = "SELECT DISTINCT file FROM journal WHERE file IS NOT NULL"
+UNFOLDED = (
+    "SELECT seq, kind, model, rows, bytes, file, at, body FROM journal WHERE seq <= ? AND seq > "
+    "coalesce((SELECT value FROM meta WHERE name = 'cursor'), 0) ORDER BY seq"
+)
+
+
+class Files(NamedTuple):
+    """Where large records lie, and what is large."""
+
+    records: RecordFiles
+    bytes_min: int  # of the records of a group together
 
 
 class Space(NamedTuple):
@@ -107,15 +123,18 @@ class Lag:
 class Journal:
     """Writes records, on the writer's thread. `last_seq`, `lag` and the counters may be read from any."""
 
-    def __init__(self, db: apsw.Connection, encode: Encode, clock: Clock, space: Space, bounds: KeyBounds) -> None:
+    def __init__(  # noqa: PLR0917  # one object that hands in all of these would say no more
+        self, db: apsw.Connection, files: Files, encode: Encode, clock: Clock, space: Space, bounds: KeyBounds
+    ) -> None:
         """Go on where an earlier run stopped."""
-        cursor = db.execute("SELECT coalesce((SELECT value FROM meta WHERE name = 'cursor'), 0)").get
+        cursor = db.execute(CURSOR).get
         unfolded = db.execute("SELECT seq, rows, bytes, arrival FROM journal WHERE seq > ? ORDER BY seq", (cursor,))
         self.lag = Lag([Unfolded(*row) for row in unfolded])
         self.last_seq: int = db.execute("SELECT max(coalesce(max(seq), 0), ?) FROM journal", (cursor,)).get
         self.refused_full = 0
         self.keys_dropped = 0
         self._db = db
+        self._files = files
         self._encode = encode
         self._clock = clock
         self._space = space
@@ -219,12 +238,11 @@ class Journal:
         if not drafts and not keys:
             return
         numbered = list(enumerate(drafts, self.last_seq + 1))
-        with transaction(self._db):
-            for seq, draft in numbered:
-                self._db.execute(
-                    "INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (seq, draft.kind.value, draft.model, draft.rows, len(draft.body), draft.arrival, draft.body),
-                )
+        with self._filed(drafts) as places:
+            for (seq, draft), place in zip(numbered, places, strict=True):
+                head = (seq, draft.kind.value, draft.model, draft.rows, len(draft.body), draft.arrival)
+                where = (None, None, draft.body) if place is None else (*place, b"")
+                self._db.execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", head + where)
             at = self._clock.wall()
             for key in keys:
                 self._db.execute(
@@ -235,19 +253,39 @@ class Journal:
             self.lag.add(Unfolded(seq, draft.rows, len(draft.body), draft.arrival))
         self.last_seq += len(drafts)
 
+    @contextmanager
+    def _filed(self, drafts: Sequence[Draft]) -> Iterator[Sequence[Place | None]]:
+        """A transaction, and where the records lie that it is to name; None: in the table. Files come first."""
+        places: list[Place] = []
+        if sum(len(draft.body) for draft in drafts) >= self._files.bytes_min and drafts:
+            places = self._files.records.write([draft.body for draft in drafts])
+        try:
+            with transaction(self._db):
+                yield places or [None] * len(drafts)
+        except BaseException:
+            self._files.records.abandon(places)
+            raise
+        self._files.records.settle()
 
-def read_journal(db: apsw.Connection, upto: int, rows_max: int) -> list[JournalRecord]:
+
+def read_journal(db: apsw.Connection, files: RecordFiles, upto: int, rows_max: int) -> list[JournalRecord]:
     """See Store.read_journal."""
-    records: list[JournalRecord] = []
+    found: list[tuple[Any, ...]] = []
     rows = 0
-    for seq, kind, model, count, body in db.execute(
-        "SELECT seq, kind, model, rows, body FROM journal WHERE seq <= ? AND seq > "
-        "coalesce((SELECT value FROM meta WHERE name = 'cursor'), 0) ORDER BY seq",
-        (upto,),
-    ):
-        rows += count
-        if records and rows > rows_max:
+    for row in db.execute(UNFOLDED, (upto,)):
+        rows += row[3]
+        if found and rows > rows_max:
             break
+        found.append(row)
+    records = []
+    for seq, kind, model, count, size, name, at, body in found:
+        if name is not None:
+            try:
+                body = files.read(Place(name, at), size)  # noqa: PLW2901  # the same bytes, from where they lie
+            except FileNotFoundError:
+                if seq <= db.execute(CURSOR).get:  # folded and deleted since we asked
+                    continue
+                raise files.lost(Place(name, at)) from None
         records.append(JournalRecord(seq, RowKind(kind), ModelName(model), count, body))
     return records
 

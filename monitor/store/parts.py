@@ -34,6 +34,7 @@ class Limits:
     pace: Pace = field(default_factory=Pace)
     free_bytes_min: int | None = None  # None: max(256 MiB, 5 % of the file system)
     wal_pages_max: int = 1_024  # of 4 KiB: copying them into the database takes a few milliseconds
+    file_bytes_min: int = 128 << 10  # a group of records from here on goes into a file
     waiting_max: int = 100_000  # labels without a prediction, per model
     keys_max: int = 2_000_000  # idempotency keys: 200 MB
     keys_kept_s: float = 86_400.0  # wire-formats.md

@@ -12,9 +12,12 @@ import apsw
 
 from monitor.store.panes import detail_start
 from monitor.store.protocol import Position
+from monitor.store.records import RecordFiles
 
 Chore: TypeAlias = Callable[[], bool]  # one step; True if there may be more
 
+RECORDS = "SELECT file FROM journal WHERE seq <= ? ORDER BY seq LIMIT ?"
+RECORDS_CHUNK = 64  # a record in the table has up to 256 pages, all read to be freed
 JOURNAL = "DELETE FROM journal WHERE seq IN (SELECT seq FROM journal WHERE seq <= ? ORDER BY seq LIMIT ?)"
 DELTAS = "DELETE FROM deltas WHERE rowid IN (SELECT rowid FROM deltas WHERE fold <= ? LIMIT ?)"
 PANES = (
@@ -23,18 +26,29 @@ PANES = (
 )
 
 
-def chores(db: apsw.Connection, before: Position, now: Position) -> dict[str, Chore]:
+def chores(db: apsw.Connection, files: RecordFiles, before: Position, now: Position) -> dict[str, Chore]:
     """What there is to delete when the position has moved from `before` to `now`."""
     moved = {
-        "journal": (JOURNAL, 64, before.cursor, now.cursor),  # a record has up to 256 pages, all read to be freed
         "deltas": (DELTAS, 500, before.consumed, now.consumed),
         "panes": (PANES, 500, detail_start(before.horizon), detail_start(now.horizon)),
     }
-    return {
+    found: dict[str, Chore] = {
         name: partial(_delete, db, statement, limit, chunk)
         for name, (statement, chunk, earlier, limit) in moved.items()
         if limit != earlier
     }
+    if now.cursor != before.cursor:
+        found["journal"] = partial(_delete_records, db, files, now.cursor)
+    return found
+
+
+def _delete_records(db: apsw.Connection, files: RecordFiles, cursor: int) -> bool:
+    """Delete folded records; then, as that is committed, the files that none is left in."""
+    names = {name for (name,) in db.execute(RECORDS, (cursor, RECORDS_CHUNK)) if name is not None}
+    more = _delete(db, JOURNAL, cursor, RECORDS_CHUNK)
+    if names:  # the records of a file follow each other
+        files.remove(names - {db.execute("SELECT file FROM journal ORDER BY seq LIMIT 1").get})
+    return more
 
 
 def _delete(db: apsw.Connection, statement: str, limit: float, chunk: int) -> bool:

@@ -57,6 +57,7 @@ Rows: TypeAlias = NDArray[np.intp] | slice
 FAN_IN = 8
 ROWS_MAX = 16_000_000  # 1 GB at 20 features
 SUFFIX = ".run"
+SIEVED_MIN = 1_000  # hashes looked for at once, from where it pays to sort out those that cannot be there
 TABLE = Table("INSERT INTO runs VALUES (?, ?, ?, ?)", "DELETE FROM runs WHERE name = ?")
 
 
@@ -246,6 +247,8 @@ class _Search:
             which = which[within(self.hashes[which], run.shape.halvings)]
         if not len(which):
             return
+        if len(which) >= SIEVED_MIN:
+            which = which[run.possible(self.hashes[which])]
         here, at = run.find(self.hashes[which])
         here[here] = run.records["time"][at[here]] >= self.horizon
         convert(run.records, at[here], self.records, which[here])

@@ -30,7 +30,7 @@ import json
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +39,7 @@ from numpy.typing import NDArray
 
 from monitor.errors import Corrupt
 from monitor.store.disk import Disk, publish
+from monitor.store.sieve import Sieve
 
 MAGIC = b"\x89TSRUN\r\n"
 FORMAT = 2
@@ -80,11 +81,21 @@ class Run:
     keys: Keys
     records: Records
     crcs: tuple[int, int]  # of keys, of records
+    _sieves: list[Sieve] = field(default_factory=list)  # one, once it was asked for
 
     @property
     def size(self) -> int:
         """Bytes of keys and records."""
         return self.keys.nbytes + self.records.nbytes
+
+    def possible(self, wanted: Keys) -> NDArray[np.bool_]:
+        """Which of many keys, all below the run's threshold, may be here: all that are, and few others."""
+        if not self._sieves:
+            try:
+                self._sieves.append(Sieve.of(self.keys, self.shape.halvings))
+            except (ValueError, IndexError) as error:  # keys out of order, or beyond the threshold
+                raise Corrupt(str(self.path), self.path.stat().st_size - self.size, HINT) from error
+        return self._sieves[0].passes(wanted)
 
     def find(self, wanted: Keys) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
         """For ascending keys: which are here, and at which position their newest record lies (0 where not)."""
@@ -102,9 +113,15 @@ class Run:
 
 
 def sorted_chunk(hashes: Keys, records: Records) -> Chunk:
-    """Keys and records in the order of a run; of equal keys the later stays later."""
-    order = np.argsort(hashes, kind="stable")
-    return np.ascontiguousarray(hashes[order]), np.ascontiguousarray(records[order])
+    """Keys and records in the order of a run; of equal keys the later stays later.
+
+    An unstable sort is six times as fast (13 ns a key, 2026-11), and right where no two are equal: nearly always.
+    """
+    order = np.argsort(hashes)
+    keys = hashes[order]
+    if (keys[1:] == keys[:-1]).any():
+        order = np.argsort(hashes, kind="stable")
+    return keys, _whole(records).take(order).view(records.dtype)
 
 
 def shape_of(hashes: Keys, records: Records) -> Shape:
@@ -222,9 +239,18 @@ def merged(runs: Sequence[Run], horizon: float, halvings: int = 0, chunk: int = 
     for piece in range(len(cuts) + 1):
         slices = [slice(ends[piece], ends[piece + 1]) for ends in bounds]
         hashes = np.concatenate([run.keys[part] for run, part in zip(runs, slices, strict=True)])
-        records = np.concatenate([run.records[part] for run, part in zip(runs, slices, strict=True)])
-        alive = (records["time"] >= horizon) & within(hashes, halvings)
-        yield sorted_chunk(hashes[alive], records[alive])
+        records = np.concatenate([_whole(run.records[part]) for run, part in zip(runs, slices, strict=True)])
+        order = np.argsort(hashes, kind="stable")  # of sorted parts it is a merge
+        alive = (records.view(runs[0].shape.dtype)["time"] >= horizon) & within(hashes, halvings)
+        if not alive.all():
+            order = order[alive[order]]
+        yield hashes[order], records.take(order).view(runs[0].shape.dtype)
+
+
+def _whole(records: Records) -> Records:
+    """The same records without fields: numpy would copy them field by field, four times as slowly."""
+    result: Records = np.ascontiguousarray(records).view(f"V{records.dtype.itemsize}")
+    return result
 
 
 def _bytes(array: NDArray[Any]) -> memoryview:

@@ -1,4 +1,4 @@
-"""The embedded store: state.db, receipt runs and samples beside it, two threads.
+"""The embedded store: state.db, beside it large records, receipt runs and samples; two threads.
 
     event loop    append -> queue                                          Writer  the one writing connection
     turns         commit: files and sums first, then one transaction       Keeper  verifies, merges, drops runs
@@ -35,6 +35,8 @@ from monitor.store.parts import Limits, Parts, space
 from monitor.store.position import advanced
 from monitor.store.protocol import Change, Fact, Health, Position, SampleFile, StoredLabel, WaitingLabel
 from monitor.store.receipts import Entry, ReceiptRuns, together
+from monitor.store.records import SUFFIX as RECORDS_SUFFIX
+from monitor.store.records import RecordFiles
 from monitor.store.samples import SampleEntry, SampleUpkeep
 from monitor.store.writer import Reply, Work, Writer
 
@@ -81,7 +83,7 @@ class SqliteStore:
         with ExitStack() as undo:
             self._lock = lock(state_dir / "lock")
             undo.callback(os.close, self._lock)
-            _refuse_lost(self._path, state_dir / "receipts")
+            _refuse_lost(self._path, state_dir)
             self._db = connections.open_writer(self._path, self._parts.vfs)
             undo.callback(self._db.close)
             self._load(state_dir)
@@ -102,7 +104,10 @@ class SqliteStore:
         strays, lost = self._samples.load(db.execute("SELECT * FROM samples"))
         db.executemany(samples.TABLE.delete, [(entry.name,) for entry in lost])
         bounds = journal.KeyBounds(self._limits.keys_kept_s, self._limits.keys_max)
-        self._journal = journal.Journal(db, parts.encode, parts.clock, self._space, bounds)
+        self._records = RecordFiles(state_dir / "journal", parts.disk)
+        swept += self._records.sweep(name for (name,) in db.execute(journal.FILES))
+        files = journal.Files(self._records, self._limits.file_bytes_min)
+        self._journal = journal.Journal(db, files, parts.encode, parts.clock, self._space, bounds)
         self._readers = connections.Readers(self._path, parts.vfs)
         db.set_wal_hook(self._on_commit)
         work = Work(self._journal.write, self._checkpoint, self._diagnose, self._fatal)
@@ -210,7 +215,7 @@ class SqliteStore:
 
     def _schedule(self, before: Position) -> None:
         """Have the writer delete what the move from `before` to the present position made superfluous."""
-        for name, chore in prune.chores(self._db, before, self._position).items():
+        for name, chore in prune.chores(self._db, self._records, before, self._position).items():
             self._writer.later(name, chore)
         if self._walk.due(self._position.horizon):
             self._writer.later("labels", self._walk.step)
@@ -243,7 +248,7 @@ class SqliteStore:
 
     def read_journal(self, upto: int, rows_max: int) -> list[JournalRecord]:
         """See Store."""
-        return self._read(lambda db: journal.read_journal(db, upto, rows_max))
+        return self._read(lambda db: journal.read_journal(db, self._records, upto, rows_max))
 
     def facts(self, kind: type[Fact]) -> dict[str, Fact]:
         """See Store."""
@@ -395,10 +400,14 @@ class SqliteStore:
         return self._space.free_bytes() - self._space.free_bytes_min
 
 
-def _refuse_lost(path: Path, receipts: Path) -> None:
-    """Corrupt if the database is gone and receipts are left: a new one would forget rollbacks, latch and labels."""
-    if not _size(path) and any(receipts.glob("*.run")):
-        raise Corrupt(str(path), 0, "it is gone or empty, but its receipts are there; restore it, or start a new state")
+def _refuse_lost(path: Path, state_dir: Path) -> None:
+    """Corrupt if the database is gone and its files are left: a new one would forget rollbacks, latch, labels, rows."""
+    if _size(path):
+        return
+    for what, pattern in (("receipts are", "receipts/*.run"), ("records are", f"journal/*{RECORDS_SUFFIX}")):
+        if any(state_dir.glob(pattern)):
+            hint = f"it is gone or empty, but its {what} there; restore it, or start a new state"
+            raise Corrupt(str(path), 0, hint)
 
 
 def _size(path: Path) -> int:

@@ -1,6 +1,6 @@
-"""The tables of state.db, format 2.
+"""The tables of state.db, format 3.
 
-    journal      one record per commit, model and stream, until folded
+    journal      one record per commit, model and stream, until folded; a large one lies in a file (records.py)
     keys         idempotency keys of requests, 24 h
     series       what panes have in common: model, epoch, segment, reference, replica
     deltas       encoded panes by fold, until the sequential detectors have consumed them
@@ -78,5 +78,14 @@ STEPS = (
         name TEXT PRIMARY KEY, model TEXT NOT NULL, level INTEGER NOT NULL, born INTEGER NOT NULL,
         schema TEXT NOT NULL, start REAL NOT NULL, "end" REAL NOT NULL, rows INTEGER NOT NULL, size INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
+    """,
+    # Where a large record lies: `file` names it and `body` is empty. The body comes last, or what is behind it could
+    # only be read along with it. Nothing was released with format 2, so there are no records to keep.
+    """
+    DROP TABLE journal;
+    CREATE TABLE journal (
+        seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, model TEXT NOT NULL, rows INTEGER NOT NULL,
+        bytes INTEGER NOT NULL, arrival REAL NOT NULL, file TEXT, at INTEGER, body BLOB NOT NULL
+    ) STRICT;
     """,
 )

@@ -97,7 +97,7 @@ class Counting:
     def count(self, found: Sorted, opinion: Opinion) -> ModelChange:
         """Count the rows and labels of one model."""
         watched = found.watched
-        segmentation = watched.segmentation.now(watched.settings.segments, watched.totals.last_prediction)
+        segmentation = watched.segmentation.now(watched.settings.segments, watched.totals)
         change = ModelChange(watched.name, watched.totals, segmentation)
         for at in np.unique(found.at).tolist():
             self._count_epoch(self._part(found, opinion, at), change)

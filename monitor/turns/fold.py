@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias
 
+import msgspec
 import numpy as np
 import structlog
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ from monitor.facts import JournalRecord, ModelName, RowKind
 from monitor.panes.attribution import attribute
 from monitor.panes.batch import Predictions, decode_labels, decode_predictions
 from monitor.panes.concat import concat
-from monitor.panes.ids import hash_ids
+from monitor.panes.ids import first_places, hash_ids
 from monitor.store.protocol import Change, Store
 from monitor.turns.counting import Counting, FoldSettings, ModelChange, Sorted
 from monitor.turns.labels import Arrived
@@ -85,12 +86,12 @@ class Fold:
 
     def _fresh(self, watched: Watched, keys: Keys) -> NDArray[np.intp]:
         """Rows whose id was never seen, in arrival order: the first wins, in this fold and over all of them."""
-        _, first = np.unique(keys, return_index=True)
+        first = first_places(keys)
         known, _ = self._store.find_receipts(watched.name, keys[first], KNOWN)
         fresh: NDArray[np.intp] = np.sort(first[~known])
         return fresh
 
-    def _arrived(self, body: bytes) -> list[Arrived]:
+    def _arrived(self, body: bytes | memoryview) -> list[Arrived]:
         labels = decode_labels(body)
         keys = hash_ids(labels.ids, self._secret).tolist()
         columns = (labels.labels.tolist(), labels.times.tolist(), labels.prediction_times.tolist())
@@ -116,9 +117,17 @@ class Fold:
                 labels=[label for change in changes for label in change.labels],
                 waiting=[label for change in changes for label in change.waiting],
                 waiting_done=[key for change in changes for key in change.waiting_done],
-                puts=[(change.model, each) for change in changes for each in (change.totals, change.segmentation)],
+                puts=[put for each, change in zip(found, changes, strict=True) for put in _documents(each, change)],
             )
         )
         for change in changes:
             change.counted = counting.counted(change.model)
         return changes
+
+
+def _documents(found: Sorted, change: ModelChange) -> list[tuple[str, msgspec.Struct]]:
+    """What is to be kept of a model beside counts; how it is parted only where that has changed."""
+    documents: list[msgspec.Struct] = [change.totals]
+    if change.segmentation is not found.watched.segmentation:
+        documents.append(change.segmentation)
+    return [(change.model, document) for document in documents]

@@ -112,7 +112,7 @@ def _as_written(watched: Watched, layout: Layout, records: NDArray[np.void]) -> 
 
 
 def count_effects(  # noqa: PLR0917  # where to count, what, and since when segments are known
-    watched: Watched, epochs: Sequence[Epoch], joined: Joined, pane_s: int, since: float, add: Add
+    watched: Watched, epochs: Sequence[Epoch], joined: Joined, pane_s: int, since: float | None, add: Add
 ) -> None:
     """Count what the labels move, and hand each pane to `add`; effects on forgotten epochs are forgotten, too.
 
@@ -139,7 +139,7 @@ def count_effects(  # noqa: PLR0917  # where to count, what, and since when segm
 
 
 def effects_panes(
-    layout: Layout, segments: Segments, effects: Sequence[Effect], records: NDArray[np.void], since: float
+    layout: Layout, segments: Segments, effects: Sequence[Effect], records: NDArray[np.void], since: float | None
 ) -> list[tuple[str, Pane]]:
     """Count effects of one weight in one pane, as a whole ("") and by segment."""
     labels = np.fromiter((effect.label for effect in effects), np.float64, len(effects))
@@ -151,8 +151,8 @@ def effects_panes(
             return count_agreement(layout, records[rows], labels[rows], sign[rows])
         return count_outcomes(layout, receipts=records[rows], labels=labels[rows], lags_s=lags[rows], sign=sign[rows])
 
-    parted = np.flatnonzero(records["time"] > since) if segments.columns else np.empty(0, np.intp)
-    parts = segments.rows(records["bins"][parted], records["segment"][parted]) if len(parted) else ()
+    parted = np.arange(len(records)) if since is None else np.flatnonzero(records["time"] > since)
+    parts = segments.rows(records["bins"][parted], records["segment"][parted]) if segments.columns else ()
     return [("", count(slice(None))), *((segment, count(parted[rows])) for segment, rows in parts)]
 
 

@@ -84,5 +84,4 @@ async def ask(server: OpenInference, watched: Watched, rows: Predictions, keys: 
     index = {name: i for i, name in enumerate(schema.classes)}
     numbers = schema.task is Task.REGRESSION
     nothing.said[chosen] = answer.values if numbers else [index.get(each, len(index)) for each in answer.outputs]
-    answered = int(np.count_nonzero(heard(nothing.said)))
-    return Opinion(nothing.said, asked=answered, failed=len(chosen) - answered)  # a NaN is no answer
+    return Opinion(nothing.said, asked=len(chosen))

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from monitor.alerts.alertmanager import Told
 from monitor.alerts.retry import DeliveryState
+from monitor.evidence.archive import Swept
 from monitor.evidence.office import EvidenceState
 from monitor.export.edges import AlertmanagerView, EvidenceView, KeptView
 from monitor.export.snapshot import DaemonView, ReceiverView
@@ -40,6 +41,7 @@ REFUSED_AS = {  # how a refusal of a whole request is answered
 
 NOBODY: Mapping[str, int] = MappingProxyType({})
 NO_RECEIPTS = Kept(0, 0, 0, 1.0)
+NOTHING_SWEPT = Swept()
 NO_SAMPLES = Sampled(0, 0, 0, 0, 0)
 
 
@@ -64,8 +66,14 @@ def self_view(
     told: Sequence[Told] = (),
     held: Mapping[str, int] = NOBODY,
     evidence: EvidenceState | None = None,
+    swept: Swept = NOTHING_SWEPT,
+    removed: int = 0,
 ) -> DaemonView:
-    """Gather what the daemon knows of itself; `held`: incidents by receiver, `evidence`: None where there is none."""
+    """Gather what the daemon knows of itself.
+
+    `held`: incidents by receiver whose notices wait; `swept`: what the last upkeep of reports left, after `removed`
+    reports in all.
+    """
     accepted: Counter[RowKind] = Counter(dict.fromkeys(RowKind, 0))
     for (kind, _), rows in counted.accepted.items():
         accepted[kind] += rows
@@ -119,7 +127,7 @@ def self_view(
         kept=kept(health),
         receipts_thinned=health.receipts_thinned,
         alertmanagers=tuple(alertmanager(each) for each in told),
-        evidence=None if evidence is None else evidence_view(evidence),
+        evidence=None if evidence is None else evidence_view(evidence, swept, removed),
     )
 
 
@@ -159,8 +167,8 @@ def alertmanager(told: Told) -> AlertmanagerView:
     )
 
 
-def evidence_view(state: EvidenceState) -> EvidenceView:
-    """How the evidence worker is doing."""
+def evidence_view(state: EvidenceState, swept: Swept, removed: int) -> EvidenceView:
+    """How the evidence worker is doing, and what is left of what it made."""
     return EvidenceView(
         queued=state.queued,
         running=state.running,
@@ -171,6 +179,9 @@ def evidence_view(state: EvidenceState) -> EvidenceView:
         ends=dict(state.worker_ends),
         rss_bytes=state.worker_rss_bytes,
         rss_bytes_peak=state.worker_rss_bytes_peak,
+        report_files=swept.reports,
+        report_bytes=swept.bytes,
+        reports_removed=removed,
     )
 
 

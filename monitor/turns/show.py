@@ -115,9 +115,7 @@ def serving_status(watched: Watched) -> ServingStatus:
     return STATUS[found.status] if found else ServingStatus.UNREGISTERED
 
 
-def model_view(
-    watched: Watched, drawing: Drawing = NO_FEATURES, evidence: ModelEvidence | None = None
-) -> ModelView | None:
+def model_view(watched: Watched, drawing: Drawing = NO_FEATURES) -> ModelView | None:
     """One model for the metrics page; None before anything is known of it."""
     if not watched.epochs:
         return None
@@ -167,7 +165,7 @@ def model_view(
         last_prediction=totals.last_prediction or None,
         last_label=totals.last_label or None,
         pictures=pictures(watched, drawing),
-        evidence=evidence,
+        evidence=evidence(watched),
     )
 
 
@@ -175,6 +173,14 @@ def segments(watched: Watched) -> tuple[str, ...]:
     """The segments that the settings name, in the bins that decide: what may be a label."""
     judge = watched.epoch.judge
     return watched.segments(judge).names if judge in watched.layouts else ()
+
+
+def evidence(watched: Watched) -> ModelEvidence | None:
+    """What reports and metrics were made; None where the settings ask for none."""
+    asked = watched.settings.evidence
+    if not (asked.incidents or asked.every or asked.metrics):
+        return None
+    return ModelEvidence(dict(watched.evidence_values), watched.evidence_reports)
 
 
 def pictures(watched: Watched, drawing: Drawing) -> Pictures:

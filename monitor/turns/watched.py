@@ -95,12 +95,14 @@ class Segmentation(msgspec.Struct, frozen=True):
     """
 
     columns: str = "{}"  # as JSON, in the order of the settings
-    since: float = 0.0  # the newest prediction that was parted otherwise; 0: none was
+    since: float | None = None  # the newest prediction that was parted otherwise; None: none was
 
-    def now(self, chosen: Mapping[str, SegmentColumn], newest: float) -> "Segmentation":
-        """This one, or its successor where the settings have changed; `newest` is the last prediction folded."""
+    def now(self, chosen: Mapping[str, SegmentColumn], totals: Totals) -> "Segmentation":
+        """This one, or its successor where the settings have changed; `totals` of all that was folded before."""
         columns = msgspec.json.encode({name: (one.values, one.values_max) for name, one in chosen.items()}).decode()
-        return self if columns == self.columns else Segmentation(columns, newest)
+        if columns == self.columns:
+            return self
+        return Segmentation(columns, totals.last_prediction if totals.predictions else None)
 
 
 @dataclass(frozen=True, slots=True)

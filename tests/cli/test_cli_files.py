@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from laid_out import HISTORY, SCHEMA, reference_body
+from laid_out import HISTORY, SCHEMA, reference_body, sample_body
 
 from monitor.cli.exits import Exit
 from monitor.ingest.tokens import read_tokens
@@ -137,6 +137,19 @@ def test_a_build_can_be_repeated_but_never_changes_a_profile(tocsin: Tocsin, his
     assert ended.code == Exit.PROBLEMS
     assert "holds another profile" in ended.err
     assert history.with_name("made.json").read_bytes() == reference_body()
+
+
+def test_a_sample_of_the_history_is_kept_beside_the_profile(tocsin: Tocsin, history: Path) -> None:
+    command = ("reference", "build", history, "--schema", "schema.yaml", "--out", "made.json")
+    ended = tocsin(*command, "--sample", "rows.parquet", "--json")
+    assert (ended.code, ended.json["sample"]) == (Exit.OK, {"file": "rows.parquet", "rows": 200})
+    assert history.with_name("rows.parquet").read_bytes() == sample_body()
+
+
+def test_a_sample_that_cannot_be_written_is_told(tocsin: Tocsin, history: Path) -> None:
+    command = ("reference", "build", history, "--schema", "schema.yaml", "--out", "made.json")
+    ended = tocsin(*command, "--sample", "gone/rows.parquet")
+    assert (ended.code, "choose another --sample" in ended.err) == (Exit.PROBLEMS, True)
 
 
 def test_a_reference_is_shown(tocsin: Tocsin, home: Path) -> None:

@@ -3,17 +3,19 @@ import re
 from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace as replace_reading
 from prometheus_client.exposition import generate_latest
 from snapshots import BAD, BROKEN, GOOD, MODEL, NOW, UNKNOWN, breach, full, model, ok, rule, snapshot, view
 
-from monitor.detectors import DETECTORS
 from monitor.export.collector import Collector, describe
-from monitor.export.metrics import LIVE
+from monitor.export.metrics import LIVE, PICTURES
 from monitor.export.model_lines import CELLS_MAX
 from monitor.export.readings import METRICS
 from monitor.export.shown import SHOWN, suffixed
 from monitor.export.snapshot import ConfusionCell, ReadingView, ReferenceRole, ServingStatus, Snapshot
 from monitor.facts import Alert, AlertState, Reading, RejectReason, Subject, Verdict
+
+DRAWN = {metric.name for metric in PICTURES}
 
 
 def shown(found):
@@ -51,7 +53,8 @@ def test_every_metric_follows_the_naming_rules():
         assert (kind == "counter") == name.endswith("_total")
         assert (kind == "info") == name.endswith("_info")
         assert text.endswith(".")
-        assert not {"id", "value", "source", "le", "quantile"} & set(labels)
+        assert not {"id", "value", "source"} & set(labels)
+        assert ({"le", "quantile", "bin", "profile"} & set(labels) == set()) or name in DRAWN
 
 
 def test_a_time_is_a_timestamp_and_a_share_is_a_ratio():
@@ -103,6 +106,20 @@ def test_error_and_paired_difference_carry_their_interval():
     assert lines["tocsin_error_low_ratio"][0][1] == pytest.approx(0.29)
     assert lines["tocsin_error_high_ratio"][0][1] == pytest.approx(0.31)
     assert lines["tocsin_paired_error_difference_low_ratio"][0][1] == pytest.approx(0.09)
+
+
+def test_an_interval_that_is_not_known_has_no_samples_and_the_value_stays():
+    bare = ReadingView(rule("bias", Subject.OUTCOMES), replace_reading(breach(-0.3), low=None, high=None), NOW)
+    lines = shown(snapshot(bare))
+    assert lines["tocsin_bias"][0][1] == -0.3
+    assert "tocsin_bias_low" not in lines
+
+
+def test_the_shares_of_a_feature_carry_their_interval():
+    lines = shown(snapshot(view(breach(0.3), rule=rule("missing_share"))))
+    assert lines["tocsin_feature_missing_low_ratio"] == [
+        (lines["tocsin_feature_missing_ratio"][0][0], pytest.approx(0.29))
+    ]
 
 
 def test_the_two_references_are_two_series():
@@ -171,6 +188,28 @@ def test_a_confusion_matrix_of_many_classes_is_left_to_the_evidence():
     assert "tocsin_confusion_rows" not in shown(snapshot(confusion=cells))
 
 
+def test_a_reading_of_a_segment_and_of_the_whole_are_two_series():
+    by = ReadingView(rule("error", Subject.OUTCOMES), breach(0.3), NOW, segment="origin=EWR")
+    found = snapshot(by, replace(by, segment="", reading=ok(0.1)), segments=("origin=EWR",))
+    assert one(found, "tocsin_error_ratio", segment="origin=EWR") == 0.3
+    assert sorted(value for _, value in shown(found)["tocsin_error_ratio"]) == [0.1, 0.3]
+
+
+def test_an_alert_of_a_segment_names_it():
+    alert = Alert(MODEL, "r", "origin=EWR", AlertState.FIRING, since=NOW)
+    assert one(snapshot(alerts=(alert,), segments=("origin=EWR",)), "tocsin_alert_state", segment="origin=EWR") == 1
+
+
+def test_a_daemon_without_evidence_or_alertmanagers_says_nothing_of_them():
+    names = set(shown(snapshot()))
+    assert not [name for name in names if "evidence" in name or "alertmanager" in name]
+
+
+def test_a_server_that_proves_is_unproved_for_zero_seconds_and_one_that_is_not_asked_has_no_sample():
+    assert one(snapshot(unproved_s=0.0), "tocsin_serving_unproved_seconds") == 0
+    assert "tocsin_serving_unproved_seconds" not in shown(snapshot())
+
+
 def test_two_models_do_not_mix():
     base = snapshot(view(ok()))
     other = model(view(breach()), model="credit")
@@ -198,8 +237,3 @@ def test_the_last_reload_is_told():
     failed = replace(base, daemon=replace(base.daemon, reload_ok=False))
     assert one(base, "tocsin_config_last_reload_successful") == 1
     assert one(failed, "tocsin_config_last_reload_successful") == 0
-
-
-def test_every_detector_of_ours_has_its_own_family():
-    ours = {(name, subject) for name, detector in DETECTORS.items() for subject in detector.subjects}
-    assert ours == set(SHOWN)

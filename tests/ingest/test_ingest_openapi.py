@@ -58,6 +58,14 @@ def test_describes_the_fields_that_are_decoded(described, decoded):
     assert set(described.__struct_fields__) == set(decoded.__struct_fields__)
 
 
+@pytest.mark.parametrize(("row", "field"), [("PredictionIn", "prediction"), ("LabelIn", "label")])
+def test_describes_the_answers_of_every_task(document, row, field):
+    described = document["components"]["schemas"][row]["properties"][field]
+    kinds = {each["type"] for each in described["anyOf"]}
+    assert kinds == {"string", "integer", "number", "boolean", "array"}
+    assert "by the model's task" in described["description"]
+
+
 PROBABILITY = st.floats(0, 1)
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.panes import ids as module
-from monitor.panes.ids import hash_ids
+from monitor.panes.ids import count_repeated, first_places, hash_ids
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=100)
 RFC_KEY = bytes.fromhex("2b7e151628aed2a6abf7158809cf4f3c")
@@ -68,3 +68,35 @@ def test_another_secret_gives_other_keys():
 
 def test_no_ids_have_no_keys():
     assert hash_ids([], b"secret").shape == (0,)
+
+
+@given(st.integers(0, 40), st.integers(1, 20), st.binary(max_size=8))
+def test_texts_of_one_length_have_the_keys_they_have_among_others(length, rows, secret):
+    texts = [f"{row:x}".rjust(length, "-")[:length] for row in range(rows)]
+    assert hash_ids(texts, secret).tolist() == [one(text, secret) for text in texts]
+
+
+def repeated(texts):
+    return len(texts) - len(set(texts))
+
+
+@given(st.lists(TEXT | st.sampled_from(["", "a", "aa", "a\0", "12345678", "123456789"]), max_size=30))
+def test_repeated_ids_are_counted(texts):
+    assert count_repeated(pa.array(texts, pa.string())) == repeated(texts)
+
+
+@given(st.lists(st.integers(0, 30), max_size=40), st.integers(0, 10), st.integers(2, 20))
+def test_repeated_ids_of_one_length_are_counted_in_any_slice(numbers, start, width):
+    texts = [f"{number:0{width}}" for number in numbers]
+    assert count_repeated(pa.array(texts, pa.string()).slice(start)) == repeated(texts[start:])
+
+
+def test_ids_that_share_a_number_are_still_told_apart(monkeypatch):
+    monkeypatch.setattr(module, "_mixed", lambda starts, lengths, data: np.zeros(len(starts), np.uint64))
+    assert count_repeated(pa.array(["a", "b", "a", "c"])) == 1
+
+
+@given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 5), max_size=40))
+def test_the_first_place_of_each_key_is_found(keys):
+    array = np.array(keys, np.uint64)
+    assert first_places(array).tolist() == np.unique(array, return_index=True)[1].tolist()

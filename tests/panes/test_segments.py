@@ -136,3 +136,26 @@ def test_fairness_reads_a_segments_pane(layout, rows):
     group = layout.group(count_rows(layout, bin_rows(layout, some)), "c=red")
     assert (group.segment, group.rows, group.outputs, group.outcomes.labelled) == ("c=red", 3, (1, 1, 1), 0)
     assert group.outcomes == layout.view(count_rows(layout, bin_rows(layout, some)), Subject.OUTCOMES)
+
+
+def test_an_older_profile_is_cut_by_the_columns_that_it_has(layout, layout_of):
+    chosen = {"c": Chosen(values_max=1), "x": Chosen(), "device": DEVICES, "gone": Chosen()}
+    assert Segments.fitting(chosen, layout).names == (
+        "c=red",
+        "c=__other__",
+        *Segments.of({"device": DEVICES}, layout).names,
+    )
+    assert Segments.fitting({"c": Chosen(values_max=1)}, layout_of(X)).names == ()
+
+
+def test_columns_that_are_no_features_of_an_older_profile_and_too_many_to_pack_are_left_out(layout):
+    many = Chosen(values=tuple(f"v{i}" for i in range(50)))
+    chosen = {"c": Chosen(values_max=1), **dict.fromkeys(("p", "q", "r"), many)}
+    with pytest.raises(SettingsError):
+        Segments.of(chosen, layout)
+    assert Segments.fitting(chosen, layout).names == ("c=red", "c=__other__")
+
+
+@pytest.mark.parametrize("chosen", [{"c": Chosen(values_max=2)}, {"device": DEVICES}])
+def test_what_can_be_cut_is_cut_alike_however_it_is_asked_for(layout, chosen):
+    assert Segments.fitting(chosen, layout).names == Segments.of(chosen, layout).names

@@ -35,7 +35,7 @@ async def folds(store):
 
 async def main(path, life):
     structlog.configure(logger_factory=structlog.WriteLoggerFactory(sys.stderr))
-    store = open_store(path, Limits(free_bytes_min=0, wal_pages_max=32))
+    store = open_store(path, Limits(free_bytes_min=0, wal_pages_max=32, file_bytes_min=100))
     say("ready")
     async with asyncio.TaskGroup() as group:
         group.create_task(folds(store))

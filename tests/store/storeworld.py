@@ -29,7 +29,7 @@ def encode(kind, model, rows):
 
 
 def ids_in(records):
-    return [one for record in records for one in json.loads(record.body)]
+    return [one for record in records for one in json.loads(bytes(record.body))]
 
 
 def body(*counts):

@@ -21,7 +21,10 @@ from monitor.store.writer import Pace
 REQUESTS = [(f"{turn}a",) if half else (f"{turn}b", f"{turn}c") for turn in range(2) for half in (0, 1)]
 SENT = [one for ids in REQUESTS for one in ids]
 EVERYTHING = frozenset({"write", "sync", "truncate", "delete", "create", "rename", "remove"})
-LIMITS = Limits(Pace(gather_s=0.0), free_bytes_min=0, wal_pages_max=8)  # checkpoints come within the short life too
+FILE_BYTES_MIN = 10  # the record of one row goes into the table, that of two into a file
+LIMITS = Limits(  # checkpoints come within the short life too
+    Pace(gather_s=0.0), free_bytes_min=0, wal_pages_max=8, file_bytes_min=FILE_BYTES_MIN
+)
 
 
 class Life:
@@ -122,24 +125,41 @@ def test_without_fsync_of_the_log_the_power_cuts_show_a_loss(tmp_path, monkeypat
         cut_everywhere(tmp_path, step=3)
 
 
-def test_without_fsync_of_receipts_the_power_cuts_show_damage(tmp_path):
+def careless_of(what):
+    """A disk that does not fsync files with this in their names."""
+
     class Careless(FaultyDisk):
         def sync(self, descriptor):
-            Disk.sync(self, descriptor)
-
-    with pytest.raises(Corrupt, match=r"\.run"):
-        cut_everywhere(tmp_path, Careless, step=3)
-
-
-def test_without_fsync_of_samples_the_power_cuts_show_a_loss(tmp_path):
-    class Careless(FaultyDisk):
-        def sync(self, descriptor):
-            if ".parquet" in str(self.paths.get(descriptor)):
+            if what in str(self.paths.get(descriptor)):
                 Disk.sync(self, descriptor)
             else:
                 super().sync(descriptor)
 
+    return Careless
+
+
+def test_without_fsync_of_receipts_the_power_cuts_show_damage(tmp_path):
+    with pytest.raises(Corrupt, match=r"\.run"):
+        cut_everywhere(tmp_path, careless_of(".run"), step=3)
+
+
+def test_without_fsync_of_samples_the_power_cuts_show_a_loss(tmp_path):
     with pytest.raises((AssertionError, OSError)):
+        cut_everywhere(tmp_path, careless_of(".parquet"), step=3)
+
+
+def test_without_fsync_of_large_records_the_power_cuts_show_a_loss(tmp_path):
+    with pytest.raises((Corrupt, ValueError)):
+        cut_everywhere(tmp_path, careless_of(".rows"), step=3)
+
+
+def test_without_fsync_of_their_directory_the_power_cuts_show_a_loss(tmp_path):
+    class Careless(FaultyDisk):
+        def sync_directory(self, path):
+            if path.name != "journal":
+                super().sync_directory(path)
+
+    with pytest.raises(Corrupt, match="it is gone"):
         cut_everywhere(tmp_path, Careless, step=3)
 
 

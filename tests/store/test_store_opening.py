@@ -8,6 +8,7 @@ from storeworld import add, open_store, receipts, send, submission
 
 from monitor.errors import Corrupt, Permanent
 from monitor.store.disk import free_bytes, reserve_bytes
+from monitor.store.parts import Limits
 from monitor.store.protocol import Change
 from monitor.store.tables import STEPS
 
@@ -71,7 +72,7 @@ def test_damage_met_while_running_fails_the_store(tmp_path):
     store.close()
 
 
-@pytest.mark.parametrize("name", ["receipts", "lock/", "state.db/"])
+@pytest.mark.parametrize("name", ["receipts", "journal", "lock/", "state.db/"])
 def test_something_in_the_way_is_told_of(tmp_path, name):
     (tmp_path / name).mkdir() if name.endswith("/") else (tmp_path / name).touch()
     with pytest.raises(Permanent):
@@ -87,6 +88,16 @@ def test_the_reserve_is_256_mib_or_a_twentieth(tmp_path):
 
 def test_bodies_add():
     assert add([b"\1" + b"\0" * 7, b"\2" + b"\0" * 7]) == b"\3" + b"\0" * 7
+
+
+def test_a_database_that_was_lost_beside_its_records_is_not_begun_anew(tmp_path):
+    store = open_store(tmp_path, Limits(free_bytes_min=0, file_bytes_min=1))
+    send(store, submission("a"))
+    store.close()
+    (tmp_path / "state.db").unlink()
+    with pytest.raises(Corrupt, match="records are there"):
+        open_store(tmp_path)
+    assert list((tmp_path / "journal").iterdir())
 
 
 @pytest.mark.parametrize("lose", [Path.unlink, lambda path: path.write_bytes(b"")], ids=["gone", "empty"])

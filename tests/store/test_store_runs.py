@@ -1,5 +1,7 @@
 """The file of receipts: what is written is found, what is damaged is said to be."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from storeworld import RECEIPT, hashes, receipts
 from monitor.errors import Corrupt
 from monitor.store.disk import Disk
 from monitor.store.runs import FORMAT, merged, merged_shape, open_run, shape_of, sorted_chunk, write_run
+from monitor.store.sieve import Sieve
 
 values = st.lists(st.integers(0, 2**64 - 1), max_size=60)
 
@@ -35,6 +38,25 @@ def test_exactly_what_was_written_is_found(directory, here, other):
     assert found.tolist() == [int(value) in here for value in wanted]
     newest = {value: position for position, value in enumerate(here)}  # of equal hashes the last
     assert run.records["epoch"][at[found]].tolist() == [newest[int(value)] for value in wanted[found]]
+
+
+@given(here=values, halvings=st.integers(0, 64))
+def test_whatever_is_there_passes_the_sieve(here, halvings):
+    keys = np.sort(hashes(*(value >> halvings for value in here)))
+    assert Sieve.of(keys, halvings).passes(keys).all()
+
+
+def test_few_pass_the_sieve_that_are_not_there():
+    rng = np.random.default_rng(3)
+    for count in (1_000, 300_000, 524_288):  # one chunk and two; 4 to 8 bits a key
+        keys, others = (np.sort(rng.integers(0, 2**64, n, np.uint64)) for n in (count, 50_000))
+        assert 0.1 < Sieve.of(keys, 0).passes(others).mean() < 0.24
+
+
+def test_keys_out_of_order_are_damage(tmp_path):
+    run = written(tmp_path / "r", receipts(*range(0, 2**64, 2**58)))
+    with pytest.raises(Corrupt, match=r"r"):
+        replace(run, keys=run.keys[::-1]).possible(hashes(1))
 
 
 def test_a_run_knows_its_times_and_dtype(tmp_path):

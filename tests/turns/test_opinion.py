@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from world import DIGESTS, MODEL, SCHEMA, bundle, prediction, reference, watched
+from world import DIGESTS, LISTS, MODEL, NUMBERS, SCHEMA, answers, bundle, prediction, profile, reference, watched
 
-from monitor.facts import BundleStatus
+from monitor.facts import BundleStatus, Task
 from monitor.panes.batch import decode_predictions, encode_predictions
 from monitor.panes.count import NOT_ASKED
 from monitor.panes.layout import Layout
 from monitor.serving.open_inference import OpenInference
 from monitor.settings import KnownGood
-from monitor.turns.opinion import ask, sample, silent
+from monitor.turns.opinion import ask, fitting, heard, sample, silent
 
 V1 = Layout.of(reference())
 KEYS = st.lists(st.integers(0, 2**64 - 1), max_size=200).map(lambda keys: np.array(keys, np.uint64))
@@ -196,3 +196,58 @@ def test_whatever_a_row_holds_it_can_be_asked_about(server, x):
             await client.aclose()
 
     assert asyncio.run(run()).asked == 1
+
+
+# ---------------------------------------------------------------- other tasks
+
+
+def asked_for(server, schema, share=1.0):
+    """What the known-good of a model with this schema says of ten rows."""
+    layout = profile(schema)
+    found = watched((bundle("v1", layout),), (layout,), ())
+    section = KnownGood(url="http://127.0.0.1:1", model="m", share=share)
+    found.settings = found.settings.model_copy(update={"known_good": section})
+    some = decode_predictions(encode_predictions(answers(schema, 10), schema))
+
+    async def run():
+        client = OpenInference(f"http://127.0.0.1:{server.server_port}", MODEL, TIMEOUT_S)
+        try:
+            return await ask(client, found, some, np.arange(10, dtype=np.uint64) << np.uint64(60))
+        finally:
+            await client.aclose()
+
+    return asyncio.run(run())
+
+
+def numbers(n):
+    outputs = [{"name": "prediction", "shape": [n], "datatype": "FP64", "data": [7.5] * n}]
+    return 200, {"outputs": outputs, "parameters": {"checkpoint_digest": DIGESTS["v1"]}}
+
+
+def test_a_regressions_known_good_answers_in_numbers_and_nan_where_it_was_not_asked(server):
+    server.answer = numbers
+    found = asked_for(server, NUMBERS, share=0.25)
+    assert found.asked == 4
+    assert found.said[:4].tolist() == [7.5] * 4
+    assert np.isnan(found.said[4:]).all()
+    assert heard(found.said).tolist() == [True] * 4 + [False] * 6
+
+
+def test_nobody_is_asked_about_lists(server):
+    found = asked_for(server, LISTS)
+    assert (found.asked, found.failed, server.asked) == (0, 0, [])
+    assert not heard(found.said).any()
+
+
+def test_a_server_that_fails_says_nothing_in_any_task(server):
+    server.answer = lambda n: (500, {})
+    found = asked_for(server, NUMBERS)
+    assert (found.failed, heard(found.said).any()) == (10, False)
+
+
+def test_an_opinion_on_another_task_is_none():
+    for said in (silent(2).said, silent(2, Task.REGRESSION).said):
+        assert not any(heard(fitting(said, task)).any() for task in Task)
+    assert fitting(np.array([1, 0], np.uint8), Task.CLASSIFICATION).tolist() == [1, 0]
+    assert not heard(fitting(np.array([1, 0], np.uint8), Task.REGRESSION)).any()
+    assert fitting(np.array([1.0, 0.0]), Task.CLASSIFICATION).tolist() == [NOT_ASKED] * 2

@@ -4,10 +4,15 @@ import pytest
 from msgspec.structs import replace
 from world import MODEL, Spy, Turns, label, many, rule
 
+from monitor.alerts.alertmanager import Told
 from monitor.alerts.retry import DeliveryState
+from monitor.evidence.archive import Swept
+from monitor.evidence.jobs import Failure
+from monitor.evidence.office import EvidenceState
 from monitor.facts import RejectReason, RowKind, Severity, Verdict
-from monitor.ingest.counters import AdmissionReason, Counters
-from monitor.turns.self_view import REFUSED_AS, About, rss_bytes, self_view
+from monitor.ingest.counters import AdmissionReason, Claim, Counters
+from monitor.store.protocol import Kept, Sampled
+from monitor.turns.self_view import REFUSED_AS, About, kept, rss_bytes, self_view
 
 
 @pytest.fixture
@@ -17,7 +22,7 @@ def turns(tmp_path):
     made.close()
 
 
-def view(turns, counters=None, receivers=("on-call",)):
+def view(turns, counters=None, receivers=("on-call",), **edges):
     return self_view(
         counted=(counters or Counters()).snapshot(),
         health=turns.store.health(),
@@ -25,6 +30,7 @@ def view(turns, counters=None, receivers=("on-call",)):
         outbox=turns.outbox,
         receivers=receivers,
         about=About("1.2.3", 5.0, reload_ok=False, reloaded=6.0),
+        **edges,
     )
 
 
@@ -77,6 +83,72 @@ def test_deliveries_are_shown_by_receiver_with_those_that_nobody_got(turns):
     turns.do(turns.outbox.record(replace(delivery, state=DeliveryState.DEAD)))
     [dead] = view(turns).receivers
     assert (dead.pending, dead.dead, dead.failed) == (0, 1, 1)
+
+
+def test_what_waits_for_a_silence_is_shown_by_receiver(turns):
+    one, other = view(turns, receivers=("on-call", "nobody"), held={"on-call": 2}).receivers
+    assert (one.held, other.held) == (2, 0)
+
+
+def test_a_notice_that_was_never_sent_is_withdrawn_and_not_failed(turns):
+    turns.settle(0.0)
+    turns.settle(60.0)
+    [delivery] = turns.outbox.every()
+    turns.do(turns.outbox.record(replace(delivery, state=DeliveryState.WITHDRAWN)))
+    [found] = view(turns).receivers
+    assert (found.withdrawn, found.failed, found.pending) == (1, 0, 0)
+
+
+def test_what_is_kept_is_told_by_model_even_where_only_one_kind_is(turns):
+    samples = {"b": Sampled(2, 90, 4096, 5, 1)}
+    health = replace(turns.store.health(), receipts={"a": Kept(80, 20, 1024, 0.25)}, samples=samples)
+    a, b = kept(health)
+    assert (a.model, a.receipt_rows, a.receipts_dropped, a.receipt_bytes, a.inclusion_min) == ("a", 80, 20, 1024, 0.25)
+    assert (a.sample_rows, b.receipt_rows, b.inclusion_min) == (0, 0, 1.0)
+    assert (b.sample_files, b.sample_rows, b.sample_bytes, b.samples_over_quota, b.samples_lost) == (2, 90, 4096, 5, 1)
+
+
+def test_receipts_of_folded_rows_are_told(turns):
+    turns.send(many(10))
+    turns.settle(60.0)
+    [found] = view(turns).kept
+    assert (found.model, found.receipt_rows, found.inclusion_min) == (MODEL, 10, 1.0)
+
+
+def test_what_alertmanagers_were_told_is_shown_by_name(turns):
+    told = Told("main", sent=7, posts=3, failures={"4xx": 2}, firing=1, suppressed=1, last=9.0)
+    [found] = view(turns, told=[told]).alertmanagers
+    assert (found.name, found.sent, found.posts, found.failures) == ("main", 7, 3, {"4xx": 2})
+    assert (found.firing, found.suppressed, found.left_out, found.last) == (1, 1, 0, 9.0)
+
+
+def test_the_evidence_worker_is_shown_with_its_failures_by_model(turns):
+    assert view(turns).evidence is None
+    failures = ((Failure.TIMEOUT, MODEL, 2), (Failure.DISK, MODEL, 1))
+    state = EvidenceState(1, True, 9, 2.5, failures, 3, (("idle", 1), ("jobs", 1)), 1 << 28, 1 << 29)
+    found = view(turns, evidence=state, swept=Swept(1, 2, reports=7, bytes=900), removed=3).evidence
+    assert (found.report_files, found.report_bytes, found.reports_removed) == (7, 900, 3)
+    assert found.failures == {(MODEL, "timeout"): 2, (MODEL, "disk"): 1}
+    assert (found.queued, found.running, found.jobs, found.starts, found.ends) == (
+        1,
+        True,
+        9,
+        3,
+        {"idle": 1, "jobs": 1},
+    )
+    assert (found.last_s, found.rss_bytes, found.rss_bytes_peak) == (2.5, 1 << 28, 1 << 29)
+
+
+def test_what_intake_saw_of_requests_is_told(turns):
+    counters = Counters(body_bytes=99, repeated_requests=2, in_flight_requests=1, in_flight_bytes=50)
+    counters.answered("/v1/predictions", 202)
+    counters.dropped[Claim.BUNDLE] += 3
+    counters.saw_unknown(MODEL, {1, 2})
+    found = view(turns, counters)
+    assert (found.requests, found.requests_repeated) == ({("/v1/predictions", "2xx"): 1}, 2)
+    assert (found.body_bytes, found.in_flight_requests, found.in_flight_bytes) == (99, 1, 50)
+    assert (found.parts_dropped["bundle"], found.unknown_features) == (3, {MODEL: 2})
+    assert found.parts_dropped.keys() == {claim.value for claim in Claim}
 
 
 def test_a_store_that_failed_is_said(turns):

@@ -4,12 +4,17 @@ import json
 
 import pytest
 from msgspec.structs import replace
-from world import Spy, Turns, control_of, evidence, label, many, rule
+from world import SERVING, Spy, Turns, control_of, evidence, label, many, rule
 
 from monitor.decisions.rules import RulePack
+from monitor.decisions.steadiness import Proofs
+from monitor.export.edges import ModelEvidence
+from monitor.export.pictures import Drawn
 from monitor.export.snapshot import ReferenceRole, ServingStatus
 from monitor.facts import Mode, RollbackStep, Subject, Verdict
+from monitor.settings.model_sections import SegmentColumn
 from monitor.turns import show
+from monitor.turns.pictures import Drawing
 
 KEYS = {"served", "readings", "alerts", "incident", "rollbacks", "latch", "mode", "totals"}
 
@@ -19,6 +24,11 @@ def turns(tmp_path):
     made = Turns(tmp_path / "state", rule("output"), rule("columns", Subject.FEATURES), served="v1", mode=Mode.AUTO)
     yield made
     made.close()
+
+
+def drawn(turns):
+    """What the page draws."""
+    return show.model_view(turns.watched, Drawing(features_max=2)).pictures
 
 
 def plain(turns):
@@ -127,6 +137,75 @@ def test_classes_and_confusion_have_the_names_of_the_schema(tmp_path):
     cells = {(cell.predicted, cell.label): cell.rows for cell in view.confusion if cell.rows}
     assert cells == {("no", "yes"): 1, ("yes", "yes"): 1, ("no", "__other__"): 1}
     turns.close()
+
+
+def test_the_segments_of_the_settings_may_be_labels(turns):
+    turns.settle(0.0)
+    chosen = {"c": SegmentColumn(values_max=1), "device": SegmentColumn(values=("ios",))}
+    turns.watched.settings = turns.watched.settings.model_copy(update={"segments": chosen})
+    assert show.model_view(turns.watched).segments == ("c=a", "c=__other__", "device=ios", "device=__other__")
+
+
+def test_rows_by_bin_are_counted_from_the_start_of_the_daemon(turns):
+    turns.settle(0.0)
+    turns.send(many(10), many(3, 20.0, "q"))
+    turns.settle(60.0)
+    found = {(each.drawn, each.column): each.rows for each in drawn(turns).bins}
+    assert sum(found[Drawn.FEATURE, "x"]) == sum(found[Drawn.SCORE, ""]) == sum(found[Drawn.OUTPUT, ""]) == 13
+    turns.restart()
+    turns.settle(60.0)
+    assert {sum(each.rows) for each in drawn(turns).bins} == {0}
+
+
+def test_the_newest_window_of_features_has_quantiles_beside_the_references(turns):
+    turns.settle(0.0)
+    turns.send(many(10))
+    turns.settle(60.0)
+    live, own = drawn(turns).spreads
+    assert (live.column, live.of_reference, own.of_reference) == ("x", False, True)
+    assert dict(live.quantiles)[0.5] == pytest.approx(live.mean, abs=0.25)
+
+
+def test_another_activation_draws_nothing_of_the_windows_before_it(turns):
+    turns.settle(0.0)
+    turns.send(many(10))
+    turns.settle(60.0)
+    turns.server.name = "v2"
+    turns.settle(61.0)
+    turns.settle(62.0)
+    assert [each.of_reference for each in drawn(turns).spreads] == [True]
+
+
+def test_a_picture_before_the_first_proof_is_none_and_no_error(turns):
+    turns.server.name = None
+    turns.settle(10.0)
+    assert {sum(each.rows) for each in drawn(turns).bins} <= {0}
+
+
+def test_how_long_nothing_was_proved_is_told_of_servers_that_are_asked(turns):
+    turns.settle(10.0)
+    assert show.model_view(turns.watched).unproved_s is None
+    turns.watched.settings = turns.watched.settings.model_copy(update={"serving": SERVING})
+    assert show.model_view(turns.watched).unproved_s == 0.0
+    turns.watched.unproved_s = 12.5
+    assert show.model_view(turns.watched).unproved_s == 12.5
+
+
+def test_a_server_that_takes_turns_between_bundles_is_unsteady(turns):
+    turns.settle(10.0)
+    digests = frozenset(each.checkpoint_digest for each in turns.watched.bundles)
+    assert not show.model_view(turns.watched).unsteady
+    turns.watched.proofs = Proofs(unsteady=True, flips=digests)
+    assert show.model_view(turns.watched).unsteady
+
+
+def test_evidence_of_a_model_is_shown_where_the_settings_ask_for_it(turns):
+    turns.settle(10.0)
+    turns.watched.evidence_values, turns.watched.evidence_reports = {"drifted": 0.5}, 1
+    assert show.model_view(turns.watched).evidence == ModelEvidence({"drifted": 0.5}, reports=1)
+    none = turns.watched.settings.evidence.model_copy(update={"incidents": False, "every": 0.0, "metrics": {}})
+    turns.watched.settings = turns.watched.settings.model_copy(update={"evidence": none})
+    assert show.model_view(turns.watched).evidence is None
 
 
 def test_an_index_that_is_not_in_force_shows_why(turns):

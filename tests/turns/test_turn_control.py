@@ -8,7 +8,9 @@ from world import Turns, acting, alive, control_of, only
 
 from monitor.clock import ReplayClock
 from monitor.errors import Rejected
+from monitor.evidence.archive import write_report
 from monitor.facts import Mode, RollbackStep
+from monitor.settings import Samples
 
 ENDED = RollbackStep.COMMITTED
 
@@ -114,3 +116,58 @@ def test_a_step_of_replay_is_answered_when_all_of_it_is_done(turns):
 def test_health_is_what_the_daemon_says(turns):
     made = control_of(turns)
     assert (made.healthy(), made.ready(), turns.do(made.reload())) == ((True, "ok"), (False, "starting"), ())
+
+
+# ---------------------------------------------------------------- evidence and silences
+
+
+def test_an_incident_shows_the_path_of_its_report_once_there_is_one(turns):
+    turns.settle(0.0)
+    turns.settle(60.0)
+    ident = only(turns).incident
+    made = control_of(turns)
+    assert (made.incident(ident)["report"], made.report("m", ident)) == (None, None)
+    made.reports.sources.archive.prepare("m")
+    write_report(made.reports.sources.archive.path("m", ident), b"<!doctype html>")
+    assert made.incident(ident)["report"] == made.incidents()[0]["report"] == f"/v1/evidence/m/{ident}"
+    assert (made.report("m", ident), [one["path"] for one in made.evidence()]) == (
+        b"<!doctype html>",
+        [f"/v1/evidence/m/{ident}"],
+    )
+
+
+@pytest.mark.parametrize("name", ["../m/x", "..", "", "x/y", "\x00"])
+def test_no_name_leads_out_of_the_directory_of_reports(turns, name):
+    (turns.directory / "x.html").write_bytes(b"another's")
+    made = control_of(turns)
+    assert (made.report("m", name), made.report(name, "x"), made.report("other", "x")) == (None, None, None)
+
+
+def test_the_status_tells_silences_proofs_kept_rows_and_evidence(turns):
+    turns.settle(0.0)
+    turns.settle(60.0)
+    turns.watched.evidence_values = {"rows": 60.0}
+    made = control_of(turns, silenced=lambda key: f"silenced by {key.rule}")
+    found = made.status()
+    mine = found["models"]["m"]
+    assert {alert["silenced"] for alert in mine["alerts"]} == {"silenced by pairs", "silenced by error"}
+    assert (mine["unsteady"], mine["unproved_s"], mine["samples"]) == (False, None, None)
+    assert mine["evidence"] == {"values": {"rows": 60.0}, "reports": 0, "newest": None}
+    assert found["evidence"]["queued"] == 0
+
+
+def test_a_notice_says_where_the_report_will_be_if_one_is_expected(turns):
+    turns.settle(0.0)
+    turns.settle(60.0)
+    told = [one.body.decode() for one in turns.outbox.every()]
+    place = f"http://tocsin.example.test/v1/evidence/m/{only(turns).incident}"
+    assert told
+    assert all(f'"evidence":"{place}"' in one for one in told)
+
+
+def test_without_kept_rows_no_report_is_promised(turns):
+    none = Samples(share=0.0, per_stratum_min=0, flagged_max=0)
+    turns.watched.settings = turns.watched.settings.model_copy(update={"samples": none})
+    turns.settle(0.0)
+    turns.settle(60.0)
+    assert not any(b"/v1/evidence/" in one.body for one in turns.outbox.every())

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import msgspec
 import numpy as np
+from desk import reports_of
 from msgspec.structs import replace
 
 from monitor.clock import ManualClock
@@ -15,9 +16,6 @@ from monitor.decisions.epochs import identify, prove
 from monitor.decisions.rules import Rule, RulePack
 from monitor.decisions.state import ModelState
 from monitor.errors import Transient
-from monitor.evidence.archive import Archive
-from monitor.evidence.jobs import Result
-from monitor.evidence.office import EvidenceState
 from monitor.facts import (
     Bundle,
     BundleId,
@@ -51,16 +49,13 @@ from monitor.panes.layout import Layout
 from monitor.panes.ranking import score_place
 from monitor.panes.reference import FORMAT, CategoryBins, NumericBins, Reference
 from monitor.panes.window import sum_bodies, sum_panes
-from monitor.settings import LabelFeed, MonitoredModel
-from monitor.settings.sections import RollbackLimits, Serving, Target
+from monitor.settings import LabelFeed, MonitoredModel, RollbackLimits, Serving, Target
 from monitor.store import Limits, SqliteStore
 from monitor.store import Parts as StoreParts
 from monitor.store.protocol import Change
 from monitor.turns.control import Control
 from monitor.turns.counting import FoldSettings
-from monitor.turns.evidence import Keep, Reports
 from monitor.turns.fold import Fold
-from monitor.turns.gathering import Sources
 from monitor.turns.loading import Releases, Shelf
 from monitor.turns.look import Look, Ticks
 from monitor.turns.opinion import Opinion, sample, silent
@@ -152,9 +147,9 @@ def encode(kind, model, rows, schema=SCHEMA):
 
 
 def open_store(directory: Path, clock=None, schema=SCHEMA, **limits):
-    """`limits` as of monitor.store.Limits."""
+    """Rows are written by `schema`, or by what it returns; `limits` as of monitor.store.Limits."""
     parts = StoreParts(
-        lambda kind, model, rows: encode(kind, model, rows, schema),
+        lambda kind, model, rows: encode(kind, model, rows, schema() if callable(schema) else schema),
         sum_bodies,
         clock or ManualClock(1000.0),
         free_bytes=lambda: 1 << 40,
@@ -335,7 +330,7 @@ class Turns:
     def open(self):
         """As the daemon does at its start."""
         self.runner = asyncio.Runner()
-        self.store = open_store(self.directory, schema=self.v1.reference.schema, **self.limits)
+        self.store = open_store(self.directory, schema=lambda: self.watched.schema, **self.limits)
         self._commit, self.store.commit = self.store.commit, self._watch_commit
         self.watched = watched(self.bundles, (self.v1, self.v2), self._stored(Timeline(), MODEL).epochs)
         allowed = RollbackLimits(mode=self.mode)
@@ -367,6 +362,7 @@ class Turns:
             execute=self.wheel_of.get("execute", self.execute),
             clock=self.clock,
             supervisor=self.supervisor,
+            report=self.wheel_of.get("report", lambda _watched, _incident: None),
         )
         bounds = Bounds(("on-call",), "http://tocsin.example.test", self.wheel_of.get("look_every_s", 60.0), 86_400.0)
         return Wheel(parts, bounds, self.ring)
@@ -515,7 +511,7 @@ def tapped(turns, share=1.0, off=0):
     turns.restart()
 
 
-def control_of(turns, clock=None):
+def control_of(turns, clock=None, reports=None, silenced=lambda _: ""):
     """The daemon's side of the API over these turns."""
 
     async def nothing():
@@ -534,34 +530,9 @@ def control_of(turns, clock=None):
         checks={"healthy": lambda: (True, "ok"), "ready": lambda: (False, "starting")},
         reload_settings=nothing,
         stepped=stepped,
-        reports=reports_of(turns),
+        reports=reports or reports_of(turns),
+        silenced=silenced,
     )
-
-
-@dataclass
-class Desk:
-    """Takes jobs in the place of the worker, and answers what the test says; a job without an answer waits."""
-
-    jobs: list = field(default_factory=list)
-    answers: dict = field(default_factory=dict)  # by job id; callable or Result
-
-    async def submit(self, job):
-        self.jobs.append(job)
-        answer = self.answers.get(job.id, Result(job.id, job.model))
-        return await answer(job) if callable(answer) else answer
-
-    def state(self):
-        return EvidenceState(0, False, len(self.jobs), None, (), 0, (), 0, 0)
-
-    async def aclose(self):
-        pass
-
-
-def reports_of(turns, desk=None):
-    """The reports of these turns, made by `desk`."""
-    sources = Sources(turns.store, Archive(turns.directory / "evidence"))
-    keep = Keep(90 * 86_400.0, 1 << 30, 0.0)
-    return Reports({MODEL: turns.watched}, sources, desk or Desk(), turns.clock, turns.supervisor, keep)
 
 
 def many(n, start=0.0, prefix="p", **features):

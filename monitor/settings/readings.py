@@ -1,23 +1,25 @@
 """`docs/readings.md`: every reading by the tasks it is for, from the notes at the top of the detectors' files.
 
-    python -m monitor.export.explain > docs/readings.md
+    python -m monitor.settings.readings > docs/readings.md
 
 A detector's note is its only documentation: what it says in a sentence, the formula, then paragraphs in which the words
 of `LEADS` begin what every reader looks for. This page puts them in place and adds what the class knows (views, tasks,
-floors) and what the metrics page shows. It invents nothing, so it cannot disagree with the code that it stands in.
+parameters) and what the metrics page shows. It invents nothing, so it cannot disagree with the code that it stands in.
 """
 
+import dataclasses
 import inspect
 import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 from monitor.detectors import DETECTORS
 from monitor.detectors.protocol import Detector, Sequential
 from monitor.export.shown import GENERIC, SHOWN
-from monitor.facts import EVERY_TASK, Subject, Task
+from monitor.facts import EVERY_TASK, FeatureKind, Subject, Task
+from monitor.settings.units import Duration
 
 LEADS: Final = ("No interval", "Interval", "Bins", "Source", "Failure mode", "Not a test here", "Not a test")
 WIDTH: Final = 120
@@ -27,10 +29,11 @@ _NAMES: Final = re.compile(rf"(?<![`\w])({'|'.join(name for name in DETECTORS if
 _HEAD = """\
 # Readings
 
-Every reading that a rule can ask for, by the task of the model. Made by `python -m monitor.export.explain` from the
+Every reading that a rule can ask for, by the task of the model. Made by `python -m monitor.settings.readings` from the
 notes at the top of the detectors' files ([`monitor/detectors`](../monitor/detectors)), where the code stands beside
-them; a word such as `intervals.py` names a file there. Parameters and their defaults are in the
-[README](../README.md#detectors), the names of all metrics in [metrics.md](metrics.md).
+them; a word such as `intervals.py` names a file there. What a rule leaves out of the parameters has the default shown.
+A parameter that ends in `_s` may be written as a duration, and `null` is none. All metrics are in
+[metrics.md](metrics.md); how a detector is added is in [detectors.md](detectors.md).
 
 A reading has a value, the n it rests on, the limit it was compared with, and a 95 % interval where a sound one exists.
 With an interval it breaches when the interval lies beyond the limit, not the point. Where a note says nothing of bins,
@@ -69,12 +72,34 @@ def lead(name: str, *words: str) -> str | None:
 
 
 def _index(names: Iterable[str]) -> Iterator[str]:
-    yield "| reading | says | reads | interval |"
-    yield "|---|---|---|---|"
+    yield "| reading | reads | says | interval | parameters |"
+    yield "|---|---|---|---|---|"
     for name in names:
         says = note(name).partition("\n")[0].removesuffix(".")
-        interval = "none" if lead(name, "Interval") is None else "yes"
-        yield f"| [`{name}`](#{name}) | {says} | {', '.join(_subjects(DETECTORS[name]))} | {interval} |"
+        interval = "none" if lead(name, "Interval") is None else "95 %"
+        cells = (f"[`{name}`](#{name})", ", ".join(reads(name)), says, interval, ", ".join(parameters(name)))
+        yield f"| {' | '.join(cells)} |"
+
+
+def reads(name: str) -> list[str]:
+    """The subjects of a detector, in the words of a rule; which features, where not all."""
+    kind = DETECTORS[name]
+    words = [subject.value for subject in Subject if subject in kind.subjects]
+    if len(kind.kinds) == 1 < len(FeatureKind):
+        return [f"{word} ({next(iter(kind.kinds)).value})" if word == "features" else word for word in words]
+    return words
+
+
+def parameters(name: str) -> list[str]:
+    """Each parameter with its default, as a rule would write it."""
+    kind: Any = DETECTORS[name]  # a dataclass, which no Protocol can say
+    return [f"`{field.name}: {_default(field)}`" for field in dataclasses.fields(kind)]
+
+
+def _default(field: "dataclasses.Field[Any]") -> str:
+    if isinstance(field.default, float) and field.name.endswith("_s"):
+        return str(Duration(field.default))
+    return "null" if field.default is None else str(field.default)
 
 
 def _section(name: str) -> Iterator[str]:
@@ -122,10 +147,6 @@ def _wrapped(text: str) -> list[str]:
     plain = _NAMES.sub(r"`\1`", " ".join(text.split()))
     indent = "  " if plain.startswith("- ") else ""
     return textwrap.wrap(plain, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-
-
-def _subjects(kind: type[Detector] | type[Sequential]) -> list[str]:
-    return [subject.value for subject in Subject if subject in kind.subjects]
 
 
 def _metrics(name: str, kind: type[Detector] | type[Sequential]) -> list[str]:

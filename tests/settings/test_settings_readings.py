@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from monitor.decisions.rules import parse_pack
 from monitor.detectors import DETECTORS
-from monitor.export.explain import LEADS, lead, markdown, note
 from monitor.facts import FeatureKind, Subject, Task
+from monitor.settings.readings import LEADS, lead, markdown, note, parameters, reads
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "readings.md"
@@ -28,7 +30,7 @@ def words(text: str) -> str:
 
 
 def test_the_page_is_current() -> None:
-    assert PAGE.read_text() == markdown(), "make it again: python -m monitor.export.explain > docs/readings.md"
+    assert PAGE.read_text() == markdown(), "make it again: python -m monitor.settings.readings > docs/readings.md"
 
 
 def test_the_page_is_made_by_the_command_it_names() -> None:
@@ -36,6 +38,20 @@ def test_the_page_is_made_by_the_command_it_names() -> None:
     assert named
     made = subprocess.run([sys.executable, *named[1].split()], cwd=ROOT, capture_output=True, text=True, check=True)
     assert (made.stdout, made.stderr) == (markdown(), "")
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_the_parameters_shown_are_what_a_rule_gets(name: str) -> None:
+    given = yaml.safe_load(f"{{{', '.join(parameters(name)).replace('`', '')}}}")
+    clock = "every" if hasattr(DETECTORS[name], "step") else "window"
+    rule = {"name": "x", "subject": reads(name)[0].partition(" ")[0], "detector": name, clock: "1h", **given}
+    rule |= {"by": "group"} if rule["subject"] == "groups" else {}
+    assert parse_pack({"version": 1, "readings": [rule]}, DETECTORS).rules[0].detector == DETECTORS[name]()
+
+
+def test_a_default_is_written_as_a_rule_would_write_it() -> None:
+    assert "`limit_s: 15m`" in parameters("silence")
+    assert "`limit: null`" in parameters("error")
 
 
 def test_every_detector_has_one_section_and_no_other_has() -> None:

@@ -1,0 +1,147 @@
+"""Large records of the journal lie in files: written before they are named, removed after nobody names them."""
+
+import pytest
+from storeworld import MODEL, claim, encode, fold, ids_in, open_store, rows_of, send, settle, submission
+
+from monitor.errors import Corrupt
+from monitor.facts import Encoded, RowKind, Submission
+from monitor.store import Change
+from monitor.store.disk import Disk
+from monitor.store.parts import Limits
+from monitor.store.records import RecordFiles
+from monitor.store.writer import Pace
+
+LARGE = 1_000
+
+
+def limits(**changes):
+    return Limits(**({"free_bytes_min": 0, "file_bytes_min": LARGE} | changes))
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Opens the same state as often as it is called, and closes it each time before."""
+    stores = []
+
+    def again(**changes):
+        for store in stores:
+            store.close()
+        stores.append(open_store(tmp_path, limits(**changes)))
+        return stores[-1]
+
+    yield again
+    stores[-1].close()
+
+
+def ready(*ids, key=None):
+    """A submission that is encoded already, and large."""
+    body = encode(RowKind.PREDICTIONS, MODEL, submission(*ids).rows).ljust(LARGE)
+    promise = None if key is None else claim(key)
+    return Submission(RowKind.PREDICTIONS, MODEL, [], len(body), promise, Encoded(body, len(ids), 5.0))
+
+
+def files(path):
+    return sorted((path / "journal").iterdir())
+
+
+def everything(store):
+    return ids_in(store.read_journal(store.last_seq(), 1_000_000))
+
+
+def test_a_large_record_lies_in_a_file_and_is_read_as_it_was_written(opened, tmp_path):
+    store = opened()
+    send(store, ready("a", "b"))
+    assert [path.stat().st_size for path in files(tmp_path)] == [LARGE]
+    (record,) = store.read_journal(9, 100)
+    assert (record.seq, record.rows, bytes(record.body)) == (1, 2, b'["a", "b"]'.ljust(LARGE))
+
+
+def test_a_small_record_lies_in_the_table(opened, tmp_path):
+    store = opened()
+    send(store, submission("a"))
+    assert (files(tmp_path), everything(store)) == ([], ["a"])
+
+
+def test_the_records_of_one_commit_share_a_file(opened, tmp_path):
+    store = opened()
+    send(store, ready("a"), submission("b"), ready("c"))
+    assert len(files(tmp_path)) == 1
+    assert sorted(everything(store)) == ["a", "b", "c"]
+    assert store.health().journal_bytes == 2 * LARGE + len('["b"]')
+
+
+def test_large_records_survive_a_restart(opened):
+    send(opened(), ready("a"), ready("b"))
+    store = opened()
+    assert everything(store) == ["a", "b"]
+    assert store.health().journal_rows == 2
+
+
+def test_a_file_goes_when_none_of_its_records_is_left(opened, tmp_path):
+    store = opened()
+    send(store, ready("a"), ready("b"))
+    store.commit(Change(fold=1, cursor=1))
+    settle(store)
+    assert (len(files(tmp_path)), everything(store)) == (1, ["b"])
+    store.commit(Change(fold=2, cursor=2))
+    settle(store)
+    assert (files(tmp_path), rows_of(store, "journal")) == ([], 0)
+
+
+def test_who_reads_a_record_keeps_its_bytes_when_the_file_goes(opened, tmp_path):
+    store = opened()
+    send(store, ready("a"))
+    records = store.read_journal(9, 100)
+    store.commit(Change(fold=1, cursor=1))
+    settle(store)
+    assert (files(tmp_path), ids_in(records)) == ([], ["a"])
+
+
+def test_files_that_no_row_names_are_swept_at_the_next_start(opened, tmp_path):
+    send(opened(), ready("a"))
+    (tmp_path / "journal" / "stray.rows").write_bytes(b"of a commit that never came")
+    assert everything(opened()) == ["a"]
+    assert len(files(tmp_path)) == 1
+
+
+def test_a_file_of_a_failed_transaction_waits_for_a_later_success(opened, tmp_path):
+    store = opened()
+    clock, store._journal._clock = store._journal._clock, None  # its time is asked for inside the transaction
+    assert isinstance(send(store, ready("a"))[0], AttributeError)
+    assert len(files(tmp_path)) == 1
+    store._journal._clock = clock
+    assert send(store, ready("b")) == [None]
+    assert (len(files(tmp_path)), everything(store)) == (1, ["b"])
+
+
+@pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"short")])
+def test_a_record_whose_file_was_harmed_is_corrupt(opened, tmp_path, harm):
+    store = opened()
+    send(store, ready("a"))
+    harm(files(tmp_path)[0])
+    with pytest.raises(Corrupt, match="acknowledged rows are lost"):
+        store.read_journal(9, 100)
+
+
+def test_a_repeated_request_writes_no_file(opened, tmp_path):
+    store = opened()
+    assert send(store, ready("a", key="k")) == [None]
+    assert send(store, ready("a", key="k")) == [b"answer"]
+    assert len(files(tmp_path)) == 1
+
+
+def test_a_fold_counts_records_of_both_kinds(opened):
+    store = opened(pace=Pace(gather_s=0.0))
+    for one in (ready("a"), submission("b"), ready("c")):
+        send(store, one)
+    while fold(store):
+        pass
+    assert sum(entry.run.shape.rows for entry in store._runs.files.every()) == 3
+
+
+def test_a_record_begins_where_its_columns_are_aligned(tmp_path):
+    records = RecordFiles(tmp_path / "journal", Disk())
+    bodies = [b"a" * 65, b"b", b"c" * 5_000, b"d" * 3]
+    places = records.write(bodies)
+    assert [place.at % 64 for place in places] == [0] * 4
+    assert [bytes(records.read(place, len(body))) for place, body in zip(places, bodies, strict=True)] == bodies

@@ -1,0 +1,250 @@
+"""Evidence: asked for when an incident opens or closes and when a period is over; nobody waits, nothing rests on it."""
+
+import asyncio
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from desk import KEEP, Desk, reports_of
+from world import MODEL, Turns, evidence, label, many
+
+from monitor.decisions.rules import RulePack
+from monitor.facts import Incident
+from monitor.settings import ModelEvidence, Samples
+from monitor.settings.units import Duration
+
+DAY, HOUR = 86_400.0, 3_600.0
+OPEN = Incident("m-1", MODEL, 60.0, 1, "v2", "pairs", ("pairs",))
+
+
+@pytest.fixture
+def turns(tmp_path):
+    made = Turns(tmp_path / "state", *evidence(), served="v1")
+    yield made
+    made.close()
+
+
+def asking(turns, **settings):
+    """Let the settings of evidence be these; durations in seconds."""
+    made = ModelEvidence(metrics={"rows": {"metric": "RowCount"}})
+    values = {key: Duration(value) if key.endswith("every") else value for key, value in settings.items()}
+    turns.watched.settings = turns.watched.settings.model_copy(update={"evidence": made.model_copy(update=values)})
+
+
+def sampled(turns, *labels, start=0.0):
+    """Sixty rows from `start` on, all of which are kept."""
+    turns.watched.settings = turns.watched.settings.model_copy(update={"samples": Samples(share=1.0)})
+    turns.serve((0.0, "v1"))
+    turns.count(many(60, start, f"p{start}-"), *([list(labels)] if labels else []))
+    turns.clock.step(start + 60.0)
+
+
+def done(turns, reports, act):
+    """Act, and wait for all that follows from it."""
+
+    async def run():
+        await reports.open()
+        act()
+        while reports._tasks:
+            await asyncio.gather(*reports._tasks.values())
+
+    turns.do(run())
+
+
+# ---------------------------------------------------------------- incidents
+
+
+def test_an_incident_gets_a_report_of_its_window(turns):
+    sampled(turns)
+    desk = Desk()
+    reports = reports_of(turns, desk)
+    done(turns, reports, lambda: reports.incident(turns.watched, OPEN))
+    [job] = desk.jobs
+    assert (job.id, job.epoch, job.start, job.end) == ("m-1", 1, 60.0 - HOUR, 60.0)
+    assert all(Path(name).exists() for name in job.samples)
+    assert [report.id for report in reports.reports()] == ["m-1"]
+    assert turns.watched.evidence_reports == 1
+
+
+def test_the_look_that_opens_an_incident_asks_and_the_one_that_closes_it_again(turns):
+    told = []
+    turns.wheel_of["report"] = lambda _, incident: told.append((incident.id, incident.closed is not None))
+    turns.wheel = turns._wheel()
+    turns.settle(0.0)
+    turns.settle(60.0)
+    turns.watched.pack = RulePack(1, ())  # nothing breaches any more
+    turns.settle(120.0)
+    assert [closed for _, closed in told] == [False, True]
+    assert len({ident for ident, _ in told}) == 1
+
+
+def test_nothing_is_asked_for_where_the_settings_say_so(turns):
+    sampled(turns)
+    asking(turns, incidents=False)
+    desk = Desk()
+    reports = reports_of(turns, desk)
+    done(turns, reports, lambda: reports.incident(turns.watched, OPEN))
+    assert desk.jobs == []
+
+
+def test_without_kept_rows_there_is_no_job(turns):
+    desk = Desk()
+    turns.serve((0.0, "v1"))
+    reports = reports_of(turns, desk)
+    done(turns, reports, lambda: reports.incident(turns.watched, OPEN))
+    assert desk.jobs == []
+
+
+def test_the_second_report_of_an_incident_follows_the_first(turns):
+    sampled(turns)
+    desk = Desk()
+    reports = reports_of(turns, desk)
+
+    async def run():
+        await reports.open()
+        desk.hold()
+        reports.incident(turns.watched, OPEN)
+        while not desk.jobs:  # noqa: ASYNC110 - a task of the same loop, a few steps away
+            await asyncio.sleep(0)
+        reports.incident(turns.watched, OPEN)
+        under_way = len(desk.jobs)
+        desk.held.set()
+        while reports._tasks:
+            await asyncio.gather(*reports._tasks.values())
+        return under_way
+
+    assert (turns.do(run()), desk.ids) == (1, ["m-1", "m-1"])
+
+
+def test_an_open_incident_whose_report_a_crash_prevented_gets_it_at_the_start(turns):
+    sampled(turns)
+    turns.watched.state = turns.watched.state.__class__(MODEL, incident=OPEN)
+    desk = Desk()
+    reports = reports_of(turns, desk)
+    done(turns, reports, lambda: None)
+    again = reports_of(turns, later := Desk())
+    done(turns, again, lambda: None)
+    assert (desk.ids, later.ids) == (["m-1"], [])
+
+
+# ---------------------------------------------------------------- labels
+
+
+def test_labels_go_with_the_rows_they_are_of_and_are_gone_afterwards(turns):
+    sampled(turns, *(label(f"p0.0-{i}", i % 2) for i in range(60)))
+    seen = {}
+
+    class Reading(Desk):
+        async def submit(self, job):
+            table = pq.read_table(job.labels)
+            ids = {one for name in job.samples for one in pq.read_table(name)["id_hash"].to_pylist()}
+            seen["known"] = set(table["id_hash"].to_pylist()) == ids
+            seen["mode"] = Path(job.labels).stat().st_mode & 0o777  # noqa: ASYNC240 - a test may wait for its disk
+            return await super().submit(job)
+
+    desk = Reading()
+    reports = reports_of(turns, desk)
+    done(turns, reports, lambda: reports.incident(turns.watched, OPEN))
+    assert seen == {"known": True, "mode": 0o600}
+    assert not Path(desk.jobs[0].labels).exists()
+
+
+def test_labels_that_do_not_count_are_not_shown(turns):
+    sampled(turns, *(label(f"p0.0-{i}", 1, source="crowd") for i in range(60)))
+    desk = Desk()
+    reports = reports_of(turns, desk)
+    done(turns, reports, lambda: reports.incident(turns.watched, OPEN))
+    assert desk.jobs[0].labels == ""
+
+
+def test_labels_that_a_crash_left_are_swept_at_the_start(turns):
+    reports = reports_of(turns)
+    reports.sources.archive.prepare("m")
+    left = reports.sources.archive.path("m", "m-1").with_suffix(".labels")
+    left.write_bytes(b"rows")
+    done(turns, reports, lambda: None)
+    assert not left.exists()
+
+
+# ---------------------------------------------------------------- schedule
+
+
+def test_a_period_that_is_over_gets_its_report_and_its_numbers_once(turns):
+    asking(turns, every=DAY, metrics_every=HOUR)
+    sampled(turns, start=DAY - 60.0)
+    desk = Desk(rows=60.0)
+    reports = reports_of(turns, desk)
+    for now in (DAY - 1.0, DAY, DAY + 1.0):
+        done(turns, reports, lambda now=now: reports.due(now))
+    assert sorted(desk.ids) == ["metrics-1970-01-02T000000", "report-1970-01-02T000000"]
+    assert [(job.start, job.end) for job in desk.jobs if not job.report] == [(DAY - HOUR, DAY)]
+    assert turns.watched.evidence_values == {"rows": 60.0}
+
+
+def test_a_period_is_over_when_its_grace_is(turns):
+    asking(turns, every=0.0, metrics_every=HOUR)
+    sampled(turns)
+    desk = Desk()
+    reports = reports_of(turns, desk, KEEP.__class__(1.0, 1, 60.0))
+    done(turns, reports, lambda: reports.due(HOUR + 59.0))
+    assert desk.ids == []
+    done(turns, reports, lambda: reports.due(HOUR + 60.0))
+    assert desk.ids == ["metrics-1970-01-01T010000"]
+
+
+def test_after_a_restart_a_report_that_is_there_is_not_made_again_and_the_numbers_are(turns):
+    asking(turns, every=HOUR, metrics_every=HOUR)
+    sampled(turns)
+    for desk in (Desk(), again := Desk(rows=2.0)):
+        reports = reports_of(turns, desk)
+        done(turns, reports, lambda reports=reports: reports.due(HOUR))
+    assert (again.ids, turns.watched.evidence_values) == (["metrics-1970-01-01T010000"], {"rows": 2.0})
+
+
+def test_numbers_of_an_older_period_do_not_stand_for_a_newer_one(turns):
+    asking(turns, every=0.0, metrics_every=HOUR)
+    sampled(turns)
+    desk = Desk(rows=60.0)
+    reports = reports_of(turns, desk)
+    done(turns, reports, lambda: reports.due(HOUR))
+    assert turns.watched.evidence_values == {"rows": 60.0}
+    done(turns, reports, lambda: reports.due(2 * HOUR))  # no row of it was kept
+    assert turns.watched.evidence_values == {}
+
+
+@pytest.mark.parametrize("settings", [{"every": 0.0, "metrics_every": 0.0}, {"every": 0.0, "metrics": {}}])
+def test_what_is_not_asked_for_is_not_made(turns, settings):
+    asking(turns, **settings)
+    sampled(turns)
+    desk = Desk()
+    reports = reports_of(turns, desk)
+    done(turns, reports, lambda: reports.due(10 * DAY))
+    assert desk.jobs == []
+
+
+# ---------------------------------------------------------------- the end
+
+
+def test_what_is_too_old_is_removed_and_counted(turns):
+    sampled(turns)
+    reports = reports_of(turns, keep=KEEP.__class__(10.0, 1 << 30, 0.0))
+    done(turns, reports, lambda: reports.incident(turns.watched, OPEN))
+    turns.clock.step(4e9)
+    turns.do(reports.upkeep())
+    assert (reports.reports(), reports.removed, reports.swept.by_age) == ((), 1, 1)
+
+
+def test_closing_leaves_nobody_waiting(turns):
+    sampled(turns)
+    desk = Desk()
+    reports = reports_of(turns, desk)
+
+    async def run():
+        await reports.open()
+        desk.hold()
+        reports.incident(turns.watched, OPEN)
+        await reports.aclose()
+        reports.incident(turns.watched, OPEN)
+        return reports._tasks
+
+    assert turns.do(run()) == {}
