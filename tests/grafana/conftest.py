@@ -42,9 +42,9 @@ def watched(tmp_path_factory):
         loop.call("POST", "/v1/predictions", "gateway", content="no row\n", headers=NDJSON)
         loop.call("POST", "/v1/predictions", "person", content="{}\n", headers=NDJSON)  # may not send predictions
         loop.live(3)
-        _scraped(url, loop.now)
         wait_for(lambda: query(url, "tocsin_evidence_value"), "the evidence worker's first values", 120)
         wait_for(lambda: query(url, "tocsin_alertmanager_firing_alerts"), "Alertmanager is told", 30)
+        _scraped(url, loop.now)
         yield Prometheus(url), Span(start, _last_scrape(url), 0.5, 0.2)
 
 
