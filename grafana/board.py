@@ -312,6 +312,9 @@ def _close_up(drawn: list[dict[str, Any]]) -> None:
     """Let what follows a folded row begin just below it; the SDK leaves the room of the row's panels."""
     saved = 0
     for panel in drawn:
-        panel["gridPos"]["y"] -= saved
-        if inside := panel.get("panels"):
-            saved += max(each["gridPos"]["y"] + each["gridPos"]["h"] for each in inside) - panel["gridPos"]["y"] - 1
+        inside = panel.get("panels") or []
+        for each in (panel, *inside):
+            each["gridPos"]["y"] -= saved
+        if inside:
+            end = max(each["gridPos"]["y"] + each["gridPos"]["h"] for each in inside)
+            saved += end - panel["gridPos"]["y"] - 1

@@ -25,7 +25,7 @@ from grafana.queries import (
     rule_verdicts,
     status,
 )
-from grafana.words import ALERTS, BLUE, GREEN, ORANGE, PURPLE, SKY, VERDICTS, VERMILLION
+from grafana.words import ALERTS, BLUE, GREEN, ORANGE, PURPLE, SKY, VERDICTS, VERMILLION, YELLOW
 
 ABSENT: Final = "No daemon answers for this model in this time range"
 NO_ROWS: Final = "No rows in this time range, or the daemon was not scraped"
@@ -181,6 +181,7 @@ def _output(made: board.Dashboard) -> None:
             ),
             "none",
             _distances(),
+            8,
         )
     )
     made.with_panel(
@@ -194,6 +195,21 @@ def _output(made: board.Dashboard) -> None:
             ),
             "short",
             [Line(f"tocsin_output_rows{{{SCOPE}}}", "{{class}}")],
+            8,
+        )
+    )
+    made.with_panel(
+        lines(
+            Words(
+                "Answers and truths",
+                "Labelled rows of the newest window by what was answered and what was true: which mistakes it makes. "
+                "The newest window waits for labels, so that its lines start low.",
+                "No labels yet, or a model without classes",
+                "TocsinError",
+            ),
+            "short",
+            [Line(f"tocsin_confusion_rows{{{SCOPE}}}", "{{predicted}}, was {{label}}")],
+            8,
         )
     )
 
@@ -205,4 +221,8 @@ def _distances() -> list[Line]:
         limit = any_of(f"tocsin_{subject}_", DISTANCES, "_limit", READING)
         found.append(Line(value, "{{rule}}, {{reference}}", Role.VALUE, color))
         found.append(Line(limits(limit), "limit of {{rule}}", Role.LIMIT))
+    shift = f"tocsin_output_class_shift_ratio{{{READING}}}"
+    found.append(Line(shift, "{{rule}}, {{reference}}", Role.VALUE, YELLOW))
+    limit = f"tocsin_output_class_shift_limit_ratio{{{READING}}}"
+    found.append(Line(limits(limit), "limit of {{rule}}", Role.LIMIT))
     return found

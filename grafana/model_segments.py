@@ -7,7 +7,7 @@ from grafana_foundation_sdk.builders import table
 from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 
 from grafana.board import Line, Role, Words, column, columns, lines, number, prop, rows
-from grafana.queries import FAIRNESS, SCOPE, age, any_of
+from grafana.queries import DAEMON, FAIRNESS, SCOPE, any_of
 from grafana.words import ORANGE
 
 NO_SEGMENTS: Final = "No segments in the settings, or no rule reads by segment"
@@ -103,15 +103,15 @@ def _evidence() -> board.Row:
     row.with_panel(lines(values, "none", [Line(f"tocsin_evidence_value{{{SCOPE}}}", "{{metric}}")], 15))
     for words, unit, expr, color in (
         (
-            Words("Age of these values", "Event time since the newest of the rows behind them.", NO_EVIDENCE),
-            "s",
-            age("tocsin_evidence_end_timestamp_seconds", SCOPE),
-            "text",
-        ),
-        (
             Words("Reports", "Reports written in this time range.", "The daemon was not scraped"),
             "none",
             f"sum(increase(tocsin_evidence_reports_total{{{SCOPE}}}[$__range]))",
+            "text",
+        ),
+        (
+            Words("Kept", "Size of all reports on disk, of every model.", "The daemon has no evidence worker"),
+            "bytes",
+            f"tocsin_evidence_report_bytes{{{DAEMON}}}",
             "text",
         ),
         (

@@ -44,6 +44,7 @@ DISTANCES_FROM_TRUTH: Final = (
     "mean_absolute_error",
     "quantile_loss",
     "r_squared",
+    "reading_value",  # of detectors that are not ours
     "root_mean_squared_error",
 )
 FAIRNESS: Final = ("demographic_parity_difference", "disparate_impact", "equal_opportunity_difference")

@@ -198,7 +198,8 @@ class Evidence:
         """Start a worker and wait until it has imported Evidently; what stood in the way."""
         self._starts += 1
         limits = self._limits
-        terms = Terms(limits.memory_bytes_max, max(1, int(limits.timeout_s)), nice=limits.nice)
+        # An exact int: a size of the settings is an int of its own kind, which msgspec does not encode.
+        terms = Terms(int(limits.memory_bytes_max), max(1, int(limits.timeout_s)), nice=limits.nice)
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._command,

@@ -11,6 +11,7 @@ from evidenceworld import job
 from monitor.clock import ManualClock
 from monitor.evidence.jobs import Failure, Result
 from monitor.evidence.office import Evidence, EvidenceState, Limits
+from monitor.settings.units import Size
 
 HEAD = """
 import sys, os, struct, json, signal, time
@@ -86,6 +87,11 @@ def test_a_bad_worker_is_replaced_and_the_failure_named(program, limits, why, en
     assert state.worker_starts == 2
     assert dict(state.worker_ends) == {end: 2}
     assert state.failures == ((why, "delays", 2),)
+
+
+def test_limits_as_the_settings_hold_them_reach_the_worker() -> None:
+    [result], _ = served(GOOD, memory_bytes_max=Size.parse("1GiB"))
+    assert result.faults == ()
 
 
 def test_a_worker_is_replaced_after_its_share_of_jobs() -> None:

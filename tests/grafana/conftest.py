@@ -1,6 +1,7 @@
 """A real Prometheus that watched a real daemon through a rollback, with segments, evidence and an Alertmanager."""
 
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def watched(tmp_path_factory):
     loop = sided(tmp_path_factory.mktemp("watched"))
     target = {"targets": [f"127.0.0.1:{loop.metrics_port}"], "labels": {"instance": "m-0"}}
     job = {"job_name": "tocsin", "scrape_interval": "200ms", "scrape_timeout": "200ms", "static_configs": [target]}
-    with alertmanager(NOBODY) as told, prometheus({"scrape_configs": [job]}) as url:
+    with closing(loop), alertmanager(NOBODY) as told, prometheus({"scrape_configs": [job]}) as url:
         settle(loop, told)
         loop.start()
         poisoned(loop)
@@ -41,11 +42,10 @@ def watched(tmp_path_factory):
         loop.call("POST", "/v1/predictions", "gateway", content="no row\n", headers=NDJSON)
         loop.call("POST", "/v1/predictions", "person", content="{}\n", headers=NDJSON)  # may not send predictions
         loop.live(3)
-        _scraped(url, loop.now)
         wait_for(lambda: query(url, "tocsin_evidence_value"), "the evidence worker's first values", 120)
         wait_for(lambda: query(url, "tocsin_alertmanager_firing_alerts"), "Alertmanager is told", 30)
+        _scraped(url, loop.now)
         yield Prometheus(url), Span(start, _last_scrape(url), 0.5, 0.2)
-    loop.close()
 
 
 def sided(directory):

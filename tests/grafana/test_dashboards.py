@@ -13,6 +13,8 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from grafana.__main__ import FOLDER, documents, main, text
 from grafana.words import GREEN, GREY, VERDICTS
 from monitor.export.collector import describe
+from monitor.export.shown import GENERIC, SHOWN, suffixed
+from monitor.facts import Subject
 
 ROOT = Path(__file__).parents[2]
 METRICS = {name: (kind, set(labels)) for name, kind, labels, _ in describe()}
@@ -104,6 +106,13 @@ def test_every_limit_is_drawn_dashed():
 
 def test_every_metric_of_a_query_is_exported():
     assert {name for _, expr in exprs() for name in named(expr)} <= set(METRICS)
+
+
+def test_every_reading_is_drawn_with_its_limit():
+    drawn = {name for _, expr in exprs() for name in named(expr)}
+    seen_otherwise = {(key, Subject.ARRIVALS) for key in ("silence", "volume")}  # as rows counted, and in the verdicts
+    due = [shown for key, shown in SHOWN.items() if key not in seen_otherwise] + [GENERIC]
+    assert {name for shown in due for name in (shown.name, suffixed(shown.name, "limit"))} <= drawn
 
 
 def test_every_label_of_a_selector_is_one_that_the_metric_has():

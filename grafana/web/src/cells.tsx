@@ -1,5 +1,5 @@
 // Heat map and state timeline on @grafana/ui's uPlot chart: a row for each series, a cell for each step.
-import { FieldType, getFieldDisplayName, type DataFrame, type GrafanaTheme2 } from '@grafana/data';
+import { FieldType, formattedValueToString, getFieldDisplayName, type DataFrame, type DisplayProcessor, type GrafanaTheme2 } from '@grafana/data';
 import { AxisPlacement, ScaleDirection, ScaleOrientation } from '@grafana/schema';
 import { UPlotChart, UPlotConfigBuilder } from '@grafana/ui';
 import { interpolateCividis, interpolatePuOr } from 'd3-scale-chromatic';
@@ -7,7 +7,7 @@ import { useMemo } from 'react';
 import { regions } from './events';
 import type { Look, Panel } from './frames';
 
-interface Row { name: string; values: Array<number | null>; display: (value: number) => { text: string; color?: string } }
+interface Row { name: string; values: Array<number | null>; display: DisplayProcessor }
 interface Props { frames: DataFrame[]; width: number; height: number; theme: GrafanaTheme2; look: Look }
 
 function rowsOf(frames: DataFrame[]): Row[] {
@@ -110,9 +110,9 @@ export function Cells(props: Props & { panel: Panel }) {
     <>
       <Chart {...props} height={props.height - LEGEND} rows={rows} fill={(_, value) => scale(share(value))} words={false} />
       <div style={{ ...legend(props.theme), justifyContent: 'flex-end' }}>
-        {first.display(low).text}
+        {formattedValueToString(first.display(low))}
         <span style={{ width: Math.min(160, props.width / 3), height: 8, background: `linear-gradient(to right, ${[0, 0.25, 0.5, 0.75, 1].map(scale).join(', ')})` }} />
-        {first.display(high).text}
+        {formattedValueToString(first.display(high))}
       </div>
     </>
   );
