@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).resolve().parents[1] / "model_server"))
 
 from serve import decode  # the example's model server is a file beside us, not a package
-from world import FEATURES, MODEL, SCHEMA, checkpoint, flight, truth
+from traffic import FEATURES, MODEL, SCHEMA, checkpoint, flight, truth
 
 HISTORY_ROWS = 20_000
 TOKENS = {  # who: (where it is kept, what it may do)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from world import FEATURES, MODEL, flight, truth
+from traffic import FEATURES, MODEL, flight, truth
 
 ROWS = 25  # a second; windows of a minute then hold 1,500
 LABEL_DELAY_S = 10.0

@@ -115,7 +115,7 @@ def test_a_deployment_is_served_and_taken_back(home: Path, server: str) -> None:
 def world(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(COMPOSE))
     monkeypatch.syspath_prepend(str(ROOT / "examples" / "model_server"))
-    import world
+    import traffic as world
 
     return world
 
