@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from monitor.evidence.office import Limits as EvidenceLimits
 from monitor.ingest.limits import Limits
 from monitor.settings import Http, Settings, TimeBounds
 from monitor.settings.document import parse_document
 from monitor.settings.structure import draft
-from monitor.turns.bounds import limits_of
+from monitor.turns.bounds import evidence_limits, limits_of
 from monitor.turns.process import discreet
 
 SMALLEST = "models: {delays: {release_index: r.json, rules: r.yaml}}\n"
@@ -90,3 +91,9 @@ def test_a_handler_that_fails_is_logged_by_kind_and_place_never_by_its_words():
         logger.setLevel(level)
     assert [line["kind"] for line in logged] == ["KeyError"]
     assert "canary" not in str(logged)
+
+
+def test_what_the_evidence_worker_is_told_can_be_told() -> None:
+    limits = evidence_limits(settings_with("evidence.timeout", "10s"))
+    assert {type(value) for value in asdict(limits).values()} == {int, float}
+    assert limits == EvidenceLimits(timeout_s=10.0)

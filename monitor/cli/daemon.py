@@ -1,13 +1,16 @@
 """Commands that run the daemon, show it at work, or check what it would be started with."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from monitor.cli.exits import Exit
 from monitor.cli.options import AsJson
 from monitor.cli.output import say, show_json
+
+if TYPE_CHECKING:
+    from monitor.errors import Problem
 
 
 def run(
@@ -35,6 +38,9 @@ def demo(
 def check_config(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The settings file.")],
     *,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also try the metrics of Evidently, on rows drawn from the reference.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Tell every problem of a settings file, and of the files it names."""
@@ -43,6 +49,8 @@ def check_config(
     from monitor.settings import check
 
     problems = check(file)
+    if deep and not problems:
+        problems = _rehearsed(file)
     if as_json:
         show_json({"ok": not problems, "problems": [asdict(problem) for problem in problems]})
     else:
@@ -51,3 +59,17 @@ def check_config(
         count = f"{len(problems)} problem{'s' * (len(problems) != 1)}"
         say(f"{file}: {count}; see examples/tocsin.yaml" if problems else f"{file}: ok")
     raise typer.Exit(Exit.PROBLEMS if problems else Exit.OK)
+
+
+def _rehearsed(file: Path) -> "list[Problem]":
+    """Have the evidence worker compute the metrics that the settings ask for, once."""
+    import asyncio
+    import contextlib
+    import sys
+
+    from monitor.clock import WallClock
+    from monitor.settings import load
+    from monitor.turns.rehearsal import rehearse
+
+    with contextlib.redirect_stdout(sys.stderr):  # what the worker's office logs is no answer
+        return asyncio.run(rehearse(load(file), WallClock()))

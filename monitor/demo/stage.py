@@ -230,6 +230,7 @@ def settings_document(server_url: str, receiver_url: str, http_port: int, metric
                 "segments": {"origin": {"values_max": 3}},
                 "labels": {"trusted_sources": ["ops"]},
                 "rollback": {"mode": "auto"},
+                "evidence": {"every": "0s", "metrics_every": "0s"},  # of its incidents: ten days pass in a minute
             }
         },
         "receivers": [
@@ -238,6 +239,7 @@ def settings_document(server_url: str, receiver_url: str, http_port: int, metric
                 "url": receiver_url,
                 "secret_file": "./webhook.secret",
                 "allow_networks": ["127.0.0.0/8"],
+                "repeat": {"critical": None},  # or every four hours of the story, while nobody is there to act
             }
         ],
     }

@@ -1,7 +1,8 @@
 """What must hold between a model's settings, its rules and the reference profiles of its bundles.
 
 Asked by `check-config` and at every start and reload; the release index may change later, while the daemon runs. Then a
-bundle of another task is refused (`monitor.turns.loading`), and a reference that lacks a segment's column pools it.
+bundle of another task is refused (`monitor.turns.loading`), and rows counted by a reference that lacks a segment's
+column are in no segment of it (`monitor.turns.watched`).
 """
 
 from collections.abc import Iterator, Mapping

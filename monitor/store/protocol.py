@@ -155,6 +155,7 @@ class Health(msgspec.Struct, frozen=True):
     waiting_expired: int  # and given up, their time being over
     waiting_labels: int  # that wait now, of all models
     keys_dropped: int  # idempotency keys dropped before their 24 h, over the bound
+    braked: int  # groups of submissions that waited since start, because folds are behind
     upkeep_failures: int  # merges and deletions that failed since start; they are tried again
 
 

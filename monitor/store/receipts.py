@@ -57,6 +57,7 @@ Rows: TypeAlias = NDArray[np.intp] | slice
 FAN_IN = 8
 ROWS_MAX = 16_000_000  # 1 GB at 20 features
 SUFFIX = ".run"
+RELEASED_MIN = 100  # hashes looked for at once, after which the pages they touched are let go
 SIEVED_MIN = 1_000  # hashes looked for at once, from where it pays to sort out those that cannot be there
 TABLE = Table("INSERT INTO runs VALUES (?, ?, ?, ?)", "DELETE FROM runs WHERE name = ?")
 
@@ -139,7 +140,11 @@ class ReceiptRuns:
         for run in runs:
             run.verify()
         path, shape = self.files.fresh(), merged_shape(runs, horizon, halvings)
-        write_run(self._disk, path, shape, _until(stopping, merged(runs, horizon, halvings)))
+        try:
+            write_run(self._disk, path, shape, _until(stopping, merged(runs, horizon, halvings)))
+        finally:
+            for run in runs:
+                run.release()
         return open_run(path)
 
     def find(
@@ -224,6 +229,7 @@ class ReceiptRuns:
                 return
             try:
                 entry.run.verify()
+                entry.run.release()
             except Corrupt as damage:
                 self.report(damage)
 
@@ -253,6 +259,8 @@ class _Search:
         here[here] = run.records["time"][at[here]] >= self.horizon
         convert(run.records, at[here], self.records, which[here])
         self.found[which[here]] = True
+        if len(which) >= RELEASED_MIN:
+            run.release()
 
 
 def _priority(shape: Shape, newest: float, born: int) -> tuple[float, int]:

@@ -110,7 +110,7 @@ class SqliteStore:
         self._journal = journal.Journal(db, files, parts.encode, parts.clock, self._space, bounds)
         self._readers = connections.Readers(self._path, parts.vfs)
         db.set_wal_hook(self._on_commit)
-        work = Work(self._journal.write, self._checkpoint, self._diagnose, self._fatal)
+        work = Work(self._journal.write, self._checkpoint, self._diagnose, self._fatal, lambda: self._journal.lag.rows)
         self._writer = Writer(work, parts.clock, self._limits.pace)
         self._keeper = Keeper(self._runs, self._duties())
         self._schedule(Position())
@@ -354,6 +354,7 @@ class SqliteStore:
             waiting_expired=self._waiting_expired,
             waiting_labels=self._waiting_labels,
             keys_dropped=self._journal.keys_dropped,
+            braked=tally.braked,
             upkeep_failures=tally.chore_failures + self._keeper.failures,
         )
 

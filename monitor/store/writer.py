@@ -2,11 +2,15 @@
 
     round:  every job (a Change, a renaming of runs)  ->  one group of submissions  ->  one chore (a chunk of deletions)
 
-*Group commit.* A group is what is queued, up to `group_bytes_max`. A submission that finds the queue empty waits
-`gather_s` for company; one that waited longer behind the last fsync goes at once. All futures of a group resolve by one
-`call_soon_threadsafe`, because a wake-up of the loop per row would cost more than the commit.
+*Group commit.* A group is what is queued, up to `group_bytes_max` of rows, `ready_bytes_max` of records. A submission
+that finds the queue empty waits `gather_s` for company; one that waited longer behind the last fsync goes at once. All
+futures of a group resolve by one `call_soon_threadsafe`, because a wake-up of the loop per row would cost more than the
+commit.
 *Order.* Jobs first: a fold must not wait behind a flood. Chores last, one step a round: a backlog of deletions delays
 nobody by more than a step. Copying the log into the database (a checkpoint) is a chore of its own, `between`.
+*Brake.* Senders that wait for their answers can keep all processors busy with taking rows in, and the fold falls ever
+further behind. From `lag_rows_max` unfolded rows on a group therefore waits: until the next job, mostly a fold's
+commit, or for `brake_s` times the lag in units of that bound, at most four times. Intake never waits for a fold alone.
 *Failure.* An error goes to who waits for it. A fatal one (faults.py) refuses everything queued and everything to come.
 """
 
@@ -26,6 +30,7 @@ from monitor.store.faults import RETRY_S, Failed, Fault, attempt
 
 T = TypeVar("T")
 Answer: TypeAlias = bytes | Exception | None
+_BRAKED_MOST = 4.0  # times `brake_s`: 5 MB of rows, or 40 MB of records, a second where no fold comes at all
 Reply: TypeAlias = "asyncio.Future[bytes | None]"
 
 
@@ -34,8 +39,11 @@ class Pace:
     """How long and how much the writer gathers."""
 
     gather_s: float = 0.003  # about one fsync of a server disk: waiting longer than the disk does not pay
-    group_bytes_max: int = 1 << 20  # one journal record; design.md section 2
+    group_bytes_max: int = 1 << 20  # of rows, which become one journal record; design.md section 2
+    ready_bytes_max: int = 8 << 20  # of submissions that are records already, and share an fsync
     queue_bytes_max: int = 64 << 20  # the intake's in-flight budget; over it: Transient
+    lag_rows_max: int = 500_000  # unfolded: about a second of the fold's work; beyond it groups wait
+    brake_s: float = 0.05  # how long, without a job: 40,000 Arrow rows of four senders are then 800,000 a second
     idle_s: float = 1.0  # the heartbeat is never older, while the writer lives
 
 
@@ -46,6 +54,7 @@ class Work(NamedTuple):
     between: Callable[[bool], object]  # after each round; True when there is nothing else to do
     diagnose: Callable[[Exception], Fault]
     fatal: Callable[[Exception], object]  # called once, before everybody who waits is told
+    lag_rows: Callable[[], int] = lambda: 0  # committed and not folded
 
 
 class Waiting(NamedTuple):
@@ -65,6 +74,7 @@ class Tally:
     seconds_sum: float = 0.0
     seconds_max: float = 0.0
     chore_failures: int = 0
+    braked: int = 0  # groups that waited for the fold
 
 
 @dataclass(slots=True)
@@ -204,6 +214,17 @@ class Writer:
                 self._commit(taken.group)
             self._upkeep(idle=not taken)
 
+    def _brake(self) -> None:
+        """Under the lock: let a group wait while rows pile up; a job ends it."""
+        behind = self._work.lag_rows() / self._pace.lag_rows_max
+        if behind > 1.0 and self._queue and not self._urgent():
+            self.tally.braked += 1
+            self._wake.wait_for(self._urgent, self._pace.brake_s * min(behind, _BRAKED_MOST))
+
+    def _urgent(self) -> bool:
+        """Whether there is something that no brake may delay."""
+        return bool(self._jobs or self._stopping or self._failure)
+
     def _take(self) -> Round:
         """Wait for something to do, and for a lone submission's company."""
         with self._wake:
@@ -211,6 +232,7 @@ class Writer:
                 self._asleep = True
                 self._wake.wait(self._pace.idle_s)
                 self._asleep = False
+            self._brake()
             if self._queue and not (self._jobs or self._stopping):
                 age = self._clock.monotonic() - self._queue[0].since
                 if age < self._pace.gather_s and self.queue_bytes < self._pace.group_bytes_max:
@@ -222,12 +244,15 @@ class Writer:
     def _take_group(self) -> list[Waiting]:
         """At least one submission if any waits, then as many as fit."""
         group: list[Waiting] = []
-        size = 0
-        while self._queue and (not group or size + self._queue[0].submission.size_bytes <= self._pace.group_bytes_max):
-            waiting = self._queue.popleft()
-            size += waiting.submission.size_bytes
-            group.append(waiting)
-        self.queue_bytes -= size
+        left = {False: self._pace.group_bytes_max, True: self._pace.ready_bytes_max}  # by whether they are records
+        while self._queue:
+            submission = self._queue[0].submission
+            ready = submission.encoded is not None
+            if group and submission.size_bytes > left[ready]:
+                break
+            left[ready] -= submission.size_bytes
+            self.queue_bytes -= submission.size_bytes
+            group.append(self._queue.popleft())
         return group
 
     def _commit(self, group: list[Waiting]) -> None:

