@@ -202,6 +202,7 @@ def test_after_a_restart_a_report_that_is_there_is_not_made_again_and_the_number
         reports = reports_of(turns, desk)
         done(turns, reports, lambda reports=reports: reports.due(HOUR))
     assert (again.ids, turns.watched.evidence_values) == (["metrics-1970-01-01T010000"], {"rows": 2.0})
+    assert turns.watched.evidence_end == 3600.0
 
 
 def test_numbers_of_an_older_period_do_not_stand_for_a_newer_one(turns):
@@ -213,6 +214,7 @@ def test_numbers_of_an_older_period_do_not_stand_for_a_newer_one(turns):
     assert turns.watched.evidence_values == {"rows": 60.0}
     done(turns, reports, lambda: reports.due(2 * HOUR))  # no row of it was kept
     assert turns.watched.evidence_values == {}
+    assert turns.watched.evidence_end is None
 
 
 @pytest.mark.parametrize("settings", [{"every": 0.0, "metrics_every": 0.0}, {"every": 0.0, "metrics": {}}])
