@@ -231,7 +231,6 @@ def settings_document(server_url: str, receiver_url: str, http_port: int, metric
                 "evidence": {"every": "0s"},  # of the incidents only: a day takes seconds here
                 "labels": {"trusted_sources": ["ops"]},
                 "rollback": {"mode": "auto"},
-                "evidence": {"every": "0s", "metrics_every": "0s"},  # of its incidents: ten days pass in a minute
             }
         },
         "receivers": [
