@@ -228,9 +228,10 @@ def settings_document(server_url: str, receiver_url: str, http_port: int, metric
                 "known_good": {"url": server_url, "model": KNOWN_GOOD, "share": 1.0},
                 "target": {"link": "./checkpoints/current", "proofs": 3, "demo": True},
                 "segments": {"origin": {"values_max": 3}},
-                "evidence": {"every": "0s"},  # of the incidents only: a day takes seconds here
                 "labels": {"trusted_sources": ["ops"]},
                 "rollback": {"mode": "auto"},
+                "samples": {"share": 0.2},
+                "evidence": {"every": "0s", "metrics_every": "0s"},  # of its incidents: ten days pass in a minute
             }
         },
         "receivers": [

@@ -1,10 +1,11 @@
 """When evidence is asked for, and what becomes of it. Nothing waits for it, and nothing is decided by it.
 
-An incident gets a report when the look that opened it is committed, and the same one again when it closes: labels came
-meanwhile. What is asked for on schedule covers whole periods, multiples of their length from 1970 on (UTC), once they
-are over and their grace, too; so no schedule has to be stored, and after a restart the report of the last period is
-made only if it is not there. Periods that passed unseen, while the daemon was down or in one step of a replay, get
-none. Numbers that are exported are of the newest period alone: what could not be told in it is not told by an old one.
+An incident gets a report when the look that opened it is committed, and the same one again when it closes, of the same
+windows: labels came meanwhile. What is asked for on schedule covers whole periods, multiples of their length from 1970
+on (UTC), once they are over and their grace, too; so no schedule has to be stored, and after a restart the report of
+the last period is made only if it is not there. Periods that passed unseen, while the daemon was down or in one step of
+a replay, get none. Numbers that are exported are of the newest period alone: what could not be told in it is not told
+by an old one.
 
 A job is prepared on a thread (`gathering`), one at a time, and done by the worker (`monitor.evidence.office`), whose
 queue is the bound. Jobs of one name follow each other. A failure is counted there and logged by its name.
@@ -23,8 +24,8 @@ from monitor.clock import Clock
 from monitor.evidence.archive import Report, Swept
 from monitor.evidence.jobs import Job, Result
 from monitor.evidence.office import EvidenceState
-from monitor.facts import Incident, ModelName
-from monitor.turns.gathering import Sources, expected
+from monitor.facts import Alert, Incident, ModelName
+from monitor.turns.gathering import Sources, alerts_of, expected
 from monitor.turns.supervisor import Supervisor
 from monitor.turns.watched import Watched
 
@@ -77,6 +78,7 @@ class Reports:
     removed: int = 0  # reports, since the start
     _over: dict[tuple[ModelName, Kind], float] = field(default_factory=dict)  # the end of the last period asked for
     _tasks: dict[tuple[ModelName, str], asyncio.Task[None]] = field(default_factory=dict)
+    _shown: dict[tuple[ModelName, str], tuple[Alert, ...]] = field(default_factory=dict)  # by incidents that are open
     _preparing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _closed: bool = False
 
@@ -93,10 +95,15 @@ class Reports:
         """Ask for the report of an incident that has just opened or closed."""
         if not expected(watched):
             return
-        now = self.clock.now()
+        now, key = self.clock.now(), (watched.name, incident.id)
+        alerts = alerts_of(watched, incident) or self._shown.get(key, ())
+        if incident.closed is None:
+            self._shown[key] = alerts
+        else:
+            self._shown.pop(key, None)
 
         async def work() -> None:
-            if await self._do(watched, lambda: self.sources.of_incident(watched, incident, now)) is None:
+            if await self._do(watched, lambda: self.sources.of_incident(watched, incident, alerts, now)) is None:
                 log.info("evidence.no_rows", model=watched.name, job=incident.id)
 
         self._start(watched.name, incident.id, work)

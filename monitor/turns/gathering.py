@@ -6,7 +6,7 @@ looked up when the report is made and handed over as a file of their own, `<stat
 """
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from monitor.decisions.incidents import label
 from monitor.evidence.archive import Archive
 from monitor.evidence.jobs import Job, Scope
 from monitor.evidence.plans import Plan, incident_job, incident_window, scheduled_job
-from monitor.facts import Incident, ModelName, Task
+from monitor.facts import Alert, Incident, ModelName, Task
 from monitor.store.protocol import Store
 from monitor.turns.labels import truths
 from monitor.turns.watched import Watched
@@ -40,9 +40,8 @@ class Sources:
     store: Store
     archive: Archive
 
-    def of_incident(self, watched: Watched, incident: Incident, now: float) -> Job | None:
-        """Make the job of an incident; None if no row of its window was kept."""
-        alerts = [alert for alert in watched.state.alerts if label(alert) in incident.alerts]
+    def of_incident(self, watched: Watched, incident: Incident, alerts: Sequence[Alert], now: float) -> Job | None:
+        """Make the job of an incident by its alerts; None if no row of its window was kept."""
         files = self._files(watched.name, incident_window(alerts, now))
         job = incident_job(plan(self.archive, watched, incident.epoch), incident, alerts, now, files)
         return self._labelled(job) if files else None
@@ -147,6 +146,11 @@ def link(external_url: str, incident: Incident) -> str:
 def path_of(model: str, ident: str) -> str:
     """The path of a report in the API."""
     return f"/v1/evidence/{model}/{ident}"
+
+
+def alerts_of(watched: Watched, incident: Incident) -> tuple[Alert, ...]:
+    """The alerts of an incident that have windows to show; one that is over has none."""
+    return tuple(alert for alert in watched.state.alerts if label(alert) in incident.alerts and alert.evidence)
 
 
 def expected(watched: Watched) -> bool:

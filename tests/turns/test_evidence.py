@@ -6,10 +6,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from desk import KEEP, Desk, reports_of
+from msgspec.structs import replace
 from world import MODEL, Turns, evidence, label, many
 
 from monitor.decisions.rules import RulePack
-from monitor.facts import Incident
+from monitor.decisions.state import ModelState
+from monitor.facts import Alert, AlertState, Incident, Reading, Slot, Verdict
 from monitor.settings import ModelEvidence, Samples
 from monitor.settings.units import Duration
 
@@ -76,6 +78,20 @@ def test_the_look_that_opens_an_incident_asks_and_the_one_that_closes_it_again(t
     turns.settle(120.0)
     assert [closed for _, closed in told] == [False, True]
     assert len({ident for ident, _ in told}) == 1
+
+
+def test_the_report_of_a_closed_incident_is_of_the_windows_that_opened_it(turns):
+    sampled(turns)
+    slot = Slot("pairs", "", 1, 0.0, 60.0, Reading(Verdict.BREACH, 60, 0.5))
+    fired = Alert(MODEL, "pairs", "", AlertState.FIRING, evidence=(slot,))
+    reports = reports_of(turns, desk := Desk())
+    turns.watched.state = ModelState(MODEL, alerts=(fired,))
+    done(turns, reports, lambda: reports.incident(turns.watched, OPEN))
+    turns.watched.state = ModelState(MODEL)
+    turns.clock.step(10 * HOUR)
+    done(turns, reports, lambda: reports.incident(turns.watched, replace(OPEN, closed=10 * HOUR)))
+    assert [(job.start, job.end) for job in desk.jobs] == [(-HOUR, 60.0)] * 2
+    assert reports._shown == {}
 
 
 def test_nothing_is_asked_for_where_the_settings_say_so(turns):
