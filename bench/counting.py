@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bench.figure import Figure
 from monitor.facts import Feature, FeatureKind, ModelName, Schema
-from monitor.panes.batch import NumericColumn, Predictions
+from monitor.panes.batch import Column, NumericColumn, Predictions
 from monitor.panes.binning import bin_rows
 from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
 from monitor.panes.count import count_joint, count_rows
@@ -114,19 +114,12 @@ def make(rows: int, features: int, seed: int) -> Data:
     values = rng.normal(size=(features, rows))
     names = [f"number_{i:04}" for i in range(features)]
     schema = Schema(ModelName("bench"), tuple(Feature(n, FeatureKind.NUMERIC) for n in names), ("no", "yes"), "yes")
-    nothing, scores, blank = np.zeros(rows, np.bool_), rng.random(rows), [""] * rows
-    found = Predictions(
-        n=rows,
-        ids=blank,
-        times=np.zeros(rows),
-        arrivals=np.zeros(rows),
-        outputs=(scores > 0.5).astype(np.uint8),
-        scores=scores,
-        sources=blank,
-        claimed=blank,
-        segments=[None] * rows,
-        columns={n: NumericColumn(column, nothing, nothing) for n, column in zip(names, values, strict=True)},
-    )
+    nothing, scores = np.zeros(rows, np.bool_), rng.random(rows)
+    columns: dict[str, Column] = {
+        n: NumericColumn(column, nothing, nothing) for n, column in zip(names, values, strict=True)
+    }
+    outputs = (scores > 0.5).astype(np.uint8)
+    found = Predictions.unsent(columns, times=np.zeros(rows), outputs=outputs, scores=scores)
     history = found.take(slice(50_000))
     batch = HistoryBatch(history, np.full(history.n, NO_LABEL))
     return Data(values, found, Layout.of(build_reference(lambda: iter([batch]), schema, lambda _: None)))
