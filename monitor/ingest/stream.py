@@ -16,7 +16,7 @@ What an Arrow IPC stream could do, and what stops it here (numbers: tests/ingest
 
 Codes stay codes: a dictionary is never written out per row here.
 
-Cost (2 cores, 2026-11): 10,000 rows of 20 columns 1.2 ms, nearly all of it the validation.
+Cost (2 cores, 2026-11): 10,000 rows of 20 features 0.2 ms of CPU, more than half of it the validation.
 Failure mode: an error for the whole request (400, 413): half a stream has no rows that could be told apart.
 """
 

@@ -19,7 +19,7 @@ they are (the panes count them); integers beyond 2**53 become the nearest double
 str as it is, int and bool by their JSON text, integral floats like ints. null is missing. Everything else is invalid.
 
 Cost (2 cores, CPython 3.11, 2026-11), 5,000 rows: 20 numeric features 1.3 us and 213 bytes a row, 15 numeric and 5
-categorical 1.4 us and 193 bytes; reading 0.24 us. A record of one row costs 0.15 ms and 4 KB, hence group commit. The
+categorical 1.4 us and 193 bytes; reading 0.06 us. A record of one row costs 0.2 ms and 5 KB, hence group commit. The
 fast path hands a whole column to Arrow, which refuses mixed types; only then is that column judged cell by cell, 0.2 us
 a cell.
 Failure mode: an id or source that is no valid Unicode raises; intake refuses those rows, so they cannot get here.

@@ -60,7 +60,7 @@ class Fold(Section):
     """How often the journal is counted into panes, and how much at once."""
 
     every: Annotated[Duration, between("10ms", "1m")] = duration("1s")
-    rows_max: Annotated[int, Field(ge=1_000, le=2_000_000)] = 200_000
+    rows_max: Annotated[int, Field(ge=1_000, le=2_000_000)] = 100_000
     proof_wait: Annotated[Duration, between("1s", "1h")] = duration("30s")
 
 
