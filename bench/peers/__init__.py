@@ -20,6 +20,9 @@ gets one chunk, where it would be given many. A whole pane, also shown, counts m
 Unfair to them: Evidently makes its drawings on the way, and has no way around it; popmon counts by time and computes a
 dozen statistics; whylogs estimates quantiles of unknown data, without edges made beforehand, and its profiles merge.
 Our edges are made of the reference, which is not measured; nor is decoding rows, on either side.
+Taking turns, each finds its caches cold and its large arrays given back, as a job that runs now and then does; that
+costs those more that make copies of whole columns. Run three times on end, on a quieter machine, HDDDM came down to
+170 ns a row and NannyML to 240 (2026-11), where our bins took 84: a lead of two to three, not of three to five.
 A figure of a look beside one of Evidently is query time against query time: what we paid at intake is the row's count.
 
 Failure mode: what can not be installed or run is reported by name and reason; its line says "not measured".
