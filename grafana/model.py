@@ -19,6 +19,7 @@ from grafana.queries import (
     SCOPE,
     age,
     any_of,
+    ever,
     limits,
     live_share,
     reference_share,
@@ -194,7 +195,7 @@ def _output(made: board.Dashboard) -> None:
                 "TocsinDrift",
             ),
             "short",
-            [Line(f"tocsin_output_rows{{{SCOPE}}}", "{{class}}")],
+            [Line(ever(f"tocsin_output_rows{{{SCOPE}}}"), "{{class}}")],
             8,
         )
     )
@@ -208,7 +209,7 @@ def _output(made: board.Dashboard) -> None:
                 "TocsinError",
             ),
             "short",
-            [Line(f"tocsin_confusion_rows{{{SCOPE}}}", "{{predicted}}, was {{label}}")],
+            [Line(ever(f"tocsin_confusion_rows{{{SCOPE}}}"), "{{predicted}}, was {{label}}")],
             8,
         )
     )

@@ -44,7 +44,7 @@ def add(made: board.Dashboard) -> None:
             f"{worst} and on (feature, rule) {chosen}",
             "{{feature}}, {{rule}}",
             12,
-            11,
+            12,
         )
     )
     made.with_panel(_table())
@@ -70,7 +70,7 @@ def _table() -> table.Panel:
     worst = f"topk($top, max by (feature, rule) ({over_limit()}))"
     counted = f'min by (feature, rule) (tocsin_reading_rows{{{labels}, feature!=""}})'
     kept = f"and on (feature, rule) {worst}"
-    panel = rows(words, [worst, f"({verdicts}) {kept}", f"{counted} {kept}"], 12, 11)
+    panel = rows(words, [worst, f"({verdicts}) {kept}", f"{counted} {kept}"], 12, 12)
     names = {
         "feature": "Feature",
         "rule": "Rule",

@@ -104,6 +104,11 @@ def status(labels: str = "") -> str:
     )
 
 
+def ever(selector: str) -> str:
+    """The series that were above 0 at some time of the range: of classes and mistakes those that there are."""
+    return f"{selector} and max_over_time({selector}[$__range] @ end()) > 0"
+
+
 def over_limit(labels: str = READING, at: str = "") -> str:
     """Value over limit of each reading of a feature; without rules whose limit is 0. `at`: a modifier."""
     pairs = ((DISTANCES, "", "_limit"), (QUALITIES, "_ratio", "_limit_ratio"))

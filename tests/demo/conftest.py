@@ -1,7 +1,7 @@
 """The flights are read and the models fitted once for all tests of the demo: 6 s.
 
 `Days` judges the days of a stretch offline, with the daemon's own bins, detectors, rules and alert states; what it
-leaves out is the daemon: journal, epochs, clocks.
+leaves out is the daemon: journal, epochs, clocks, and readings by segment, which page nobody.
 """
 
 import importlib.util
@@ -77,7 +77,7 @@ class Days:
 
     def slots(self, serving, start, end):
         """One slot per rule and day, as it stands when all its truths are known."""
-        found = {rule.name: [] for rule in self.pack.rules if not rule.sequential}
+        found = {rule.name: [] for rule in self.pack.rules if not (rule.sequential or rule.by)}
         for day in range(int(start), int(end), DAY_S):
             pane = self._pane(serving, self.flights.departing(day, day + DAY_S))
             for name, slots in found.items():
