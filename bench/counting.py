@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bench.figure import Figure
 from monitor.facts import Feature, FeatureKind, ModelName, Schema
-from monitor.panes.batch import Column, NumericColumn, Predictions
+from monitor.panes.batch import NumericColumn, Predictions
 from monitor.panes.binning import bin_rows
 from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
 from monitor.panes.count import count_joint, count_rows
