@@ -69,6 +69,7 @@ def _store(series: Series, daemon: DaemonView) -> None:
     series.add("tocsin_queue_bytes", daemon.queue_bytes)
     series.add("tocsin_commit_seconds_count", daemon.commits)
     series.add("tocsin_commit_seconds_sum", daemon.commit_seconds)
+    series.add("tocsin_commits_braked_total", daemon.braked)
     series.add("tocsin_submissions_refused_total", daemon.refused_full)
     series.add("tocsin_idempotency_keys_dropped_total", daemon.keys_dropped)
     series.add("tocsin_upkeep_failures_total", daemon.upkeep_failures)

@@ -89,6 +89,7 @@ DAEMON = (
     _gauge("tocsin_queue_submissions", "Requests waiting for their commit."),
     _gauge("tocsin_queue_bytes", "Size of the requests waiting for their commit."),
     Metric("tocsin_commit_seconds", Kind.SUMMARY, "Time taken by the writer's transactions."),
+    _counter("tocsin_commits_braked_total", "Commits that were held back a moment because folds were behind."),
     _counter("tocsin_submissions_refused_total", "Requests refused because the disk was nearly full."),
     _counter("tocsin_idempotency_keys_dropped_total", "Idempotency keys forgotten before their time: too many."),
     _counter("tocsin_upkeep_failures_total", "Merges and deletions that failed and will be tried again."),

@@ -205,6 +205,7 @@ class DaemonView:
     rss_bytes: int | None = None
     kept: tuple[KeptView, ...] = ()
     receipts_thinned: int = 0  # total, over the quotas
+    braked: int = 0  # commits held back because folds were behind
     alertmanagers: tuple[AlertmanagerView, ...] = ()
     evidence: EvidenceView | None = None  # None: no model asks for it
 

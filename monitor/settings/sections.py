@@ -61,6 +61,7 @@ class Fold(Section):
 
     every: Annotated[Duration, between("10ms", "1m")] = duration("1s")
     rows_max: Annotated[int, Field(ge=1_000, le=2_000_000)] = 100_000
+    lag_rows_max: Annotated[int, Field(ge=10_000, le=100_000_000)] = 500_000
     proof_wait: Annotated[Duration, between("1s", "1h")] = duration("30s")
 
 

@@ -5,6 +5,7 @@ from monitor.ingest.limits import Limits
 from monitor.settings import MonitoredModel, Settings
 from monitor.store.parts import Limits as StoreLimits
 from monitor.store.parts import Quota
+from monitor.store.writer import Pace
 from monitor.turns.counting import FoldSettings
 from monitor.turns.evidence import Keep
 from monitor.turns.wheel import Bounds
@@ -29,7 +30,8 @@ def limits_of(settings: Settings) -> Limits:
 def store_limits(settings: Settings) -> StoreLimits:
     """What the store may take."""
     most = max(model.labels.waiting_max for model in settings.models.values())
-    return StoreLimits(waiting_max=most, quotas={name: quota(model) for name, model in settings.models.items()})
+    quotas = {name: quota(model) for name, model in settings.models.items()}
+    return StoreLimits(Pace(lag_rows_max=settings.fold.lag_rows_max), waiting_max=most, quotas=quotas)
 
 
 def quota(settings: MonitoredModel) -> Quota:

@@ -75,7 +75,6 @@ class Counting:
         self._store = store
         self._settings = settings
         self._now = now
-        self._over = now - settings.pane_s - settings.grace_s  # panes that begin before it were over
         self._panes: dict[PaneKey, Pane] = {}
 
     def counted(self, model: ModelName) -> dict[str, NDArray[np.int64]]:
@@ -132,7 +131,7 @@ class Counting:
         self._count_own(part)
         change.receipts.append(receipts(part, packed))
         odd = watched.odd(epoch.judge)
-        flags = mark(part, odd, whole, self._over)
+        flags = mark(part, odd, whole, self._settings.pane_s + self._settings.grace_s)
         change.samples += sample(part, flags, odd.strata(part.binned))
         change.totals = change.totals.plus(
             late=int(np.count_nonzero(flags & Flag.LATE)),

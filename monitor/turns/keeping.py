@@ -61,11 +61,14 @@ def receipts(part: Part, packed: NDArray[np.uint16]) -> Receipts:
     return Receipts(part.watched.name, part.keys, records)
 
 
-def mark(part: Part, odd: Odd, counted: NDArray[np.int64], over: float) -> Flags:
-    """What is odd about each row, u4[n]; `counted` are the cells they add, `over` the start of the newest pane not."""
+def mark(part: Part, odd: Odd, counted: NDArray[np.int64], patience_s: float) -> Flags:
+    """What is odd about each row, u4[n]; `counted` are the cells they add.
+
+    Late is a row that arrived more than `patience_s` (a pane and its grace) after its pane began. It goes by its own
+    arrival, not by when it is folded, or a fold that is behind, or a replay that steps by hours, would call all late.
+    """
     flags = odd.flags(part.binned, counted)
-    if part.rows.n and part.starts.min() < over:
-        flags[part.starts < over] |= np.uint32(Flag.LATE)
+    flags[part.rows.arrivals > part.starts + patience_s] |= np.uint32(Flag.LATE)
     if part.epoch.acts and (wrong := claims_wrong(part.rows.claimed, part.epoch.bundle)) is not None:
         flags[wrong] |= np.uint32(Flag.CLAIM)
     flags[disagreeing(part)] |= np.uint32(Flag.DISAGREES)

@@ -126,6 +126,7 @@ def self_view(
         rss_bytes=rss_bytes(),
         kept=kept(health),
         receipts_thinned=health.receipts_thinned,
+        braked=health.braked,
         alertmanagers=tuple(alertmanager(each) for each in told),
         evidence=None if evidence is None else evidence_view(evidence, swept, removed),
     )

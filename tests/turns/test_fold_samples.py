@@ -103,8 +103,8 @@ def test_numbers_disagree_beyond_the_scale_of_the_references_errors(tmp_path, be
 
 
 def test_late_rows_and_wrong_claims_are_odd_and_counted(turns):
-    rows = [prediction("a", 10.0, x=0.5, c="a", claimed="v2"), prediction("b", 70.0, x=0.5, c="a", claimed="v1")]
-    turns.count(rows, now=100.0)
+    late = prediction("a", 10.0, x=0.5, c="a", claimed="v2", arrival=90.0)
+    turns.count([late, prediction("b", 70.0, x=0.5, c="a", claimed="v1", arrival=90.0)], now=100.0)
     assert flagged(turns) == {10.0: Flag.LATE | Flag.CLAIM}
     totals = turns.watched.totals
     assert (totals.late, totals.claims_wrong, totals.unattributed) == (1, 1, 0)
@@ -120,7 +120,12 @@ def test_between_two_proofs_no_claim_is_wrong_because_nobody_knows(tmp_path):
 
 
 def test_rows_before_a_panes_end_and_grace_are_not_late(turns):
-    turns.count([prediction("a", 10.0), prediction("b", 59.0)], now=60.0)
+    turns.count([prediction("a", 10.0), prediction("b", 59.0, arrival=60.0)], now=60.0)
+    assert turns.watched.totals.late == 0
+
+
+def test_a_fold_that_is_behind_makes_no_row_late(turns):
+    turns.count([prediction("a", 10.0, arrival=11.0)], now=9_000.0)
     assert turns.watched.totals.late == 0
 
 

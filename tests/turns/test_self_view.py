@@ -69,7 +69,7 @@ def test_the_backlog_shows_until_it_is_folded(turns):
 
 
 def test_duplicates_and_late_rows_are_the_folds(turns):
-    turns.send(many(10), many(12))
+    turns.send(many(10, arrival=600.0), many(12, arrival=600.0))
     turns.settle(600.0)
     assert (view(turns).duplicates, view(turns).late_rows) == (10, 12)
 

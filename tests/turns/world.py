@@ -127,9 +127,10 @@ def truth(schema, row, i):
     return float((row.output + (i % 3 == 0)) % len(schema.classes))
 
 
-def prediction(id_, time, output=0, score=0.5, *, source="gw", claimed="", segment=None, **rest):
+def prediction(id_, time, output=0, score=0.5, *, source="gw", claimed="", segment=None, arrival=None, **rest):
     answered = {name: rest.pop(name) for name in ("value", "probabilities") if name in rest}
-    return Prediction(id_, time, output, score, rest, source, time, segment, claimed, **answered)
+    arrival = time if arrival is None else arrival
+    return Prediction(id_, time, output, score, rest, source, arrival, segment, claimed, **answered)
 
 
 def label(id_, value, time=100.0, source="ops", at=None):
