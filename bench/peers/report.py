@@ -67,7 +67,7 @@ def table(ours: Measured, theirs: Sequence[Measured]) -> str:
         "# CPU time of counting and comparing 20 columns of doubles\n",
         f"Written by `python -m bench peers`: the best and the median of {ROUNDS} rounds in turns, one thread each.",
         "What is compared, and where it is unfair to whom, stands in the note of `bench/peers/__init__.py` and in each",
-        f"file of `bench/peers/work/`. The reference has {ROWS_REFERENCE:,} rows.\n",
+        f"file of `bench/peers/runs/`. The reference has {ROWS_REFERENCE:,} rows.\n",
         "| library | what | rows | best, ns/row | median, ns/row | times our bins | times our pane |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]

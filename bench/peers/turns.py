@@ -65,7 +65,7 @@ class Peer:
     def __init__(self, rival: Rival, python: Path, folder: Path) -> None:
         """Start it; `folder` has the arrays, and becomes its home."""
         self._log = folder / f"{rival.name}.log"
-        arguments = [str(HERE / "work" / f"{rival.name}.py"), str(folder), str(rival.rows)]
+        arguments = [str(HERE / "runs" / f"{rival.name}.py"), str(folder), str(rival.rows)]
         paths = {"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "MPLCONFIGDIR": str(folder)}
         ours = {} if rival.requirements else {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         with self._log.open("wb") as log:

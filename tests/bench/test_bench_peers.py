@@ -61,7 +61,7 @@ def test_the_table_has_every_variant():
 
 def test_every_rival_is_pinned_and_has_its_work():
     for rival in (US, *RIVALS):
-        assert (turns.HERE / "work" / f"{rival.name}.py").exists()
+        assert (turns.HERE / "runs" / f"{rival.name}.py").exists()
         assert all("==" in each for each in rival.requirements)
 
 
@@ -111,10 +111,10 @@ def prepare(window, reference):
 
 
 def measured_with(tmp_path, monkeypatch, **lines):
-    (tmp_path / "work").mkdir()
+    (tmp_path / "runs").mkdir()
     (tmp_path / "worker.py").symlink_to(worker.__file__)
     for name, line in lines.items():
-        (tmp_path / "work" / f"{name}.py").write_text(WORK.format(line))
+        (tmp_path / "runs" / f"{name}.py").write_text(WORK.format(line))
     monkeypatch.setattr(turns, "HERE", tmp_path)
     rivals = [Rival(name, "1", name, 6_000) for name in lines]
     return {each.rival.name: each for each in turns.measure_all(rivals, rounds=2, rows=6_000)}

@@ -59,7 +59,10 @@ def test_every_problem_is_told_at_once_with_its_line() -> None:
         ("htp: {}", "htp: is not a setting (line 2; did you mean `http`?)"),
         ("port: 1", "port: is not a setting (line 2; did you mean `http.port`?)"),
         ("http: {mode: 1}", "http.mode: is not a setting (line 2; did you mean `models.*.rollback.mode`?)"),
-        ("fold: {zzz: 1}", "fold.zzz: is not a setting (line 2; known here: every, rows_max, proof_wait)"),
+        (
+            "fold: {zzz: 1}",
+            "fold.zzz: is not a setting (line 2; known here: every, rows_max, lag_rows_max, proof_wait)",
+        ),
         ("receivers: [{nam: x}]", "receivers.0.nam: is not a setting (line 2; did you mean `name`?)"),
     ],
 )
