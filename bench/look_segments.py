@@ -25,8 +25,7 @@ from monitor.panes.count import bin_rows, count_rows
 from monitor.panes.layout import Layout
 from monitor.panes.stored import encode_pane
 from monitor.panes.window import sum_bodies, sum_panes
-from monitor.settings import MonitoredModel
-from monitor.settings import SegmentColumn
+from monitor.settings import MonitoredModel, SegmentColumn
 from monitor.store import Change, Parts, SqliteStore
 from monitor.turns.loading import Releases, Shelf
 from monitor.turns.look import Look
