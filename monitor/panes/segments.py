@@ -144,6 +144,9 @@ def _segmented(column: str, chosen: Chosen, layout: Layout, problems: list[Probl
     if OTHER in values or len(set(values)) < len(values) or len(values) > 255:
         problems.append(Problem(path, "names a value twice, too many, or the pooled one", f"at most 255, not {OTHER}"))
     elif feature is not None:
+        if layout.reference.schema.features[feature].sensitive:
+            problems.append(Problem(path, "is a sensitive feature", "segments are called by its values, on every page"))
+            return Segmented(column, (), feature, by_cell)
         bins = layout.reference.columns[feature]
         if not isinstance(bins, CategoryBins):
             problems.append(Problem(path, "is a number", "rows are cut by categories; send it in the row's segment"))

@@ -2,7 +2,8 @@
 
 Bins are the judge's, so that what is seen is what decides. A bin of a category is called by its place unless the
 settings ask for the category itself (`metrics.category_names`): categories are values of rows, and the page of metrics
-is read without a token. Values of a sensitive feature are never named.
+is read without a token. Of a sensitive feature the bins are drawn by their places alone: neither are its categories
+named, nor is it told where its numbers lie, because a quantile of few rows is the value of one.
 
 Scores have 64 bins; four each are drawn as one, because sixteen say what a picture can show.
 
@@ -59,8 +60,8 @@ class Frame:
             BinsView(drawn, column, names, (0,) * len(names), tuple(found.tolist()))
             for (drawn, column, names), found in zip(_columns(layout, drawing), cells, strict=True)
         )
-        features = layout.features(pane)[: drawing.features_max] if drawing.features_max else ()
-        return cls(layout, drawing, columns, tuple(spreads(features, of_reference=True)))
+        features = layout.features(pane) if drawing.features_max else ()
+        return cls(layout, drawing, columns, tuple(spreads(told(layout, drawing, features), of_reference=True)))
 
     def pictures(self, counted: Cells | None, window: Sequence[Histogram]) -> Pictures:
         """Draw the cells counted since the start (None: no row yet), and the features of the newest window."""
@@ -71,9 +72,15 @@ class Frame:
                 BinsView(each.drawn, each.column, each.names, tuple(found.tolist()), each.reference)
                 for each, found in zip(columns, cells, strict=True)
             )
-        live = tuple(spreads(window[: self.drawing.features_max], of_reference=False))
+        live = tuple(spreads(told(self.layout, self.drawing, window), of_reference=False))
         profile = self.layout.digest.rpartition(":")[2][:PROFILE_LENGTH]
         return Pictures(profile, columns, (*live, *self.spreads))
+
+
+def told(layout: Layout, drawing: Drawing, features: Sequence[Histogram]) -> list[Histogram]:
+    """The features drawn of which it may be told where their numbers lie."""
+    hidden = {feature.name for feature in layout.reference.schema.features if feature.sensitive}
+    return [histogram for histogram in features[: drawing.features_max] if histogram.column not in hidden]
 
 
 def spreads(features: Sequence[Histogram], *, of_reference: bool) -> Iterator[SpreadView]:

@@ -1,5 +1,6 @@
 """Segments: each row in exactly one of every column, named before the first row, the same from its receipt."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from monitor.errors import SettingsError
 from monitor.facts import Subject
 from monitor.panes.batch import Coded
 from monitor.panes.count import bin_rows, count_rows
+from monitor.panes.layout import Layout
 from monitor.panes.reference import CategoryBins, NumericBins
 from monitor.panes.segments import OTHER, Chosen, Segments
 
@@ -129,6 +131,15 @@ def test_no_rows_have_no_segments(cut, layout, rows):
 def test_a_column_that_cannot_be_cut_by_is_told(layout, chosen, words):
     with pytest.raises(SettingsError, match=words):
         Segments.of(chosen, layout)
+
+
+def test_nothing_is_called_by_the_values_of_a_sensitive_feature(layout):
+    schema = layout.reference.schema
+    hidden = tuple(msgspec.structs.replace(each, sensitive=True) for each in schema.features)
+    secret = msgspec.structs.replace(layout.reference, schema=msgspec.structs.replace(schema, features=hidden))
+    with pytest.raises(SettingsError, match="is a sensitive feature"):
+        Segments.of({"c": Chosen(values=("red",))}, Layout.draft(secret))
+    assert Segments.fitting({"c": Chosen()}, Layout.draft(secret)).names == ()
 
 
 def test_fairness_reads_a_segments_pane(layout, rows):

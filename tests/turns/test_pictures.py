@@ -35,7 +35,7 @@ def history(task, classes=2):
 
 
 def layout_of(task, classes=2, *, sensitive=False):
-    features = (Feature("x", FeatureKind.NUMERIC), Feature("c", FeatureKind.CATEGORICAL, sensitive))
+    features = (Feature("x", FeatureKind.NUMERIC, sensitive), Feature("c", FeatureKind.CATEGORICAL, sensitive))
     names = tuple(f"class{i}" for i in range(classes)) if task is Task.CLASSIFICATION else ()
     schema = Schema(ModelName("m"), features, names, names[1] if len(names) == 2 else None, task)
     batch = HistoryBatch(history(task, classes), np.full(300, NO_LABEL))
@@ -117,6 +117,14 @@ def test_categories_are_named_only_where_the_settings_say_so():
 def test_the_categories_of_a_sensitive_feature_are_never_named():
     layout = layout_of(Task.CLASSIFICATION, sensitive=True)
     assert drawn(layout, NAMED)[Drawn.FEATURE, "c"].names[0] == "00"
+
+
+@pytest.mark.parametrize("sensitive", [False, True])
+def test_where_the_numbers_of_a_sensitive_feature_lie_is_not_told(sensitive):
+    layout = layout_of(Task.CLASSIFICATION, sensitive=sensitive)
+    found = Frame.of(layout, BOTH).pictures(None, layout.features(layout.reference_pane()))
+    told = {(each.column, each.of_reference) for each in found.spreads}
+    assert told == (set() if sensitive else {("x", True), ("x", False)})
 
 
 @pytest.mark.parametrize("name", ["", OTHER, UNSEEN, "x" * 101])
