@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from bench.figure import Figure
 from monitor.facts import Feature, FeatureKind, ModelName, Schema
-from monitor.panes.batch import NumericColumn, Predictions
 from monitor.panes.binning import bin_rows
 from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
 from monitor.panes.count import count_joint, count_rows
 from monitor.panes.layout import Layout
+from monitor.panes.rows import NumericColumn, Predictions
 from monitor.panes.stored import encode_pane
 from monitor.panes.window import sum_panes
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from monitor.facts import Feature, FeatureKind, ModelName, Schema
-from monitor.panes.batch import CategoricalColumn, Column, NumericColumn, Predictions
+from monitor.panes.rows import CategoricalColumn, Column, NumericColumn, Predictions
 
 MODEL = ModelName("bench")
 NUMERIC = tuple(f"number_{i:02}" for i in range(16))

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from monitor.errors import Corrupt
 from monitor.facts import Schema
-from monitor.panes.batch import CategoricalColumn, Column
 from monitor.panes.build import NO_LABEL, HistoryBatch, OpenBatches
+from monitor.panes.rows import CategoricalColumn, Column
 
 ROWS_MAX: Final = 5_000  # 20 features of it are 0.5 MB; psi of two samples of 5,000 wanders by .004 at 20 bins
 PREFIX: Final = "f:"  # before the name of a feature, as in a journal record

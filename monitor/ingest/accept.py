@@ -32,7 +32,8 @@ from monitor.ingest.counters import UNKNOWN_NAMES_MAX, Claim
 from monitor.ingest.decode import LabelRow, PredictionRow, Row, typed_rows
 from monitor.ingest.limits import Limits
 from monitor.ingest.times import parse_time
-from monitor.panes.batch import is_unicode, keeps_probabilities, number, word
+from monitor.panes.batch import keeps_probabilities
+from monitor.panes.cells import is_unicode, number, word
 from monitor.panes.ranking import score_gains, score_place
 
 TEXT_MAX: Final = 256  # characters of an id, a source, a bundle

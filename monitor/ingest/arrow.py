@@ -59,7 +59,8 @@ from monitor.ingest.decode import LabelRow, PredictionRow
 from monitor.ingest.limits import Limits
 from monitor.ingest.stream import read_stream
 from monitor.ingest.times import parse_time
-from monitor.panes.batch import encode_arrays, keeps_probabilities, word
+from monitor.panes.batch import encode_arrays, keeps_probabilities
+from monitor.panes.cells import word
 
 ENVELOPE: Final = frozenset(PredictionRow.__struct_fields__ + LabelRow.__struct_fields__) - {"features"}
 PREFIX: Final = "features."

@@ -6,7 +6,7 @@ Row by row (decode, accept, batch), a row costs a dict of its features, a look a
 and the way back from rows to columns, all of it while holding the interpreter, which the event loop and the fold need
 too. Here a row is a struct until it is cells, and a column that is plainly in order (all texts, all numbers in bounds,
 nothing sent) is taken as it is. One that is not is judged value by value, by the functions of accept.py; cells are
-judged where they always are, in monitor.panes.batch.
+judged where they always are, in monitor.panes.cells.
 
 It declines, with None, whatever would need more: a row that is refused or unreadable, a feature that the schema lacks,
 a cell that is an array or an object, rows of two models, a blank line, too many rows. The request is then read again

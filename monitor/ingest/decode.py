@@ -4,7 +4,7 @@
          -> cut into items -> [msgspec per item] -> [json per item]     a row is unreadable, or spelled oddly
 
 Every field is `Any`: a cell of the wrong type must not cost its row, so types are judged where they are understood (the
-envelope in accept.py, cells in monitor.panes.batch). msgspec refuses NaN, 1e400 and lone surrogates, which say
+envelope in accept.py, cells in monitor.panes.cells). msgspec refuses NaN, 1e400 and lone surrogates, which say
 something about one cell only; the standard library reads them, slowly. What neither reads is a row of its own,
 MALFORMED. So a row is judged alike whatever its neighbours are. NDJSON is decoded line by line: as fast as at once, and
 the parser never holds the interpreter for long.

@@ -4,7 +4,7 @@ One batch after the other is read and forgotten, so memory does not depend on th
 takes, from 200,000 and from 2,000,000 rows alike, 159 MB resident from CSV and 210 MB from Parquet, 90 of them imports;
 2,000,000 rows take 16 s of CPU from CSV and 3 s from Parquet (measured 2026-11; the soak test repeats it).
 
-A cell means here what it means at the intake (panes/batch.py), or the reference would be counted in other units than
+A cell means here what it means at the intake (panes/cells.py), or the reference would be counted in other units than
 the traffic. Parquet has types: a string in a numeric column is invalid, null is missing, NaN is non-finite. Types that
 JSON lacks are read as numbers where they have a plain meaning: decimals, and timestamps and dates in seconds since
 1970, UTC where they name no zone.
@@ -42,8 +42,9 @@ import pyarrow.parquet as pq
 from monitor.errors import Problem, SettingsError
 from monitor.facts import FeatureKind, Schema
 from monitor.ingest.history_answers import Cells, coded, read_answers
-from monitor.panes.batch import INVALID, MISSING, CategoricalColumn, Column, NumericColumn, Predictions, word
 from monitor.panes.build import HistoryBatch, OpenBatches
+from monitor.panes.cells import word
+from monitor.panes.rows import INVALID, MISSING, CategoricalColumn, Column, NumericColumn, Predictions
 from monitor.panes.schema import ColumnNames, parse_schema
 
 __all__ = ["ColumnNames", "history_rows", "open_history", "parse_schema"]

@@ -20,8 +20,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.facts import Schema, Task
-from monitor.panes.batch import NumericColumn
 from monitor.panes.ranking import score_gains, score_place
+from monitor.panes.rows import NumericColumn
 from monitor.panes.schema import ColumnNames
 
 NO_LABEL = float("nan")

@@ -17,9 +17,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.panes.batch import MISSING, CategoricalColumn, Column, NumericColumn, Predictions
 from monitor.panes.layout import Layout
 from monitor.panes.reference import CategoryBins, NumericBins
+from monitor.panes.rows import MISSING, CategoricalColumn, Column, NumericColumn, Predictions
 from monitor.panes.sections import SCORE_BINS
 
 Cells: TypeAlias = NDArray[np.uint8]

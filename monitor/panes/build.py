@@ -33,7 +33,6 @@ from numpy.typing import NDArray
 
 from monitor.errors import Problem, SettingsError
 from monitor.facts import FeatureKind, Schema, Task
-from monitor.panes.batch import CategoricalColumn, Column, NumericColumn, Predictions
 from monitor.panes.count import NOT_ASKED, bin_rows, count_rows
 from monitor.panes.layout import Layout
 from monitor.panes.outcomes import count_outcomes
@@ -51,6 +50,7 @@ from monitor.panes.reference import (
     NumericBins,
     Reference,
 )
+from monitor.panes.rows import CategoricalColumn, Column, NumericColumn, Predictions
 
 NO_LABEL = math.nan
 COUNTED_MAX = 50_000  # categories counted at once; 5 MB at 20 letters each

@@ -10,7 +10,7 @@ from itertools import accumulate, chain
 import numpy as np
 import pyarrow as pa
 
-from monitor.panes.batch import INVALID, MISSING, CategoricalColumn, Coded, Column, NumericColumn, Predictions, T
+from monitor.panes.rows import INVALID, MISSING, CategoricalColumn, Coded, Column, NumericColumn, Predictions, T
 
 
 def concat(batches: Sequence[Predictions]) -> Predictions:

@@ -27,9 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.facts import Task
-from monitor.panes.batch import Predictions
 from monitor.panes.binning import Binned, Cells, Doubles
 from monitor.panes.layout import Layout
+from monitor.panes.rows import Predictions
 from monitor.panes.sections import PROBABILITIES_MAX
 
 

@@ -38,8 +38,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from monitor.facts import FeatureKind, Schema, Task
-from monitor.panes.batch import INVALID, CategoricalColumn, Column, NumericColumn, Predictions
 from monitor.panes.count import NOT_ASKED
+from monitor.panes.rows import INVALID, CategoricalColumn, Column, NumericColumn, Predictions
 from monitor.panes.sampling import Chosen
 
 FORMAT: Final = b"1"

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import Problem, SettingsError
-from monitor.panes.batch import Predictions
 from monitor.panes.layout import Layout
 from monitor.panes.reference import CategoryBins
+from monitor.panes.rows import Predictions
 from monitor.panes.sections import OTHER
 
 VALUES_MAX = 8  # named segments of a column, unless the settings say otherwise

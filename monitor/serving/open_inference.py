@@ -18,7 +18,7 @@ import httpx
 
 from monitor.errors import Permanent, Transient
 from monitor.facts import Task
-from monitor.panes.batch import Predictions
+from monitor.panes.rows import Predictions
 from monitor.serving.tensors import Answer, decode, decode_metadata, encode
 
 ANSWER_BYTES_MAX = 16 * 1024 * 1024

@@ -20,7 +20,7 @@ import msgspec
 
 from monitor.errors import Permanent
 from monitor.facts import Task
-from monitor.panes.batch import CategoricalColumn, Column, Predictions
+from monitor.panes.rows import CategoricalColumn, Column, Predictions
 
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 T = TypeVar("T")

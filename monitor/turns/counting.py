@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from monitor.facts import Epoch, ModelName, Pane, PaneKey, Task
 from monitor.panes.attribution import pane_start
-from monitor.panes.batch import Predictions
 from monitor.panes.count import EVERY_ROW, bin_rows, count_pairs, count_rows
+from monitor.panes.rows import Predictions
 from monitor.panes.sampling import Flag
 from monitor.panes.stored import encode_pane
 from monitor.store.protocol import Receipts, Samples, Store, StoredLabel, WaitingLabel

@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 
 from monitor.facts import JournalRecord, ModelName, RowKind
 from monitor.panes.attribution import attribute
-from monitor.panes.batch import Predictions, decode_labels, decode_predictions
 from monitor.panes.concat import concat
+from monitor.panes.decode import decode_labels, decode_predictions
 from monitor.panes.ids import first_places, hash_ids
+from monitor.panes.rows import Predictions
 from monitor.store.protocol import Change, Store
 from monitor.turns.counting import Counting, FoldSettings, ModelChange, Sorted
 from monitor.turns.labels import Arrived

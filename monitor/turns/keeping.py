@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.facts import Epoch, Task
-from monitor.panes.batch import Coded, Predictions
 from monitor.panes.count import Binned
 from monitor.panes.errors import paired_gap
 from monitor.panes.layout import Layout
 from monitor.panes.odd import Flags, Odd
 from monitor.panes.receipts import hash_source, write_receipts
+from monitor.panes.rows import Coded, Predictions
 from monitor.panes.sample_rows import Answers, Marks, sample_table
 from monitor.panes.sampling import Flag, choose
 from monitor.store.protocol import Receipts, Samples

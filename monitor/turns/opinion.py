@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from monitor.errors import Permanent, Transient
 from monitor.facts import Task
-from monitor.panes.batch import Predictions
 from monitor.panes.count import NOT_ASKED
+from monitor.panes.rows import Predictions
 from monitor.serving.open_inference import OpenInference
 from monitor.turns.watched import Watched
 

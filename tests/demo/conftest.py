@@ -12,12 +12,12 @@ import pytest
 
 from monitor.decisions.alerts import step
 from monitor.facts import Alert, AlertState, Feature, FeatureKind, Schema, Slot, Subject, Verdict
-from monitor.panes.batch import CategoricalColumn, NumericColumn, Predictions
 from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
 from monitor.panes.count import bin_rows, count_pairs, count_rows
 from monitor.panes.layout import Layout
 from monitor.panes.outcomes import count_outcomes
 from monitor.panes.receipts import write_receipts
+from monitor.panes.rows import CategoricalColumn, NumericColumn, Predictions
 from monitor.settings.rules import read_rules
 
 ROOT = Path(__file__).parents[2]

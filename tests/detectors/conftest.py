@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from monitor.facts import Feature, FeatureKind, ModelName, Pane, Schema, Subject, View
-from monitor.panes.batch import CategoricalColumn, NumericColumn, Predictions
 from monitor.panes.build import HistoryBatch, build_reference
 from monitor.panes.count import bin_rows, count_pairs, count_rows
 from monitor.panes.layout import Layout
 from monitor.panes.outcomes import count_outcomes
 from monitor.panes.receipts import write_receipts
+from monitor.panes.rows import CategoricalColumn, NumericColumn, Predictions
 
 N = 4000
 SCHEMA = Schema(

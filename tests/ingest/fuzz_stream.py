@@ -22,7 +22,7 @@ from monitor.ingest.accept import Known, Setting
 from monitor.ingest.arrow import judge_stream
 from monitor.ingest.limits import Limits
 from monitor.ingest.problems import Refused
-from monitor.panes.batch import decode_labels, decode_predictions
+from monitor.panes.decode import decode_labels, decode_predictions
 
 SEARCH = Schema(ModelName("search"), (Feature("carrier", FeatureKind.CATEGORICAL),), task=Task.RANKING)
 LIMITS = Limits(body_bytes_max=1 << 20, rows_max=1_000)

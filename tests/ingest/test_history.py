@@ -16,10 +16,12 @@ import pytest
 from monitor.errors import SettingsError
 from monitor.facts import Subject
 from monitor.ingest.history import history_rows, open_history, parse_schema
-from monitor.panes.batch import CategoricalColumn, decode_predictions, encode_predictions
+from monitor.panes.batch import encode_predictions
 from monitor.panes.build import NO_LABEL, build_reference
+from monitor.panes.decode import decode_predictions
 from monitor.panes.layout import Layout
 from monitor.panes.reference import encode_reference
+from monitor.panes.rows import CategoricalColumn
 
 DOCUMENT = {
     "model": "m",

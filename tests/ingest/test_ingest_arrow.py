@@ -18,7 +18,8 @@ from monitor.ingest.counters import Claim
 from monitor.ingest.decode import ARROW, decode_lines
 from monitor.ingest.intake import judge
 from monitor.ingest.limits import Limits
-from monitor.panes.batch import decode_labels, decode_predictions, encode_labels, encode_predictions
+from monitor.panes.batch import encode_labels, encode_predictions
+from monitor.panes.decode import decode_labels, decode_predictions
 
 LIMITS = Limits(ahead_max_s=300, behind_max_s=86_400, rejections_max=3)
 PRICES = Schema(ModelName("prices"), (Feature("hour", FeatureKind.NUMERIC),), task=Task.REGRESSION)

@@ -16,7 +16,8 @@ from monitor.ingest.decode import TYPED_FEATURES_MAX, decode_lines
 from monitor.ingest.intake import ENCODED_ROWS_MIN, judge
 from monitor.ingest.limits import Limits
 from monitor.ingest.problems import Refused
-from monitor.panes.batch import decode_predictions, encode_columns, encode_labels, encode_predictions
+from monitor.panes.batch import encode_columns, encode_labels, encode_predictions
+from monitor.panes.decode import decode_predictions
 
 LIMITS = Limits(ahead_max_s=300, behind_max_s=86_400, rejections_max=3, row_bytes_max=6_000, rows_max=12)
 KNOWN = {schema.model: Known.of(schema) for schema in (DELAYS, DIGITS)}

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from ingest_service import DELAYS
 
 from monitor.ingest.limits import Limits
-from monitor.panes.batch import decode_labels, decode_predictions, encode_labels, encode_predictions
+from monitor.panes.batch import encode_labels, encode_predictions
+from monitor.panes.decode import decode_labels, decode_predictions
 
 GOOD = b'{"id": "good", "prediction": "late", "label": "late", "features": {"hour": 5}}'
 DEEP = b"[" * 30_000 + b"]" * 30_000

@@ -8,7 +8,8 @@ from monitor.facts import ModelName, RejectReason, RowKind
 from monitor.ingest.counters import Claim
 from monitor.ingest.intake import ENCODED_ROWS_MIN
 from monitor.ingest.limits import Limits
-from monitor.panes.batch import decode_predictions, encode_labels, encode_predictions
+from monitor.panes.batch import encode_labels, encode_predictions
+from monitor.panes.decode import decode_predictions
 
 ROW = {"id": "f-1", "prediction": "late", "features": {"hour": 5, "carrier": "UA"}}
 MODEL = ModelName("delays")

@@ -14,7 +14,8 @@ from monitor.ingest.counters import Claim
 from monitor.ingest.decode import decode_lines
 from monitor.ingest.intake import judge
 from monitor.ingest.limits import Limits
-from monitor.panes.batch import decode_predictions, encode_columns, encode_predictions
+from monitor.panes.batch import encode_columns, encode_predictions
+from monitor.panes.decode import decode_predictions
 from monitor.panes.ranking import score_gains, score_place
 
 LIMITS = Limits()

@@ -20,8 +20,9 @@ from servers import free_port, wait_for
 from monitor.demo.receiver import Receiver, new_secret
 from monitor.facts import BundleStatus, Feature, FeatureKind, Label, ModelName, Prediction, Schema
 from monitor.ingest.tokens import Scope, create_token
-from monitor.panes.batch import decode_labels, decode_predictions, encode_labels, encode_predictions
+from monitor.panes.batch import encode_labels, encode_predictions
 from monitor.panes.build import HistoryBatch, build_reference
+from monitor.panes.decode import decode_labels, decode_predictions
 from monitor.panes.reference import encode_reference
 from monitor.rollback import release_index
 

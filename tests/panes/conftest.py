@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from monitor.facts import Feature, FeatureKind, ModelName, Schema, Task
-from monitor.panes.batch import INVALID, MISSING, CategoricalColumn, Column, NumericColumn, Predictions
 from monitor.panes.count import NOT_ASKED, bin_rows
 from monitor.panes.layout import Layout
 from monitor.panes.receipts import write_receipts
 from monitor.panes.reference import FORMAT, Bins, CategoryBins, NumericBins, Reference
+from monitor.panes.rows import INVALID, MISSING, CategoricalColumn, Column, NumericColumn, Predictions
 
 BAD = "<bad>"  # stands for a cell of the wrong type
 

@@ -1,40 +1,20 @@
+"""What is written into a record is read from it, however hostile the cells."""
+
 import math
-from contextlib import suppress
 
 import msgspec
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recorded import NAN, SCHEMA, row
 
-from monitor.errors import Corrupt
-from monitor.facts import Feature, FeatureKind, Label, ModelName, Prediction, Schema
-from monitor.panes.batch import (
-    INVALID,
-    MISSING,
-    CategoricalColumn,
-    NumericColumn,
-    decode_labels,
-    decode_predictions,
-    encode_labels,
-    encode_predictions,
-    number,
-    word,
-)
+from monitor.facts import FeatureKind, Label, Prediction
+from monitor.panes.batch import encode_labels, encode_predictions
+from monitor.panes.cells import number, word
+from monitor.panes.decode import decode_labels, decode_predictions
+from monitor.panes.rows import INVALID, MISSING, NumericColumn
 
-NAN = math.nan
-SCHEMA = Schema(
-    ModelName("delays"),
-    (
-        Feature("hour", FeatureKind.NUMERIC),
-        Feature("temp", FeatureKind.NUMERIC),
-        Feature("carrier", FeatureKind.CATEGORICAL),
-        Feature("id", FeatureKind.CATEGORICAL),  # a reserved name is an ordinary feature here
-    ),
-    ("late", "on_time"),
-    "late",
-)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 HOSTILE = st.one_of(
     st.none(),
@@ -68,18 +48,6 @@ LABELS = st.builds(
     arrival=st.floats(0, 4e9),
     prediction_time=st.none() | st.floats(0, 4e9),
 )
-
-
-def row(features, **other):
-    return Prediction(
-        **({"id": "f-1", "time": 1.0, "output": 0, "score": NAN, "source": "gw", "arrival": 2.0} | other),
-        features=features,
-    )
-
-
-def column(cells, name):
-    rows = [row({} if cell is ... else {name: cell}) for cell in cells]
-    return decode_predictions(encode_predictions(rows, SCHEMA)).columns[name]
 
 
 def read_back(rows, name, read, column):
@@ -135,61 +103,6 @@ def test_gives_back_every_label(rows):
     assert np.array_equal(found.prediction_times, hints, equal_nan=True)
 
 
-@pytest.mark.parametrize(
-    ("cell", "value"),
-    [
-        (1, 1.0),
-        (True, 1.0),
-        (False, 0.0),
-        (2**53 + 1, 2.0**53),
-        (2**63, 2.0**63),
-        (10**400, math.inf),
-        (-(10**400), -math.inf),
-    ],
-)
-def test_reads_as_number(cell, value):
-    found = column([cell, 0.5], "hour")
-    assert found.values.tolist() == [value, 0.5]
-    assert not found.missing.any()
-    assert not found.invalid.any()
-
-
-@pytest.mark.parametrize("cell", ["", "5", "NaN", [], [1.0], {"a": 1}, "\ud800"])
-def test_a_number_of_the_wrong_kind_is_invalid_and_its_neighbours_stay(cell):
-    found = column([1.0, cell, None], "hour")
-    assert found.invalid.tolist() == [False, True, False]
-    assert found.missing.tolist() == [False, False, True]
-    assert np.array_equal(found.values, [1.0, NAN, NAN], equal_nan=True)
-
-
-def test_nan_and_inf_are_neither_missing_nor_invalid():
-    found = column([NAN, math.inf, -math.inf], "hour")
-    assert not found.missing.any()
-    assert not found.invalid.any()
-    assert np.array_equal(found.values, [NAN, math.inf, -math.inf], equal_nan=True)
-
-
-@pytest.mark.parametrize(
-    ("cell", "value"), [("UA", "UA"), ("", ""), (5, "5"), (5.0, "5"), (-0.0, "0"), (True, "true"), (False, "false")]
-)
-def test_reads_as_category(cell, value):
-    found = column([cell, "x"], "carrier")
-    assert [found.values[code] for code in found.codes] == [value, "x"]
-
-
-@pytest.mark.parametrize("cell", [5.5, NAN, math.inf, [], {}, "\ud800", "a\udfff", 10**4000])
-def test_a_category_of_the_wrong_kind_is_invalid_and_its_neighbours_stay(cell):
-    found = column(["UA", cell, None, "UA"], "carrier")
-    assert found.codes.tolist() == [0, INVALID, MISSING, 0]
-    assert found.values == ("UA",)
-
-
-@pytest.mark.parametrize("cell", [None, ...])
-def test_null_and_absent_are_both_missing(cell):
-    assert column([cell, cell], "hour").missing.all()
-    assert column([cell, cell], "carrier").codes.tolist() == [MISSING, MISSING]
-
-
 def test_leaves_out_what_the_schema_does_not_name():
     found = decode_predictions(encode_predictions([row({"hour": 1, "salary": 3})], SCHEMA))
     assert "salary" not in found.columns
@@ -208,64 +121,6 @@ def test_refuses_what_intake_never_lets_through(bad):
         encode_predictions([row({}, **bad)], SCHEMA)
 
 
-def test_takes_by_mask_by_index_and_by_slice():
-    rows = [row({"hour": i, "carrier": "AB"[i % 2]}, id=f"f-{i}", segment={"o": str(i)}) for i in range(4)]
-    found = decode_predictions(encode_predictions(rows, SCHEMA))
-    assert found.take(np.array([True, False, False, True])).ids.to_pylist() == ["f-0", "f-3"]
-    assert found.take(np.array([3, 1])).columns["hour"].values.tolist() == [3.0, 1.0]
-    assert found.take(slice(1, 3)).segments.tolist() == [{"o": "1"}, {"o": "2"}]
-    carriers = found.take(np.array([1])).columns["carrier"]
-    assert carriers.values[carriers.codes[0]] == "B"
-    assert found.take(np.array([], np.intp)).n == 0
-
-
 def test_the_same_rows_give_the_same_bytes():
     rows = [row({"hour": 1, "carrier": "UA"}), row({"hour": "x"})]
     assert encode_predictions(rows, SCHEMA) == encode_predictions(rows, SCHEMA)
-
-
-@pytest.mark.parametrize("body", [b"", b"junk", b"\xff" * 64])
-def test_says_corrupt_when_it_is_no_record(body):
-    with pytest.raises(Corrupt):
-        decode_predictions(body)
-
-
-def test_says_corrupt_when_another_version_wrote_it():
-    body = encode_labels([Label("a", 1.0, 0, "ops", 2.0)])
-    with pa.ipc.open_stream(body) as stream:
-        table = stream.read_all().replace_schema_metadata({b"tocsin.batch": b"9"})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    with pytest.raises(Corrupt):
-        decode_labels(bytes(sink.getvalue()))
-
-
-def test_says_corrupt_when_labels_are_read_as_predictions():
-    with pytest.raises(Corrupt):
-        decode_predictions(encode_labels([Label("a", 1.0, 0, "ops", 2.0)]))
-
-
-@settings(deadline=None, derandomize=True, max_examples=200)
-@given(st.integers(0, 3000))
-def test_a_truncated_record_is_corrupt_or_whole(cut):
-    body = encode_predictions([row({"hour": 1, "carrier": "UA"})], SCHEMA)
-    try:
-        assert decode_predictions(body[:cut]).ids.to_pylist() == ["f-1"]
-    except Corrupt:
-        assert cut < len(body)
-
-
-@settings(deadline=None, derandomize=True, max_examples=300)
-@given(st.integers(0, 10_000), st.integers(0, 255))
-def test_a_damaged_record_is_corrupt_or_read_but_never_another_error(at, byte):
-    body = bytearray(
-        encode_predictions([row({"hour": 1, "carrier": "UA"}, segment={"a": "b"}), row({"temp": "x"})], SCHEMA)
-    )
-    body[at % len(body)] = byte
-    with suppress(Corrupt):
-        assert decode_predictions(bytes(body)).n >= 0
-
-
-def test_categories_survive_take_as_codes():
-    assert CategoricalColumn(np.array([0, -1], np.int32), ("a",)).take(np.array([1])).codes.tolist() == [-1]

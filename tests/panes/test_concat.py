@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.facts import Feature, FeatureKind, ModelName, Prediction, Schema
-from monitor.panes.batch import INVALID, MISSING, decode_predictions, encode_predictions
+from monitor.panes.batch import encode_predictions
 from monitor.panes.concat import concat
+from monitor.panes.decode import decode_predictions
+from monitor.panes.rows import INVALID, MISSING
 
 KINDS = {"x": FeatureKind.NUMERIC, "c": FeatureKind.CATEGORICAL}
 SCHEMA = Schema(ModelName("m"), tuple(Feature(n, k) for n, k in KINDS.items()), ("a", "b"), "b")

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from monitor.facts import Feature, FeatureKind, ModelName, Schema, Task
-from monitor.panes.batch import Coded
 from monitor.panes.count import NOT_ASKED
+from monitor.panes.rows import Coded
 from monitor.panes.sample_rows import FORMAT, Answers, Marks, sample_table
 from monitor.panes.sampling import Chosen
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from monitor.errors import SettingsError
 from monitor.facts import Subject
-from monitor.panes.batch import Coded
 from monitor.panes.count import bin_rows, count_rows
 from monitor.panes.layout import Layout
 from monitor.panes.reference import CategoryBins, NumericBins
+from monitor.panes.rows import Coded
 from monitor.panes.segments import OTHER, Chosen, Segments
 
 X, C = NumericBins("x", (0.0, 1.0)), CategoryBins("c", ("red", "blue", "grey"), ("green",))

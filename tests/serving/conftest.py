@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from monitor.panes.batch import CategoricalColumn, NumericColumn, Predictions
+from monitor.panes.rows import CategoricalColumn, NumericColumn, Predictions
 
 DIGEST = "sha256:" + "a" * 64
 

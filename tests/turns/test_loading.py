@@ -9,9 +9,9 @@ from world import MODEL, reference
 
 from monitor.errors import SettingsError
 from monitor.facts import BundleStatus, ModelName, Schema, Task
-from monitor.panes.batch import Predictions
 from monitor.panes.build import HistoryBatch, build_reference
 from monitor.panes.reference import digest, encode_reference
+from monitor.panes.rows import Predictions
 from monitor.rollback import release_index
 from monitor.turns import loading
 from monitor.turns.loading import Releases, Shelf, shelved

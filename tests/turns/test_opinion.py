@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from world import DIGESTS, LISTS, MODEL, NUMBERS, SCHEMA, answers, bundle, prediction, profile, reference, watched
 
 from monitor.facts import BundleStatus, Task
-from monitor.panes.batch import decode_predictions, encode_predictions
+from monitor.panes.batch import encode_predictions
 from monitor.panes.count import NOT_ASKED
+from monitor.panes.decode import decode_predictions
 from monitor.panes.layout import Layout
 from monitor.serving.open_inference import OpenInference
 from monitor.settings import KnownGood

@@ -9,9 +9,9 @@ from world import SCHEMA, reference
 
 from monitor.export.pictures import Drawn
 from monitor.facts import Feature, FeatureKind, ModelName, Pane, Schema, Subject, Task
-from monitor.panes.batch import CategoricalColumn, NumericColumn, Predictions
 from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
 from monitor.panes.layout import Layout
+from monitor.panes.rows import CategoricalColumn, NumericColumn, Predictions
 from monitor.panes.sections import OTHER
 from monitor.turns.pictures import UNSEEN, Drawing, Frame, category_names, places, usable
 

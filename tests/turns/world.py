@@ -42,9 +42,10 @@ from monitor.facts import (
     Task,
     Verdict,
 )
-from monitor.panes.batch import decode_predictions, encode_labels, encode_predictions
+from monitor.panes.batch import encode_labels, encode_predictions
 from monitor.panes.build import HistoryBatch, build_reference
 from monitor.panes.count import bin_rows, count_rows
+from monitor.panes.decode import decode_predictions
 from monitor.panes.layout import Layout
 from monitor.panes.ranking import score_place
 from monitor.panes.reference import FORMAT, CategoryBins, NumericBins, Reference
