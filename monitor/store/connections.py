@@ -112,3 +112,29 @@ class Readers:
         self._closed = True
         while self._idle:
             self._idle.pop().close()
+
+
+class Log:
+    """The write-ahead log: how long it is, and when it is copied into the database. Of the writer's thread."""
+
+    def __init__(self, db: apsw.Connection, pages_max: int) -> None:
+        """Follow the commits of this connection; over `pages_max` pages of 4 KiB the log is copied."""
+        self._db = db
+        self._pages_max = pages_max
+        self._pages = 0
+        db.set_wal_hook(self._on_commit)
+
+    def _on_commit(self, _db: apsw.Connection, _name: str, pages: int) -> int:
+        """SQLite tells how long the log is after each commit."""
+        self._pages = pages
+        return int(apsw.SQLITE_OK)
+
+    def checkpoint(self, idle: bool) -> None:  # noqa: FBT001  # called by position through Work
+        """Copy the log into the database when it is long, or when there is nothing better to do."""
+        if self._pages > (0 if idle else self._pages_max):
+            self._pages = 0  # until the next commit says otherwise
+            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+
+    def copy_all(self) -> None:
+        """Leave an empty log behind, at the end."""
+        self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)

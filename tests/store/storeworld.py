@@ -81,7 +81,7 @@ def settle(store):
 
 
 def rows_of(store, table):
-    return store._writer.run(lambda: store._db.execute(f"SELECT count(*) FROM {table}").get)
+    return store._writer.run(lambda: store._opened.db.execute(f"SELECT count(*) FROM {table}").get)
 
 
 def key(start=0, *, epoch=1, segment="", reference="ref", replica="0", model=MODEL):

@@ -13,7 +13,8 @@ from storefaults import FaultyDisk, FaultyVfs, Plan
 from storeworld import claim, counted, fold, open_store, sampled, send, submission
 
 from monitor.errors import Corrupt, Permanent, TocsinError, Transient
-from monitor.store import SqliteStore, connections, panes
+from monitor.store import connections, panes
+from monitor.store.commits import Commits
 from monitor.store.disk import Disk
 from monitor.store.parts import Limits
 from monitor.store.writer import Pace
@@ -164,14 +165,14 @@ def test_without_fsync_of_their_directory_the_power_cuts_show_a_loss(tmp_path):
 
 
 def test_without_one_transaction_for_all_the_power_cuts_show_rows_counted_twice(tmp_path, monkeypatch):
-    real = SqliteStore._apply
+    real = Commits.apply
 
-    def careless(store, prepared):
-        with connections.transaction(store._db):
-            panes.write(store._db, prepared.panes)
-        real(store, replace(prepared, panes=panes.PaneWrites([], [], [])))
+    def careless(commits, prepared):
+        with connections.transaction(commits._opened.db):
+            panes.write(commits._opened.db, prepared.panes)
+        real(commits, replace(prepared, panes=panes.PaneWrites([], [], [])))
 
-    monkeypatch.setattr(SqliteStore, "_apply", careless)
+    monkeypatch.setattr(Commits, "apply", careless)
     with pytest.raises((AssertionError, apsw.ConstraintError)):
         cut_everywhere(tmp_path, step=3)
 

@@ -40,7 +40,7 @@ def test_labels_from_before_the_horizon_are_deleted_whatever_their_number(store)
 
 def test_a_walk_looks_at_no_more_than_a_chunk_at_a_time(store):
     put(store, 3 * WALKED, 10.0)
-    walk = LabelWalk(store._db)
+    walk = LabelWalk(store._opened.db)
     assert walk.due(20.0)
     left = []
     while store._writer.run(walk.step):
@@ -60,7 +60,7 @@ def test_small_moves_of_the_horizon_begin_no_walk_of_their_own(store):
 def test_after_a_restart_the_first_commit_walks(tmp_path):
     first = open_store(tmp_path)
     put(first, 3, 10.0)
-    first._walk._begun = 1e12  # no walk in this life
+    first._opened.walk._begun = 1e12  # no walk in this life
     first.commit(Change(horizon=20.0))
     first.close()
     again = open_store(tmp_path)

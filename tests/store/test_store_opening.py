@@ -58,10 +58,22 @@ def test_a_refused_directory_can_be_opened_once_it_is_mended(tmp_path):
     open_store(tmp_path).close()
 
 
+@pytest.mark.parametrize("table", ["waiting", "meta", "runs", "samples", "series", "journal"])
+def test_whatever_table_an_opening_stops_at_nothing_stays_open(tmp_path, table):
+    open_store(tmp_path).close()
+    db = apsw.Connection(str(tmp_path / "state.db"))
+    db.execute(f"ALTER TABLE {table} RENAME TO away")
+    with pytest.raises(apsw.SQLError, match=table):
+        open_store(tmp_path)
+    db.execute(f"ALTER TABLE away RENAME TO {table}")
+    db.close()
+    open_store(tmp_path).close()
+
+
 def test_damage_met_while_running_fails_the_store(tmp_path):
     fatal = []
     store = open_store(tmp_path, on_fatal=fatal.append)
-    store._writer.run(lambda: store._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE))
+    store._writer.run(lambda: store._opened.db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE))
     data = bytearray((tmp_path / "state.db").read_bytes())
     data[4_096:] = b"\xff" * (len(data) - 4_096)
     (tmp_path / "state.db").write_bytes(data)

@@ -31,7 +31,7 @@ def quiet(tmp_path, monkeypatch):
 
 
 def files(store):
-    return {path.name for path in (store._path.parent / "receipts").iterdir()}
+    return {path.name for path in (store._opened.path.parent / "receipts").iterdir()}
 
 
 def fold(store, number, *values, time=100.0, dtype=RECEIPT):
@@ -90,8 +90,8 @@ def test_unnamed_files_are_swept_at_start(quiet):
     store = quiet()
     fold(store, 1, 1)
     named = files(store)
-    (store._path.parent / "receipts" / "stray.run").write_bytes(b"unfinished")
-    (store._path.parent / "receipts" / "stray.run.partial").touch()
+    (store._opened.path.parent / "receipts" / "stray.run").write_bytes(b"unfinished")
+    (store._opened.path.parent / "receipts" / "stray.run.partial").touch()
     store = quiet()
     assert files(store) == named
     assert store.find_receipts(MODEL, hashes(1), RECEIPT)[0].all()
@@ -114,7 +114,7 @@ def test_a_damaged_run_is_found_after_a_start_and_named_by_every_search(tmp_path
     data = path.read_bytes()
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     store = quiet()
-    store._runs.verify(threading.Event())
+    store._opened.runs.verify(threading.Event())
     with pytest.raises(Corrupt) as damage:
         store.find_receipts(MODEL, hashes(1), RECEIPT)
     assert damage.value.path == str(path)

@@ -106,10 +106,11 @@ def test_files_that_no_row_names_are_swept_at_the_next_start(opened, tmp_path):
 
 def test_a_file_of_a_failed_transaction_waits_for_a_later_success(opened, tmp_path):
     store = opened()
-    clock, store._journal._clock = store._journal._clock, None  # its time is asked for inside the transaction
+    journal = store._opened.journal
+    clock, journal._clock = journal._clock, None  # its time is asked for inside the transaction
     assert isinstance(send(store, ready("a"))[0], AttributeError)
     assert len(files(tmp_path)) == 1
-    store._journal._clock = clock
+    journal._clock = clock
     assert send(store, ready("b")) == [None]
     assert (len(files(tmp_path)), everything(store)) == (1, ["b"])
 
@@ -136,7 +137,7 @@ def test_a_fold_counts_records_of_both_kinds(opened):
         send(store, one)
     while fold(store):
         pass
-    assert sum(entry.run.shape.rows for entry in store._runs.files.every()) == 3
+    assert sum(entry.run.shape.rows for entry in store._opened.runs.files.every()) == 3
 
 
 def test_a_record_begins_where_its_columns_are_aligned(tmp_path):

@@ -50,7 +50,7 @@ def times_of(store, start=0.0, end=1e12, model=MODEL):
 
 
 def on_disk(store):
-    return {path.name for path in (store._path.parent / "samples").iterdir()}
+    return {path.name for path in (store._opened.path.parent / "samples").iterdir()}
 
 
 def test_a_sample_is_there_after_the_commit_and_after_a_restart(quiet):
@@ -160,8 +160,8 @@ def test_unnamed_files_are_swept_at_start(quiet):
     store = quiet()
     fold(store, 1.0)
     named = on_disk(store)
-    (store._path.parent / "samples" / "stray.parquet").write_bytes(b"unfinished")
-    (store._path.parent / "samples" / "stray.parquet.partial").touch()
+    (store._opened.path.parent / "samples" / "stray.parquet").write_bytes(b"unfinished")
+    (store._opened.path.parent / "samples" / "stray.parquet.partial").touch()
     assert on_disk(quiet()) == named
 
 

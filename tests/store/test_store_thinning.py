@@ -52,7 +52,7 @@ def fold(store, number, keys, start=None):
 
 
 def inclusions(store):
-    return [entry.run.shape.inclusion for entry in store._runs.files.of(MODEL)]
+    return [entry.run.shape.inclusion for entry in store._opened.runs.files.of(MODEL)]
 
 
 def test_under_the_quota_nothing_is_dropped(quiet):
@@ -201,7 +201,7 @@ def test_where_a_younger_run_stands_for_the_same_time_a_label_waits(quiet):
     fold(store, 1, random_keys(1))
     store._keeper.tidy()
     fold(store, 2, random_keys(2, 20), start=3_600.0)  # late rows of the same hour
-    store._runs.files.replace((), ())
+    store._opened.runs.files.replace((), ())
     assert store.sampled_out(MODEL, hashes(2**64 - 1), np.array([4_000.0])).tolist() == [False]
 
 
@@ -224,7 +224,7 @@ def test_a_right_hint_spares_the_other_runs(quiet, monkeypatch):
     for number in range(1, 6):
         fold(store, number, random_keys(number))
     looked = []
-    real = type(store._runs.files.of(MODEL)[0].run).find
+    real = type(store._opened.runs.files.of(MODEL)[0].run).find
     monkeypatch.setattr("monitor.store.runs.Run.find", lambda run, keys: (looked.append(len(keys)), real(run, keys))[1])
     store.find_receipts(MODEL, random_keys(2), RECEIPT, 7_200.0 + np.linspace(0, 3_599, N))
     assert looked == [N]
@@ -270,7 +270,7 @@ def check_thinned(path):
     try:
         for number in range(1, store.position().fold + 1):
             keys = random_keys(number)
-            store._runs.verify(store._keeper._stopping)
+            store._opened.runs.verify(store._keeper._stopping)
             found, _ = store.find_receipts(MODEL, keys, RECEIPT)
             out = store.sampled_out(MODEL, keys, 3_600.0 * number + np.linspace(0, 3_599, N))
             assert (found ^ out).all()

@@ -305,8 +305,8 @@ def test_keys_too_old_or_too_many_are_deleted_and_only_the_latter_counted(tmp_pa
     for number in range(6):
         clock.step(DAY + 1.0 if number > 1 else 0.0)
         send(store, submission(claim=claim(f"k{number}")))
-    store._writer.run(store._journal.prune_keys)
-    assert store._writer.run(lambda: [row[0] for row in store._db.execute("SELECT key FROM keys")]) == [
+    store._writer.run(store._opened.journal.prune_keys)
+    assert store._writer.run(lambda: [row[0] for row in store._opened.db.execute("SELECT key FROM keys")]) == [
         "k3",
         "k4",
         "k5",
