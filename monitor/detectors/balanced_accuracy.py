@@ -13,8 +13,8 @@ from typing import ClassVar
 
 from monitor.detectors.confusion import MACRO, Figure, estimate
 from monitor.detectors.coverage import COVERAGE_MIN
-from monitor.detectors.estimates import demand_at_least, read_at_least
-from monitor.detectors.protocol import CLASSIFICATION, NO_KIND, take
+from monitor.detectors.estimates import at_least
+from monitor.detectors.protocol import CLASSIFICATION, NO_KIND
 from monitor.facts import FeatureKind, Outcomes, Reading, Subject, Task, View
 
 
@@ -32,11 +32,10 @@ class BalancedAccuracy:
     coverage_min: float = COVERAGE_MIN  # [0, 1], labelled share of the rows
 
     def __post_init__(self) -> None:
-        demand_at_least(self)
+        at_least(self).demand()
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare what labels say of two windows; ValueError for other views."""
-        expected, found = take(Outcomes, reference), take(Outcomes, current)
-        return read_at_least(
-            self, found, estimate(found, MACRO, Figure.RECALL), estimate(expected, MACRO, Figure.RECALL)
+        return at_least(self).read(
+            Outcomes, reference, current, lambda view: estimate(view, MACRO, Figure.RECALL), "share"
         )

@@ -16,10 +16,11 @@ Source: Brier 1950, Mon. Weather Rev. 78:1. Sums are fixed point and exact (pane
 from dataclasses import dataclass
 from typing import ClassVar
 
-from monitor.detectors.coverage import COVERAGE_MIN, demand_floors, lacking
+from monitor.detectors.coverage import COVERAGE_MIN
+from monitor.detectors.estimates import Estimate, Found, at_most
 from monitor.detectors.intervals import wilson
-from monitor.detectors.parameters import demand_given, demand_share, demand_share_or_zero
-from monitor.detectors.protocol import CLASSIFICATION, NO_KIND, judge, take, unknown
+from monitor.detectors.parameters import demand_share
+from monitor.detectors.protocol import CLASSIFICATION, NO_KIND
 from monitor.facts import FIXED_POINT, FeatureKind, Outcomes, Reading, Subject, Task, View
 
 
@@ -37,27 +38,17 @@ class Brier:
     coverage_min: float = COVERAGE_MIN  # [0, 1], of the rows
 
     def __post_init__(self) -> None:
-        demand_given(limit=self.limit, limit_over_reference=self.limit_over_reference)
+        at_most(self).demand()
         if self.limit is not None:
             demand_share("limit", self.limit)
-        if self.limit_over_reference is not None:
-            demand_share_or_zero("limit_over_reference", self.limit_over_reference)
-        demand_floors(self.rows_min, self.coverage_min)
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare what labels say of two windows; ValueError for other views."""
-        expected, found = take(Outcomes, reference), take(Outcomes, current)
-        if why := lacking(found.scored, found.rows, self.rows_min, self.coverage_min):
-            return unknown(found.scored, f"with a score, {why}")
-        limit = self._limit(expected)
-        if limit is None:
-            return unknown(found.scored, f"the reference has fewer than {self.rows_min} labels with a score")
-        low, high = wilson(found.squared_error / FIXED_POINT, found.scored)
-        value = found.squared_error / FIXED_POINT / found.scored
-        return Reading(judge(low > limit), found.scored, value, limit, low, high)
+        return at_most(self).read(Outcomes, reference, current, _score)
 
-    def _limit(self, expected: Outcomes) -> float | None:
-        if self.limit_over_reference is None or expected.scored < self.rows_min:
-            return self.limit
-        relative = expected.squared_error / FIXED_POINT / expected.scored + self.limit_over_reference
-        return relative if self.limit is None else min(self.limit, relative)
+
+def _score(outcomes: Outcomes) -> Found:
+    scored, total = outcomes.scored, outcomes.squared_error / FIXED_POINT
+    if not scored:
+        return "no labelled row came with a score"
+    return Estimate(total / scored, scored, scored, *wilson(total, scored))

@@ -15,8 +15,8 @@ from typing import ClassVar
 
 from monitor.detectors.coverage import COVERAGE_MIN
 from monitor.detectors.curves import calibration_error, demand_of, estimate
-from monitor.detectors.estimates import demand_at_most, read_at_most
-from monitor.detectors.protocol import CLASSIFICATION, NO_KIND, take
+from monitor.detectors.estimates import at_most
+from monitor.detectors.protocol import CLASSIFICATION, NO_KIND
 from monitor.facts import FeatureKind, Outcomes, Reading, Subject, Task, View
 
 
@@ -36,10 +36,10 @@ class CalibrationError:
 
     def __post_init__(self) -> None:
         demand_of(self.of)
-        demand_at_most(self)
+        at_most(self).demand()
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare what labels say of two windows; ValueError for other views."""
-        expected, found = take(Outcomes, reference), take(Outcomes, current)
-        now, before = (estimate(view, self.of, calibration_error) for view in (found, expected))
-        return read_at_most(self, found, now, before, "share")
+        return at_most(self).read(
+            Outcomes, reference, current, lambda view: estimate(view, self.of, calibration_error), "share"
+        )

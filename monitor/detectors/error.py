@@ -12,10 +12,11 @@ paired_error tells apart.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from monitor.detectors.coverage import COVERAGE_MIN, demand_floors, lacking
+from monitor.detectors.coverage import COVERAGE_MIN
+from monitor.detectors.estimates import Estimate, Found, at_most
 from monitor.detectors.intervals import wilson
-from monitor.detectors.parameters import demand_given, demand_share, demand_share_or_zero
-from monitor.detectors.protocol import CLASSIFICATION, NO_KIND, judge, take, unknown
+from monitor.detectors.parameters import demand_share
+from monitor.detectors.protocol import CLASSIFICATION, NO_KIND
 from monitor.facts import FeatureKind, Outcomes, Reading, Subject, Task, View
 
 
@@ -33,27 +34,17 @@ class Error:
     coverage_min: float = COVERAGE_MIN  # [0, 1], labelled share of the rows
 
     def __post_init__(self) -> None:
-        demand_given(limit=self.limit, limit_over_reference=self.limit_over_reference)
+        at_most(self).demand()
         if self.limit is not None:
             demand_share("limit", self.limit)
-        if self.limit_over_reference is not None:
-            demand_share_or_zero("limit_over_reference", self.limit_over_reference)
-        demand_floors(self.rows_min, self.coverage_min)
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare what labels say of two windows; ValueError for other views."""
-        expected, found = take(Outcomes, reference), take(Outcomes, current)
-        if why := lacking(found.labelled, found.rows, self.rows_min, self.coverage_min):
-            return unknown(found.labelled, why, "share")
-        limit = self._limit(expected)
-        if limit is None:
-            return unknown(found.labelled, f"the reference has fewer than {self.rows_min} labels", "share")
-        low, high = wilson(found.wrong, found.labelled)
-        value = found.wrong / found.labelled
-        return Reading(judge(low > limit), found.labelled, value, limit, low, high, "share")
+        return at_most(self).read(Outcomes, reference, current, _error, "share")
 
-    def _limit(self, expected: Outcomes) -> float | None:
-        if self.limit_over_reference is None or expected.labelled < self.rows_min:
-            return self.limit
-        relative = expected.wrong / expected.labelled + self.limit_over_reference
-        return relative if self.limit is None else min(self.limit, relative)
+
+def _error(outcomes: Outcomes) -> Found:
+    labelled, wrong = outcomes.labelled, outcomes.wrong
+    if not labelled:
+        return "no row is labelled"
+    return Estimate(wrong / labelled, labelled, labelled, *wilson(wrong, labelled))

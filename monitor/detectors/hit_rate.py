@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from monitor.detectors.coverage import COVERAGE_MIN
-from monitor.detectors.estimates import Estimate, Found, demand_at_least, read_at_least
+from monitor.detectors.estimates import Estimate, Found, at_least
 from monitor.detectors.intervals import wilson
 from monitor.detectors.parameters import demand_one_of
-from monitor.detectors.protocol import NO_KIND, RANKING, take
+from monitor.detectors.protocol import NO_KIND, RANKING
 from monitor.facts import FeatureKind, Ranks, Reading, Subject, Task, View
 from monitor.panes.sections import HITS_AT
 
@@ -36,12 +36,11 @@ class HitRate:
 
     def __post_init__(self) -> None:
         demand_one_of("k", self.k, HITS_AT)
-        demand_at_least(self)
+        at_least(self).demand()
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare what labels say of two windows; ValueError for other views."""
-        expected, found = take(Ranks, reference), take(Ranks, current)
-        return read_at_least(self, found, _share(found, self.k), _share(expected, self.k))
+        return at_least(self).read(Ranks, reference, current, lambda view: _share(view, self.k), "share")
 
 
 def _share(ranks: Ranks, k: int) -> Found:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from monitor.detectors.protocol import EVERY_KIND, take_histograms
-from monitor.detectors.shares import demand_limits, read_excess, share
+from monitor.detectors.shares import Share, demand_limits, read_excess
 from monitor.facts import EVERY_TASK, FeatureKind, Reading, Subject, Task, View
 
 
@@ -26,10 +26,9 @@ class InvalidShare:
     rows_min: int = 100  # >= 1
 
     def __post_init__(self) -> None:
-        demand_limits(self.limit, self.rows_min)
+        demand_limits(self)
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare two histograms of one feature; ValueError if the bins differ."""
         expected, found = take_histograms(reference, current)
-        reference_share = share(expected.invalid, expected.rows)
-        return read_excess(found.invalid, found.rows, reference_share, self.limit, self.rows_min)
+        return read_excess(self, Share(expected.invalid, expected.rows), Share(found.invalid, found.rows))

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from monitor.detectors.coverage import COVERAGE_MIN
-from monitor.detectors.estimates import Estimate, Found, demand_at_most, read_at_most
-from monitor.detectors.protocol import CLASSIFICATION, NO_KIND, take
+from monitor.detectors.estimates import Estimate, Found, at_most
+from monitor.detectors.protocol import CLASSIFICATION, NO_KIND
 from monitor.facts import FIXED_POINT, FeatureKind, Outcomes, Reading, Subject, Task, View
 
 
@@ -34,12 +34,11 @@ class LogLoss:
     coverage_min: float = COVERAGE_MIN  # [0, 1], of the rows
 
     def __post_init__(self) -> None:
-        demand_at_most(self)
+        at_most(self).demand()
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare what labels say of two windows; ValueError for other views."""
-        expected, found = take(Outcomes, reference), take(Outcomes, current)
-        return read_at_most(self, found, _mean(found), _mean(expected), "nats")
+        return at_most(self).read(Outcomes, reference, current, _mean, "nats")
 
 
 def _mean(outcomes: Outcomes) -> Found:

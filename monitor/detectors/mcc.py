@@ -16,9 +16,9 @@ from math import atanh, sqrt, tanh
 from typing import ClassVar
 
 from monitor.detectors.coverage import COVERAGE_MIN
-from monitor.detectors.estimates import Estimate, Found, demand_at_least, read_at_least
+from monitor.detectors.estimates import Estimate, Found, at_least
 from monitor.detectors.intervals import Z95
-from monitor.detectors.protocol import CLASSIFICATION, NO_KIND, take
+from monitor.detectors.protocol import CLASSIFICATION, NO_KIND
 from monitor.facts import FeatureKind, Outcomes, Reading, Subject, Task, View
 
 
@@ -36,12 +36,11 @@ class Mcc:
     coverage_min: float = COVERAGE_MIN  # [0, 1], labelled share of the rows
 
     def __post_init__(self) -> None:
-        demand_at_least(self)
+        at_least(self).demand()
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare what labels say of two windows; ValueError for other views."""
-        expected, found = take(Outcomes, reference), take(Outcomes, current)
-        return read_at_least(self, found, _correlation(found), _correlation(expected), "")
+        return at_least(self).read(Outcomes, reference, current, _correlation)
 
 
 def _correlation(outcomes: Outcomes) -> Found:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from monitor.detectors.coverage import COVERAGE_MIN
-from monitor.detectors.estimates import Found, demand_times, read_times
+from monitor.detectors.estimates import Found, times
 from monitor.detectors.losses import mean_loss
-from monitor.detectors.protocol import NO_KIND, REGRESSION, take
+from monitor.detectors.protocol import NO_KIND, REGRESSION
 from monitor.facts import Errors, FeatureKind, Reading, Subject, Task, View
 
 
@@ -34,12 +34,11 @@ class MeanAbsoluteError:
     coverage_min: float = COVERAGE_MIN  # [0, 1], labelled share of the rows
 
     def __post_init__(self) -> None:
-        demand_times(self)
+        times(self).demand()
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare what labels say of two windows; ValueError for other views."""
-        expected, found = take(Errors, reference), take(Errors, current)
-        return read_times(self, found, _mean(found), _mean(expected))
+        return times(self).read(Errors, reference, current, _mean)
 
 
 def _mean(errors: Errors) -> Found:

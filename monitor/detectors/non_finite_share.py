@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from monitor.detectors.protocol import take_histograms, unknown
-from monitor.detectors.shares import UNIT, demand_limits, read_excess, share
+from monitor.detectors.shares import UNIT, Share, demand_limits, read_excess
 from monitor.facts import EVERY_TASK, FeatureKind, Reading, Subject, Task, View
 
 
@@ -26,12 +26,11 @@ class NonFiniteShare:
     rows_min: int = 100  # >= 1
 
     def __post_init__(self) -> None:
-        demand_limits(self.limit, self.rows_min)
+        demand_limits(self)
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare two histograms of one feature; ValueError if the bins differ."""
         expected, found = take_histograms(reference, current)
         if not expected.ordered:
             return unknown(found.rows, "only numbers can be non-finite", UNIT)
-        reference_share = share(expected.non_finite, expected.rows)
-        return read_excess(found.non_finite, found.rows, reference_share, self.limit, self.rows_min)
+        return read_excess(self, Share(expected.non_finite, expected.rows), Share(found.non_finite, found.rows))

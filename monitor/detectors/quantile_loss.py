@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from monitor.detectors.coverage import COVERAGE_MIN
-from monitor.detectors.estimates import Found, demand_times, read_times
+from monitor.detectors.estimates import Found, times
 from monitor.detectors.losses import mean_loss
 from monitor.detectors.parameters import demand_one_of
-from monitor.detectors.protocol import NO_KIND, REGRESSION, take
+from monitor.detectors.protocol import NO_KIND, REGRESSION
 from monitor.facts import Errors, FeatureKind, Reading, Subject, Task, View
 from monitor.panes.errors import QUANTILES
 
@@ -37,12 +37,11 @@ class QuantileLoss:
 
     def __post_init__(self) -> None:
         demand_one_of("quantile", self.quantile, QUANTILES)
-        demand_times(self)
+        times(self).demand()
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare what labels say of two windows; ValueError for other views."""
-        expected, found = take(Errors, reference), take(Errors, current)
-        return read_times(self, found, _mean(found, self.quantile), _mean(expected, self.quantile))
+        return times(self).read(Errors, reference, current, lambda view: _mean(view, self.quantile))
 
 
 def _mean(errors: Errors, quantile: float) -> Found:

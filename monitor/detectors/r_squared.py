@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from monitor.detectors.coverage import COVERAGE_MIN
-from monitor.detectors.estimates import Estimate, Found, demand_at_least, read_at_least
+from monitor.detectors.estimates import Estimate, Found, at_least
 from monitor.detectors.losses import clipped
-from monitor.detectors.protocol import NO_KIND, REGRESSION, take
+from monitor.detectors.protocol import NO_KIND, REGRESSION
 from monitor.facts import Errors, FeatureKind, Reading, Subject, Task, View
 
 
@@ -36,12 +36,11 @@ class RSquared:
     coverage_min: float = COVERAGE_MIN  # [0, 1], labelled share of the rows
 
     def __post_init__(self) -> None:
-        demand_at_least(self)
+        at_least(self).demand()
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare what labels say of two windows; ValueError for other views."""
-        expected, found = take(Errors, reference), take(Errors, current)
-        return read_at_least(self, found, _explained(found), _explained(expected), "")
+        return at_least(self).read(Errors, reference, current, _explained)
 
 
 def _explained(errors: Errors) -> Found:

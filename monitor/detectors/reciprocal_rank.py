@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from monitor.detectors.coverage import COVERAGE_MIN
-from monitor.detectors.estimates import Estimate, Found, demand_at_least, read_at_least
+from monitor.detectors.estimates import Estimate, Found, at_least
 from monitor.detectors.intervals import bounded_mean
-from monitor.detectors.protocol import NO_KIND, RANKING, take
+from monitor.detectors.protocol import NO_KIND, RANKING
 from monitor.facts import FeatureKind, Ranks, Reading, Subject, Task, View
 
 
@@ -32,12 +32,11 @@ class ReciprocalRank:
     coverage_min: float = COVERAGE_MIN  # [0, 1], labelled share of the rows
 
     def __post_init__(self) -> None:
-        demand_at_least(self)
+        at_least(self).demand()
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare what labels say of two windows; ValueError for other views."""
-        expected, found = take(Ranks, reference), take(Ranks, current)
-        return read_at_least(self, found, _mean(found), _mean(expected))
+        return at_least(self).read(Ranks, reference, current, _mean, "share")
 
 
 def _mean(ranks: Ranks) -> Found:

@@ -15,8 +15,8 @@ from typing import ClassVar
 
 from monitor.detectors.coverage import COVERAGE_MIN
 from monitor.detectors.curves import demand_of, estimate, roc_auc
-from monitor.detectors.estimates import demand_at_least, read_at_least
-from monitor.detectors.protocol import CLASSIFICATION, NO_KIND, take
+from monitor.detectors.estimates import at_least
+from monitor.detectors.protocol import CLASSIFICATION, NO_KIND
 from monitor.facts import FeatureKind, Outcomes, Reading, Subject, Task, View
 
 
@@ -36,9 +36,8 @@ class RocAuc:
 
     def __post_init__(self) -> None:
         demand_of(self.of)
-        demand_at_least(self)
+        at_least(self).demand()
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare what labels say of two windows; ValueError for other views."""
-        expected, found = take(Outcomes, reference), take(Outcomes, current)
-        return read_at_least(self, found, estimate(found, self.of, roc_auc), estimate(expected, self.of, roc_auc))
+        return at_least(self).read(Outcomes, reference, current, lambda view: estimate(view, self.of, roc_auc), "share")

@@ -9,6 +9,8 @@ r + limit >= 1.
 False alarms: at a true share of exactly r + limit one window in forty breaches; below it, fewer.
 """
 
+from typing import NamedTuple, Protocol
+
 from monitor.detectors.intervals import wilson
 from monitor.detectors.parameters import demand_rows, demand_share_or_zero
 from monitor.detectors.protocol import judge, too_few, unknown
@@ -17,23 +19,38 @@ from monitor.facts import Reading
 UNIT = "share"
 
 
-def demand_limits(limit: float, rows_min: int) -> None:
+class Share(NamedTuple):
+    """How many of how many rows."""
+
+    hits: int
+    n: int
+
+
+class Limits(Protocol):
+    """Parameters that all of them have."""
+
+    @property
+    def limit(self) -> float:
+        """Added to the reference's share."""
+
+    @property
+    def rows_min(self) -> int:
+        """Of the window."""
+
+
+def demand_limits(given: Limits) -> None:
     """`limit` in [0, 1], `rows_min` at least 1; ValueError."""
-    demand_share_or_zero("limit", limit)
-    demand_rows("rows_min", rows_min)
+    demand_share_or_zero("limit", given.limit)
+    demand_rows("rows_min", given.rows_min)
 
 
-def read_excess(hits: int, n: int, reference_share: float | None, limit: float, rows_min: int) -> Reading:
-    """Read hits / n against the reference's share plus `limit`; None: the reference has no rows to say it."""
-    if n < rows_min:
-        return too_few(n, rows_min, UNIT)
-    if reference_share is None:
+def read_excess(given: Limits, before: Share, now: Share) -> Reading:
+    """Read a share against the reference's, which may have no rows to say it, plus `limit`."""
+    hits, n = now
+    if n < given.rows_min:
+        return too_few(n, given.rows_min, UNIT)
+    if not before.n:
         return unknown(n, "the reference has no such rows", UNIT)
-    allowed = reference_share + limit
+    allowed = before.hits / before.n + given.limit
     low, high = wilson(hits, n)
     return Reading(judge(low > allowed), n, hits / n, allowed, low, high, UNIT)
-
-
-def share(hits: int, n: int) -> float | None:
-    """The share hits / n, None for no rows."""
-    return hits / n if n else None

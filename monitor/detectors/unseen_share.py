@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from monitor.detectors.protocol import take_histograms, unknown
-from monitor.detectors.shares import UNIT, demand_limits, read_excess, share
+from monitor.detectors.shares import UNIT, Share, demand_limits, read_excess
 from monitor.facts import EVERY_TASK, FeatureKind, Reading, Subject, Task, View
 
 
@@ -27,12 +27,11 @@ class UnseenShare:
     rows_min: int = 100  # >= 1
 
     def __post_init__(self) -> None:
-        demand_limits(self.limit, self.rows_min)
+        demand_limits(self)
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare two histograms of one feature; ValueError if the bins differ."""
         expected, found = take_histograms(reference, current)
         if expected.ordered:
             return unknown(found.n, "numbers are no categories", UNIT)
-        reference_share = share(expected.outside, expected.n)
-        return read_excess(found.outside, found.n, reference_share, self.limit, self.rows_min)
+        return read_excess(self, Share(expected.outside, expected.n), Share(found.outside, found.n))
