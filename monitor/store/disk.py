@@ -27,6 +27,10 @@ class Disk:
         """Descriptor of a new file; FileExistsError if there is one."""
         return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
 
+    def reopen(self, path: Path) -> int:
+        """Descriptor of a file that is there, to be written over; FileNotFoundError."""
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+
     def write(self, descriptor: int, data: memoryview, offset: int) -> None:
         """Write all of `data` at `offset`."""
         while data:
@@ -37,6 +41,13 @@ class Disk:
         """Bring the file's bytes to disk; SyncFailed if the kernel cannot."""
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            raise SyncFailed(str(error)) from error
+
+    def sync_data(self, descriptor: int) -> None:
+        """As `sync`, of a file whose name is on disk already: times that nobody reads are left out."""
+        try:
+            os.fdatasync(descriptor)
         except OSError as error:
             raise SyncFailed(str(error)) from error
 

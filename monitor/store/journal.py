@@ -287,7 +287,8 @@ def read_journal(db: apsw.Connection, files: RecordFiles, upto: int, rows_max: i
                     continue
                 raise files.lost(Place(name, at)) from None
         records.append(JournalRecord(seq, RowKind(kind), ModelName(model), count, body))
-    return records
+    folded = db.execute(CURSOR).get  # a file that was written over before we had opened it is of a record up to here
+    return [record for record in records if record.seq > folded]
 
 
 def _conflict() -> Rejected:

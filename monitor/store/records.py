@@ -10,12 +10,20 @@ after a crash a file is named and whole, or it is swept. There is no second name
 the row, not the name.
 
 A failed transaction keeps its file until a later one succeeds, as in named.py: the log may still hold it as a whole.
+
+*Spare files.* A file that no row names any more is written over by a later group: its blocks and its name are on disk,
+so `fdatasync` brings 6 MB there in 2 ms and 0.6 ms of CPU, where a new file, fsynced and removed again, takes 12 ms and
+2.2 ms (ext4, two cores, 2026-11). At most `SPARES_MAX` wait, none larger than `SPARE_BYTES_MAX`; the others are
+removed. None is written over while somebody holds a record that was read from it. A reader that was slow to open a file
+asks after it did whether the record was folded meanwhile (`journal.read_journal`): only then can its bytes be others.
 """
 
 import mmap
 import os
 import secrets
-from collections.abc import Iterable, Sequence
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -24,6 +32,8 @@ from monitor.errors import Corrupt
 from monitor.store.disk import Disk
 
 SUFFIX: Final = ".rows"
+SPARES_MAX: Final = 8  # as many as a group each takes while a fold is behind
+SPARE_BYTES_MAX: Final = 32 << 20  # twice the largest group
 _ALIGNMENT: Final = 64  # a record's columns are then aligned in memory as they are in the record
 _HINT: Final = "acknowledged rows are lost; restore the state directory from a backup"
 
@@ -45,6 +55,14 @@ class RecordFiles:
         self.directory = directory
         self._disk = disk
         self._abandoned: list[str] = []
+        self._spares: list[str] = []
+        self._lock = threading.Lock()  # what is read, between readers and the writer
+        self._read: dict[str, list[weakref.ref[mmap.mmap]]] = {}
+
+    @property
+    def spares(self) -> int:
+        """How many files wait to be written over."""
+        return len(self._spares)
 
     def sweep(self, named: Iterable[str]) -> int:
         """Remove every file that no row names; returns how many there were."""
@@ -54,19 +72,30 @@ class RecordFiles:
         return len(strays)
 
     def write(self, bodies: Sequence[bytes]) -> list[Place]:
-        """Bring the records to disk as one new file, which does not count yet. OSError leaves none; SyncFailed."""
-        path = self.directory / f"{secrets.token_hex(12)}{SUFFIX}"
-        descriptor = self._disk.create(path)
+        """Bring the records to disk as one file, which does not count yet. OSError leaves none; SyncFailed."""
+        spare = next((name for name in self._spares if not self._is_read(name)), None)
+        if spare is not None:
+            self._spares.remove(spare)
+            return self._filled(spare, self._disk.reopen(self.directory / spare), bodies, self._disk.sync_data)
+        name = f"{secrets.token_hex(12)}{SUFFIX}"
+        return self._filled(name, self._disk.create(self.directory / name), bodies, self._sync_new)
+
+    def _filled(
+        self, name: str, descriptor: int, bodies: Sequence[bytes], sync: Callable[[int], object]
+    ) -> list[Place]:
         try:
-            places = self._write(descriptor, path.name, bodies)
-            self._disk.sync(descriptor)
-            self._disk.sync_directory(self.directory)
+            places = self._write(descriptor, name, bodies)
+            sync(descriptor)
         except BaseException:
-            self.remove([path.name])
+            self._remove(name)
             raise
         finally:
             os.close(descriptor)
         return places
+
+    def _sync_new(self, descriptor: int) -> None:
+        self._disk.sync(descriptor)
+        self._disk.sync_directory(self.directory)
 
     def _write(self, descriptor: int, name: str, bodies: Sequence[bytes]) -> list[Place]:
         places, at = [], 0
@@ -86,13 +115,39 @@ class RecordFiles:
         self._abandoned.clear()
 
     def remove(self, names: Iterable[str]) -> None:
-        """Delete files that no row names any more; who reads one keeps its bytes."""
+        """No row names these files any more: they are spare, or go. Who reads one keeps its bytes."""
         for name in names:
-            with suppress(OSError):  # it is swept at the next start
-                self._disk.remove(self.directory / name)
+            if self._is_spare(name):
+                self._spares.append(name)
+            else:
+                self._remove(name)
+
+    def _is_spare(self, name: str) -> bool:
+        try:
+            small = (self.directory / name).stat().st_size <= SPARE_BYTES_MAX
+        except OSError:
+            return False
+        return small and len(self._spares) < SPARES_MAX
+
+    def _is_read(self, name: str) -> bool:
+        """Whether somebody holds a record of this file."""
+        with self._lock:
+            readers = [reader for reader in self._read.pop(name, ()) if reader() is not None]
+            if readers:
+                self._read[name] = readers
+        return bool(readers)
+
+    def _remove(self, name: str) -> None:
+        with self._lock:
+            self._read.pop(name, None)
+        with suppress(OSError):  # it is swept at the next start
+            self._disk.remove(self.directory / name)
 
     def read(self, place: Place, size: int) -> memoryview:
-        """The bytes of a record, mapped, not copied. FileNotFoundError; Corrupt if the file is too short."""
+        """The bytes of a record, mapped, not copied. FileNotFoundError; Corrupt if the file is too short.
+
+        They are those of the record unless it was folded before this returned.
+        """
         path = self.directory / place.name
         with path.open("rb") as file:
             length = os.fstat(file.fileno()).st_size
@@ -101,6 +156,9 @@ class RecordFiles:
             flags = mmap.MAP_SHARED | mmap.MAP_POPULATE  # all of it is about to be read
             start = place.at - place.at % mmap.ALLOCATIONGRANULARITY
             mapped = mmap.mmap(file.fileno(), place.at + size - start, flags, mmap.PROT_READ, offset=start)
+        with self._lock:
+            readers = [reader for reader in self._read.get(place.name, []) if reader() is not None]
+            self._read[place.name] = [*readers, weakref.ref(mapped)]
         return memoryview(mapped)[place.at - start :]
 
     def lost(self, place: Place) -> Corrupt:

@@ -135,6 +135,13 @@ class FaultyDisk(Disk):
         self.plan.names.append((None, path))
         return descriptor
 
+    def reopen(self, path):
+        self._operation("create")
+        descriptor = super().reopen(path)
+        self.paths[descriptor] = path
+        self.plan.files[str(path)] = (path.read_bytes(), [])
+        return descriptor
+
     def write(self, descriptor, data, offset):
         self._operation("write")
         self.plan.files[str(self.paths[descriptor])][1].append((offset, bytes(data)))
@@ -146,6 +153,9 @@ class FaultyDisk(Disk):
         except OSError as error:
             raise SyncFailed(str(error)) from error
         self.plan.files.pop(str(self.paths.get(descriptor)), None)
+
+    def sync_data(self, descriptor):
+        self.sync(descriptor)  # the model knows no times
 
     def rename(self, old, new):
         self._operation("rename")

@@ -39,6 +39,23 @@ def test_a_failing_fsync_has_an_error_of_its_own(tmp_path, monkeypatch):
         Disk().sync_directory(tmp_path)
 
 
+def test_a_failing_fdatasync_is_final_as_well(tmp_path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(5, "input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(SyncFailed):
+        Disk().sync_data(0)
+
+
+def test_a_file_to_be_written_over_keeps_its_bytes_until_then(tmp_path):
+    (tmp_path / "f").write_bytes(b"old")
+    descriptor = Disk().reopen(tmp_path / "f")
+    Disk().write(descriptor, memoryview(b"n"), 0)
+    os.close(descriptor)
+    assert (tmp_path / "f").read_bytes() == b"nld"
+
+
 def test_a_short_write_is_continued(tmp_path, monkeypatch):
     real = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: real(fd, data[:3], offset))

@@ -161,7 +161,16 @@ def test_without_fsync_of_their_directory_the_power_cuts_show_a_loss(tmp_path):
                 super().sync_directory(path)
 
     with pytest.raises(Corrupt, match="it is gone"):
-        cut_everywhere(tmp_path, Careless, step=3)
+        cut_everywhere(tmp_path, Careless)
+
+
+def test_without_fdatasync_of_files_that_are_written_over_the_power_cuts_show_a_loss(tmp_path):
+    class Careless(FaultyDisk):
+        def sync_data(self, descriptor):
+            Disk.sync_data(self, descriptor)
+
+    with pytest.raises((Corrupt, ValueError, AssertionError)):
+        cut_everywhere(tmp_path, Careless)
 
 
 def test_without_one_transaction_for_all_the_power_cuts_show_rows_counted_twice(tmp_path, monkeypatch):

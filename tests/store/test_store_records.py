@@ -8,7 +8,7 @@ from monitor.facts import Encoded, RowKind, Submission
 from monitor.store import Change
 from monitor.store.disk import Disk
 from monitor.store.parts import Limits
-from monitor.store.records import RecordFiles
+from monitor.store.records import SPARES_MAX, RecordFiles
 from monitor.store.writer import Pace
 
 LARGE = 1_000
@@ -77,24 +77,84 @@ def test_large_records_survive_a_restart(opened):
     assert store.health().journal_rows == 2
 
 
-def test_a_file_goes_when_none_of_its_records_is_left(opened, tmp_path):
+def folded(store, cursor):
+    """Take records as counted, and wait until nothing names their files."""
+    store.commit(Change(fold=store.position().fold + 1, cursor=cursor))
+    settle(store)
+
+
+def test_a_file_is_spare_when_none_of_its_records_is_left(opened, tmp_path):
     store = opened()
     send(store, ready("a"), ready("b"))
-    store.commit(Change(fold=1, cursor=1))
-    settle(store)
-    assert (len(files(tmp_path)), everything(store)) == (1, ["b"])
-    store.commit(Change(fold=2, cursor=2))
-    settle(store)
-    assert (files(tmp_path), rows_of(store, "journal")) == ([], 0)
+    folded(store, 1)
+    assert (store._opened.records.spares, everything(store)) == (0, ["b"])
+    folded(store, 2)
+    assert (store._opened.records.spares, rows_of(store, "journal")) == (1, 0)
 
 
-def test_who_reads_a_record_keeps_its_bytes_when_the_file_goes(opened, tmp_path):
+def test_a_spare_file_is_written_over_and_read_as_what_it_became(opened, tmp_path):
     store = opened()
     send(store, ready("a"))
-    records = store.read_journal(9, 100)
-    store.commit(Change(fold=1, cursor=1))
-    settle(store)
-    assert (files(tmp_path), ids_in(records)) == ([], ["a"])
+    (before,) = files(tmp_path)
+    folded(store, 1)
+    send(store, ready("b", "c"))
+    assert (files(tmp_path), everything(store)) == ([before], ["b", "c"])
+
+
+def test_a_longer_record_than_the_file_had_is_read_whole(tmp_path):
+    records = RecordFiles(tmp_path / "journal", Disk())
+    records.remove([records.write([b"a" * 100])[0].name])
+    (place,) = records.write([b"b" * 9_000])
+    assert (records.spares, bytes(records.read(place, 9_000))) == (0, b"b" * 9_000)
+
+
+def test_who_reads_a_record_keeps_its_bytes_though_the_file_is_spare(opened, tmp_path):
+    store = opened()
+    send(store, ready("a"))
+    held = store.read_journal(9, 100)
+    folded(store, 1)
+    send(store, ready("b"))
+    assert (len(files(tmp_path)), ids_in(held)) == (2, ["a"])
+    del held
+    folded(store, 2)
+    send(store, ready("c"))
+    assert (len(files(tmp_path)), everything(store)) == (2, ["c"])
+
+
+def test_a_record_that_was_folded_while_it_was_read_is_left_out(opened, monkeypatch):
+    store = opened()
+    send(store, ready("a"))
+    send(store, ready("b"))
+    real = RecordFiles.read
+
+    def slow(files, place, size):
+        """Between asking for the first record and opening its file it was folded, and the file written over."""
+        if store.position().cursor == 0:
+            folded(store, 1)
+            send(store, ready("c"))
+        return real(files, place, size)
+
+    monkeypatch.setattr(RecordFiles, "read", slow)
+    assert ids_in(store.read_journal(2, 100)) == ["b"]
+
+
+def test_spare_files_are_few_and_small(tmp_path, monkeypatch):
+    records = RecordFiles(tmp_path / "journal", Disk())
+    names = [records.write([b"x"])[0].name for _ in range(SPARES_MAX + 2)]
+    records.remove(names)
+    assert (records.spares, len(files(tmp_path))) == (SPARES_MAX, SPARES_MAX)
+    monkeypatch.setattr("monitor.store.records.SPARE_BYTES_MAX", 10)
+    (place,) = records.write([b"x" * 11])
+    records.remove([place.name])
+    assert records.spares == len(files(tmp_path)) == SPARES_MAX - 1
+
+
+def test_spare_files_are_swept_at_the_next_start(opened, tmp_path):
+    store = opened()
+    send(store, ready("a"))
+    folded(store, 1)
+    opened()
+    assert files(tmp_path) == []
 
 
 def test_files_that_no_row_names_are_swept_at_the_next_start(opened, tmp_path):
@@ -109,10 +169,10 @@ def test_a_file_of_a_failed_transaction_waits_for_a_later_success(opened, tmp_pa
     journal = store._opened.journal
     clock, journal._clock = journal._clock, None  # its time is asked for inside the transaction
     assert isinstance(send(store, ready("a"))[0], AttributeError)
-    assert len(files(tmp_path)) == 1
+    assert (len(files(tmp_path)), store._opened.records.spares) == (1, 0)
     journal._clock = clock
     assert send(store, ready("b")) == [None]
-    assert (len(files(tmp_path)), everything(store)) == (1, ["b"])
+    assert (len(files(tmp_path)), store._opened.records.spares, everything(store)) == (2, 1, ["b"])
 
 
 @pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"short")])
