@@ -7,14 +7,17 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import apsw
 import httpx
 import pytest
 import yaml
 from loopworld import MODEL, ROOT, STEP_S, committed, poisoned, truth
 from servers import free_port, wait_for
+
+from monitor.cli.exits import Exit
 
 METADATA = f"/v2/models/{MODEL}"
 FULL = 503
@@ -242,17 +245,45 @@ def started(loop):
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=30, check=False)
 
 
-def test_a_state_that_lost_its_database_is_not_begun_anew(make_loop):
+def lost(state):
+    for file in state.glob("state.db*"):
+        file.unlink()
+
+
+def overwritten(state):
+    (state / "state.db-wal").unlink(missing_ok=True)
+    with (state / "state.db").open("r+b") as file:
+        file.write(b"x" * 16)
+
+
+def receipts_damaged(state):
+    next(state.glob("receipts/*.run")).write_bytes(b"x" * 64)
+
+
+def document_damaged(state):
+    with closing(apsw.Connection(str(state / "state.db"))) as database:
+        database.execute("UPDATE documents SET body = ? WHERE kind = 'ModelState'", (b"{",))
+
+
+HARM = {
+    lost: "its receipts are there",
+    overwritten: "file is not a database",
+    receipts_damaged: "no receipts begin like this",
+    document_damaged: "a stored ModelState cannot be read",
+}
+
+
+@pytest.mark.parametrize(("harm", "why"), HARM.items(), ids=lambda each: getattr(each, "__name__", ""))
+def test_a_damaged_state_is_not_begun_anew_and_ends_the_start_as_the_readme_says(make_loop, harm, why):
     loop = make_loop()
     loop.start()
     loop.advance()
     loop.live(1)
     loop.stop()
-    for file in (loop.directory / "state").glob("state.db*"):
-        file.unlink()
+    harm(loop.directory / "state")
     ended = started(loop)
-    assert ended.returncode == 1
-    assert "receipts are there" in ended.stderr.splitlines()[-1]
+    assert (ended.returncode, why in ended.stderr.splitlines()[-1]) == (Exit.INTERNAL, True)
+    assert "Traceback" not in ended.stderr
 
 
 # ---------------------------------------------------------------- the disk
