@@ -14,7 +14,7 @@ An empty round is sent, too: it costs nothing, and that nobody answers should be
 
 import base64
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Container, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 from urllib.parse import quote
@@ -30,10 +30,14 @@ from monitor.clock import Clock
 AHEAD = 4  # resends until an alert ends by itself; Prometheus takes 4, too
 RESOLVED_S = 300.0  # how long an end is repeated: a receiver of Alertmanager's may be away for a while
 RETRY_FIRST_S = 1.0
-ANSWER_BYTES_MAX = 8 * 1024 * 1024  # ALERTS_MAX alerts of ours with all that Alertmanager adds
-SILENCES_MAX = 50  # asked about in one round
+ANSWER_BYTES_MIN = 1024 * 1024  # what it may answer about nothing: alerts of before. 25 bytes of it take 2 us to read
+ANSWER_BYTES_EACH = 8 * 1024  # and for each alert it was told, with all that Alertmanager adds
+SILENCES_MAX = 50  # asked about in one round, as long as half a resend lasts: their ends are words, repeating is not
 SILENCE_BYTES_MAX = 64 * 1024
 ALERTS_PATH = "/api/v2/alerts"
+GONE = 404  # of a silence
+IDS_MAX = 1_000  # of what suppresses one alert, that are looked at
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, OverflowError, RecursionError)  # an answer of a stranger
 _ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 
 
@@ -112,7 +116,7 @@ class Pusher:
         told = replace(told, sent=told.sent + len(alerts), posts=told.posts + 1, firing=firing, last=wall)
         self.told = told
         asked = self._clock.monotonic()
-        outcome, suppressed = await self._ask()
+        outcome, suppressed = await self._ask({one.key for one in alerts})
         if suppressed is None:
             return self._failure(outcome)
         self._failed = 0
@@ -148,28 +152,37 @@ class Pusher:
         body = encode(alerts, wall, AHEAD * self._resend_s)
         return await self._line.post(body, headers | {"content-type": "application/json"}, ALERTS_PATH)
 
-    async def _ask(self) -> tuple[Outcome | None, dict[Key, Suppressed] | None]:
-        """Ask what it thinks of our alerts; no dict where it gave no answer that can be read."""
+    async def _ask(self, told: Collection[Key]) -> tuple[Outcome | None, dict[Key, Suppressed] | None]:
+        """Ask what it thinks of the alerts it was told; no dict where it gave no answer that can be read."""
         headers = self._headers()
         if headers is None:
             return None, None
-        outcome, body = await self._line.fetch(self._ours, headers, ANSWER_BYTES_MAX)
+        bytes_max = ANSWER_BYTES_MIN + ANSWER_BYTES_EACH * len(told)
+        outcome, body = await self._line.fetch(self._ours, headers, bytes_max)
         if not outcome.delivered:
             return outcome, None
         try:
-            found = parse_status(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+            found = parse_status(body, told)
+        except UNREADABLE:
             return outcome, None
         await self._ask_ends(headers, sorted({ident for each in found.values() for ident in each.silenced}))
         return outcome, {key: self._with_end(each) for key, each in found.items()}
 
     async def _ask_ends(self, headers: Mapping[str, str], idents: Sequence[str]) -> None:
-        """Learn when silences end. One that was made longer has kept its id, so each is asked about in every round."""
-        self._ends = {}
+        """Learn when silences end. One that was made longer has kept its id, so each is asked about in every round.
+
+        One that has just gone (404) has no end. Any other failure is counted and ends the asking, as does half a
+        resend: an Alertmanager that answers slowly would otherwise keep what fires from being repeated in time.
+        """
+        self._ends, began = {}, self._clock.monotonic()
         for ident in idents[:SILENCES_MAX]:
+            if self._clock.monotonic() - began > self._resend_s / 2:
+                return
             outcome, body = await self._line.fetch(f"/api/v2/silence/{ident}", headers, SILENCE_BYTES_MAX)
             if outcome.delivered:
                 self._ends[ident] = parse_end(body)
+            elif outcome.status != GONE:
+                return self._count(failure_reason(outcome))
 
     def _with_end(self, found: Suppressed) -> Suppressed:
         ends = [self._ends.get(ident) for ident in found.silenced]
@@ -184,12 +197,14 @@ class Pusher:
 
     def _failure(self, outcome: Outcome | None) -> float:
         """Count it, and return the seconds until it is tried again: 1, 2, 4 .. up to `resend_s`."""
-        reason = "credentials" if outcome is None else failure_reason(outcome)
-        self.told = replace(self.told, failures={**self.told.failures, reason: self.told.failures.get(reason, 0) + 1})
+        self._count("credentials" if outcome is None else failure_reason(outcome))
         self._book.failed(self.name)
         self._answered()
         self._failed = min(self._failed + 1, 16)
         return min(RETRY_FIRST_S * 2.0 ** (self._failed - 1), self._resend_s)
+
+    def _count(self, reason: str) -> None:
+        self.told = replace(self.told, failures={**self.told.failures, reason: self.told.failures.get(reason, 0) + 1})
 
 
 def failure_reason(outcome: Outcome) -> str:
@@ -213,20 +228,25 @@ class _Silence(msgspec.Struct):
     ends: str = msgspec.field(name="endsAt")
 
 
-def parse_status(body: bytes) -> dict[Key, Suppressed]:
-    """Read the answer of `GET /api/v2/alerts`; MsgspecError if it is none.
+def parse_status(body: bytes, told: Container[Key]) -> dict[Key, Suppressed]:
+    """Read the answer of `GET /api/v2/alerts` about alerts it was `told`; one of UNREADABLE if it is none.
 
-    Two alerts of one key differ in another label (a replica, a severity of before): it is suppressed where both are.
+    What it says of others is not kept: it may be megabytes. Two alerts of one key differ in another label (a replica, a
+    severity of before): it is suppressed where both are.
     """
     found: dict[Key, Suppressed] = {}
     for alert in msgspec.json.decode(body, type=list[_Alert]):
         labels = alert.labels
         key = Key(labels.get("model", ""), labels.get("alertname", ""), labels.get("segment", ""))
-        silenced = tuple(ident for ident in alert.status.silenced if _ID.fullmatch(ident))
-        inhibited = tuple(ident for ident in alert.status.inhibited if _ID.fullmatch(ident))
-        now = Suppressed(silenced, inhibited)
+        if key not in told:
+            continue
+        now = Suppressed(_ids(alert.status.silenced), _ids(alert.status.inhibited))
         found[key] = now if found.get(key, now).words else Suppressed()
     return found
+
+
+def _ids(found: Sequence[str]) -> tuple[str, ...]:
+    return tuple(ident for ident in found[:IDS_MAX] if _ID.fullmatch(ident))
 
 
 def parse_end(body: bytes) -> float | None:
@@ -234,7 +254,7 @@ def parse_end(body: bytes) -> float | None:
     try:
         ends = msgspec.json.decode(body, type=_Silence).ends
         return float(msgspec.convert(ends, type=datetime).timestamp())
-    except (msgspec.MsgspecError, UnicodeDecodeError, OverflowError):
+    except UNREADABLE:
         return None
 
 

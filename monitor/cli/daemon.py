@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from monitor.cli.exits import Exit
+from monitor.cli.exits import Exit, Stop
 from monitor.cli.options import AsJson
 from monitor.cli.output import say, show_json
+from monitor.errors import Corrupt
 
 if TYPE_CHECKING:
     from monitor.errors import Problem
@@ -19,7 +20,11 @@ def run(
     """Run the daemon until SIGTERM. SIGHUP reads the settings again."""
     from monitor.daemon import run as run_daemon
 
-    raise typer.Exit(run_daemon(config))
+    try:
+        code = run_daemon(config)
+    except Corrupt as error:  # damaged settings, tokens and references are problems of the settings
+        raise Stop(Exit.INTERNAL, str(error)) from error
+    raise typer.Exit(code)
 
 
 def demo(

@@ -2,9 +2,11 @@
 
 A report may hold values of rows, so files are for their owner alone (0600, directories 0700). Written by the worker
 (write, fsync, rename, fsync of the directory), listed, read and removed by the daemon. Names come from ids of ours that
-are checked here again, so that no request can name another file.
+are checked here again, so that no request can name another file. The space that the store keeps free for alerts and
+rollback is no place for a report either.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -100,8 +102,14 @@ class Archive:
                 yield path, path.lstat()
 
 
-def write_report(path: Path, body: bytes) -> None:
-    """Write, fsync, rename, fsync the directory. OSError leaves what was there before."""
+def write_report(path: Path, body: bytes, free_bytes_min: int = 0) -> None:
+    """Write, fsync, rename, fsync the directory. OSError leaves what was there before.
+
+    ENOSPC, too, where less than `free_bytes_min` would be left.
+    """
+    disk = os.statvfs(path.parent)
+    if disk.f_bavail * disk.f_frsize < len(body) + free_bytes_min:
+        raise OSError(errno.ENOSPC, "the disk is nearly full")
     beside = path.with_name(f"{path.name}.{os.getpid()}{_PART}")
     try:
         handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -89,6 +89,7 @@ class Job(msgspec.Struct, frozen=True):
     asks: tuple[Ask, ...] = ()
     scope: Scope = Scope()
     report: str = ""  # where the HTML goes; "": none is made
+    free_bytes_min: int = 0  # to be left on its disk, or it is not written
 
 
 class Value(msgspec.Struct, frozen=True):

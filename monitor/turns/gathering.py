@@ -44,7 +44,7 @@ class Sources:
         """Make the job of an incident by its alerts; None if no row of its window was kept."""
         files = self._files(watched.name, incident_window(alerts, now))
         job = incident_job(plan(self.archive, watched, incident.epoch), incident, alerts, now, files)
-        return self._labelled(job) if files else None
+        return self._whole(job) if files else None
 
     def of_period(self, watched: Watched, start: float, end: float, *, report: bool) -> Job | None:
         """Make the job of a period; None if no row of it was kept, or its report is there already."""
@@ -53,7 +53,7 @@ class Sources:
         planned = plan(self.archive, watched, epoch.number)
         job = scheduled_job(planned, (start, end), files, report=report, bundle=str(epoch.bundle))
         done = bool(job.report) and Path(job.report).exists()
-        return self._labelled(job) if files and not done else None
+        return self._whole(job) if files and not done else None
 
     def sweep(self, model: ModelName) -> None:
         """Make the directory of a model's reports, and remove the labels that a crash left in it. OSError."""
@@ -68,6 +68,10 @@ class Sources:
 
     def _files(self, model: ModelName, window: tuple[float, float]) -> list[Path]:
         return [file.path for file in self.store.samples(model, *window)]
+
+    def _whole(self, job: Job) -> Job:
+        """The job with what the store knows: the labels of its rows, and how much of the disk is reserved."""
+        return msgspec.structs.replace(self._labelled(job), free_bytes_min=self.store.health().free_bytes_min)
 
     def _labelled(self, job: Job) -> Job:
         """The job with a file of the labels of its rows, if there are any."""

@@ -10,6 +10,7 @@ from said import KEY, MODEL, Mouth
 
 from monitor.alerts.alertmanager import (
     AHEAD,
+    IDS_MAX,
     RESOLVED_S,
     SILENCES_MAX,
     Pusher,
@@ -26,6 +27,7 @@ from monitor.clock import ManualClock
 from monitor.facts import AlertState
 
 RESEND_S = 60.0
+DEEP = b'[{"labels": {}, "status": {}, "more": ' + b"[" * 100_000  # what is skipped nests too deeply
 OK = Outcome(200)
 
 
@@ -34,6 +36,7 @@ class Line:
 
     def __init__(self):
         self.bodies, self.asked, self.headers, self.down, self.silenced, self.ends = [], [], [], None, {}, {}
+        self.clock, self.took_s, self.no_ends = None, 0.0, None
 
     async def post(self, body, headers, under=""):
         assert under == "/api/v2/alerts"
@@ -47,6 +50,9 @@ class Line:
         if self.down is not None:
             return self.down, b""
         if under.startswith("/api/v2/silence/"):
+            self.clock.step(self.clock.now() + self.took_s)
+            if self.no_ends is not None:
+                return self.no_ends, b""
             return OK, json.dumps({"endsAt": self.ends[under.rpartition("/")[2]]}).encode()
         return OK, json.dumps([self._known(alert) for alert in self.bodies[-1]]).encode()
 
@@ -58,7 +64,7 @@ class Line:
 class World:
     def __init__(self, *rules, **about):
         self.clock, self.line, self.mouth = ManualClock(2000.0), Line(), Mouth(*rules)
-        self.book, self.rings, self.about = Book(["main"]), [], about
+        self.book, self.rings, self.about, self.line.clock = Book(["main"]), [], about, self.clock
         self.restart()
 
     def restart(self):
@@ -206,7 +212,7 @@ def test_more_than_can_be_told_at_once_is_counted():
     assert (len(world.line.bodies[-1]), world.pusher.told.left_out) == (ALERTS_MAX, 3)
 
 
-@pytest.mark.parametrize("answer", [b"", b"{}", b"[{}]", b'[{"labels": 1}]', b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("answer", [b"", b"{}", b"[{}]", b'[{"labels": 1}]', b"\xff", b"[" * 100_000, DEEP])
 def test_an_answer_that_cannot_be_read_is_a_failure(answer):
     world = World("drift")
 
@@ -218,10 +224,43 @@ def test_an_answer_that_cannot_be_read_is_a_failure(answer):
     assert world.pusher.told.failures == {"answer": 1}
 
 
+@pytest.mark.parametrize("body", [b'{"more": ' + b"[" * 100_000, b'{"endsAt": "9999-12-31T23:59:59-23:59"}', b"\xff"])
+def test_a_silence_that_cannot_be_read_has_no_end(body):
+    assert parse_end(body) is None or parse_end(body) > 0
+
+
+def test_what_is_said_of_alerts_that_nobody_told_is_not_kept():
+    strangers = [{"labels": {"model": f"m{n}"}, "status": {"silencedBy": ["s-1"]}} for n in range(9)]
+    assert parse_status(json.dumps(strangers).encode(), {KEY}) == {}
+
+
+def test_no_more_ids_are_kept_of_one_alert_than_that():
+    many = {"labels": {"model": MODEL, "alertname": "drift"}, "status": {"silencedBy": ["s-1"] * 100_000}}
+    assert len(parse_status(json.dumps([many]).encode(), {KEY})[KEY].silenced) == IDS_MAX
+
+
+def test_the_ends_of_silences_are_asked_for_half_a_resend_at_most():
+    world = World("drift")
+    many = [f"s-{n:03}" for n in range(SILENCES_MAX)]
+    world.line.silenced, world.line.ends = {"drift": many}, dict.fromkeys(many, "1970-01-01T01:00:00Z")
+    world.line.took_s = 7.0
+    assert world.round() == RESEND_S
+    assert 1 + RESEND_S / 2 / 7 < len(world.line.asked) < 3 + RESEND_S / 2 / 7
+
+
+@pytest.mark.parametrize(("outcome", "asked", "failures"), [(Outcome(500), 2, {"5xx": 1}), (Outcome(404), 4, {})])
+def test_a_failure_to_tell_the_end_of_a_silence_is_counted_and_one_that_is_gone_is_not(outcome, asked, failures):
+    world = World("drift")
+    world.line.silenced, world.line.no_ends = {"drift": ["s-1", "s-2", "s-3"]}, outcome
+    assert world.round() == RESEND_S
+    assert (len(world.line.asked), world.pusher.told.failures) == (asked, failures)
+    assert world.book.words(KEY, 2000.0) == "silenced by s-1, s-2, s-3"
+
+
 def test_an_id_that_could_be_a_path_is_no_id():
     hostile = ["../../-/quit", "a/b", "", "x" * 65, "s?x"]
     status = {"labels": {"model": MODEL, "alertname": "drift"}, "status": {"silencedBy": [*hostile, "s-1"]}}
-    assert parse_status(json.dumps([status]).encode()) == {KEY: Suppressed(("s-1",))}
+    assert parse_status(json.dumps([status]).encode(), {KEY}) == {KEY: Suppressed(("s-1",))}
 
 
 def test_two_alerts_of_one_rule_are_silenced_where_both_are():
@@ -229,7 +268,7 @@ def test_two_alerts_of_one_rule_are_silenced_where_both_are():
         return {"labels": {"model": MODEL, "alertname": "drift"}, "status": {"silencedBy": by}}
 
     for first, second in [(["s-1"], []), ([], ["s-1"])]:
-        assert not parse_status(json.dumps([status(first), status(second)]).encode())[KEY].words
+        assert not parse_status(json.dumps([status(first), status(second)]).encode(), {KEY})[KEY].words
 
 
 @given(st.binary(max_size=200))

@@ -70,6 +70,14 @@ def test_a_report_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["r.html"]
 
 
+def test_the_reserve_of_the_disk_is_no_place_for_a_report(tmp_path: Path) -> None:
+    free = os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize
+    with pytest.raises(OSError, match="nearly full"):
+        write_report(tmp_path / "r.html", b"x" * 1000, free_bytes_min=free)
+    assert list(tmp_path.iterdir()) == []
+    write_report(tmp_path / "r.html", b"x" * 1000, free_bytes_min=free // 2)
+
+
 def test_a_sweep_removes_what_a_killed_worker_left(archive: Archive, tmp_path: Path) -> None:
     part = tmp_path / "evidence" / "delays" / "r.html.1.part"
     part.touch()

@@ -54,6 +54,17 @@ def test_memory_beyond_the_terms_is_refused_by_the_kernel() -> None:
     assert done.stdout.strip() == "refused"
 
 
+def test_its_peak_is_its_own_and_not_that_of_who_started_it() -> None:
+    ask_peak = "from monitor.evidence.worker import guard; print(guard.peak_bytes())"
+    code = (
+        "import subprocess, sys\n"
+        "held = b'x' * (400 << 20)\n"
+        f"subprocess.run([sys.executable, '-c', {ask_peak!r}], check=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert 5 << 20 < int(done.stdout) < 300 << 20
+
+
 def test_without_rows_of_the_history_a_report_says_that_its_reference_is_synthetic(
     desk: Desk, live: Path, reference: Path, tmp_path: Path
 ) -> None:

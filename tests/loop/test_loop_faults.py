@@ -7,14 +7,17 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import apsw
 import httpx
 import pytest
 import yaml
 from loopworld import MODEL, ROOT, STEP_S, committed, poisoned, truth
-from servers import free_port, wait_for
+from servers import answers, free_port, wait_for
+
+from monitor.cli.exits import Exit
 
 METADATA = f"/v2/models/{MODEL}"
 FULL = 503
@@ -242,17 +245,45 @@ def started(loop):
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=30, check=False)
 
 
-def test_a_state_that_lost_its_database_is_not_begun_anew(make_loop):
+def lost(state):
+    for file in state.glob("state.db*"):
+        file.unlink()
+
+
+def overwritten(state):
+    (state / "state.db-wal").unlink(missing_ok=True)
+    with (state / "state.db").open("r+b") as file:
+        file.write(b"x" * 16)
+
+
+def receipts_damaged(state):
+    next(state.glob("receipts/*.run")).write_bytes(b"x" * 64)
+
+
+def document_damaged(state):
+    with closing(apsw.Connection(str(state / "state.db"))) as database:
+        database.execute("UPDATE documents SET body = ? WHERE kind = 'ModelState'", (b"{",))
+
+
+HARM = {
+    lost: "its receipts are there",
+    overwritten: "file is not a database",
+    receipts_damaged: "no receipts begin like this",
+    document_damaged: "a stored ModelState cannot be read",
+}
+
+
+@pytest.mark.parametrize(("harm", "why"), HARM.items(), ids=lambda each: getattr(each, "__name__", ""))
+def test_a_damaged_state_is_not_begun_anew_and_ends_the_start_as_the_readme_says(make_loop, harm, why):
     loop = make_loop()
     loop.start()
     loop.advance()
     loop.live(1)
     loop.stop()
-    for file in (loop.directory / "state").glob("state.db*"):
-        file.unlink()
+    harm(loop.directory / "state")
     ended = started(loop)
-    assert ended.returncode == 1
-    assert "receipts are there" in ended.stderr.splitlines()[-1]
+    assert (ended.returncode, why in ended.stderr.splitlines()[-1]) == (Exit.INTERNAL, True)
+    assert "Traceback" not in ended.stderr
 
 
 # ---------------------------------------------------------------- the disk
@@ -302,3 +333,54 @@ def test_a_full_disk_refuses_rows_loses_none_and_recovers_by_itself(make_loop, s
     loop.start()
     assert loop.status["totals"]["rows"] == 240 + len(["before", "after"])
     loop.stop()
+
+
+SAMPLED = {"m": {"samples": {"share": 1.0}, "evidence": {"incidents": True}}}
+
+
+def of_small_disk(make_loop, small_disk):
+    """A loop whose next step rolls back, its state on the small disk, every row sampled, evidence asked for."""
+    loop = make_loop(extra={"state_dir": str(small_disk / "state")})
+    loop.write_settings()
+    settings = loop.directory / "tocsin.yaml"
+    document = yaml.safe_load(settings.read_text())
+    document["models"]["m"] |= SAMPLED["m"]
+    settings.write_text(yaml.safe_dump(document))
+    loop.start_receiver()
+    loop.start()
+    evidence_is_complete(loop)
+    return loop
+
+
+def number(loop, name):
+    found = [line.split()[1] for line in loop.metrics().splitlines() if line.startswith(f"{name} ")]
+    return float(found[0]) if found else None
+
+
+def test_in_the_reserve_alerts_and_rollback_work_and_evidence_is_not_written(make_loop, small_disk):
+    loop = of_small_disk(make_loop, small_disk)
+    fill(small_disk / "hog", 64 << 20)
+    loop.advance()
+    assert loop.status["served"]["name"] == "v1"
+    wait_for(lambda: "critical" in json.dumps([one.body for one in loop.receiver.deliveries]), "it was paged")
+    failed = 'tocsin_evidence_failures_total{model="m",reason="disk"}'
+    wait_for(lambda: number(loop, failed), "the report came to nothing, and is counted", 60)
+    assert [path.suffix for path in (small_disk / "state" / "evidence" / MODEL).iterdir()] in ([], [".labels"])
+    assert loop.stop() == 0
+
+
+def test_what_a_full_disk_held_up_is_done_once_there_is_room_again_after_a_kill_too(make_loop, small_disk):
+    loop = of_small_disk(make_loop, small_disk)
+    fill(small_disk / "hog")
+    assert loop.call("POST", "/v1/clock", json={"now": loop.now}).status_code == FULL
+    loop.kill()
+    start = threading.Thread(target=loop.start)
+    start.start()  # it runs, and is not ready: no row can be taken
+    wait_for(lambda: answers(f"{loop.url}/-/healthy"), "it started on the full disk", 30)
+    assert row(loop, "during").status_code == FULL
+    (small_disk / "hog").unlink()
+    start.join(30)
+    loop.advance()
+    wait_for(lambda: committed(loop.status), "the rollback is committed", 30)
+    assert (loop.status["served"]["name"], loop.status["totals"]["rows"]) == ("v1", loop.sent)
+    assert loop.stop() == 0

@@ -105,7 +105,7 @@ def _report(job: Job, version: str, compared: Compared, findings: Findings) -> i
     top = header(job, compared, findings.faults, version)
     body = assemble(drawn, top, job).encode("utf-8", "replace")
     try:
-        write_report(Path(job.report), body)
+        write_report(Path(job.report), body, job.free_bytes_min)
     except OSError as error:
         findings.faults.append(Fault("report", Failure.DISK, error.strerror or "cannot be written"))
         return 0
