@@ -165,6 +165,12 @@ class Watched:
             before = self.counted.get(digest)
             self.counted[digest] = cells if before is None else before + cells
 
+    def tell_evidence(self, values: Mapping[str, float], end: float | None) -> None:
+        """Show these numbers of a period that ended at `end`, but for metrics that the settings no longer name."""
+        named = self.settings.evidence.metrics
+        self.evidence_values = {name: value for name, value in values.items() if name.partition(".")[0] in named}
+        self.evidence_end = end if self.evidence_values else None
+
     def odd(self, reference: str) -> Odd:
         """Which cells of this reference make a row odd."""
         if reference not in self._odd:

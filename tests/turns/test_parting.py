@@ -1,4 +1,4 @@
-"""Segments that change under a running daemon: nothing is counted into a wrong one, old panes stay, the gone ones go."""
+"""Segments that change under a running daemon: nothing is counted into a wrong one, and old panes stay."""
 
 import pytest
 from hypothesis import given
