@@ -61,7 +61,7 @@ from monitor.turns.pictures import Drawing
 from monitor.turns.process import calm_collector, configure_log, settle_memory
 from monitor.turns.proving import Proving
 from monitor.turns.pushers import Pushers, Voice
-from monitor.turns.reloading import fixed
+from monitor.turns.reloading import fixed, renewed, waiting
 from monitor.turns.resuming import resumed
 from monitor.turns.self_view import About, self_view
 from monitor.turns.supervisor import Supervisor
@@ -110,6 +110,7 @@ class Daemon:
         self._beat = time.monotonic()
         self._started = time.time()
         self._reloaded: tuple[bool, float] = (True, time.time())
+        self._waiting: dict[str, int] = {}  # settings that wait for a restart, by section
         self._escalated = 0
         self._reloading = asyncio.Lock()
         self._ready = False
@@ -345,23 +346,30 @@ class Daemon:
         try:
             settings = await asyncio.to_thread(load, self._path)
             packs = await asyncio.to_thread(load_rules, settings)
-            problems = fixed(self.settings, settings)
+            problems: list[Problem] = [*fixed(self.settings, settings)]
+            self._waiting = waiting(problems)
         except SettingsError as error:
             problems = list(error.problems)
         if not problems and (token_problem := self._tokens.reload()):
             problems = [token_problem]
         self._reloaded = (not problems, self._reloaded[1] if problems else time.time())
         if problems:
-            log.warning("settings.reload_refused", problems=len(problems), first=str(problems[0]))
+            named = [each.path for each in problems]
+            log.warning("settings.reload_refused", problems=len(problems), first=str(problems[0]), settings=named)
             return problems
         receivers_changed = (settings.receivers, settings.alertmanagers) != (
             self.settings.receivers,
             self.settings.alertmanagers,
         )
+        looked_at = [
+            name for name, each in self._models.items() if each.settings.evidence != settings.models[name].evidence
+        ]
         self.settings = settings
         for name, watched in self._models.items():
             watched.settings, watched.pack = settings.models[name], packs[name]
             watched.telling = telling(settings)
+            renewed(watched)
+        self._reports.renew(bounds.keep(settings), bounds.evidence_limits(settings), looked_at)
         self._wheel.bounds = bounds.wheel_bounds(settings)
         if receivers_changed:
             await self._couriers.stop()
@@ -369,6 +377,8 @@ class Daemon:
                 await self._pushers.stop()
             self._outbox.renamed({each.name: each.url for each in settings.receivers})
             self._start_couriers()
+        await self._evidence()
+        await self._supervisor.run("evidence upkeep", self._reports.upkeep)
         log.info("settings.reloaded")
         return []
 
@@ -406,7 +416,7 @@ class Daemon:
             wheel=self._wheel,
             outbox=self._outbox,
             receivers=[each.name for each in self.settings.receivers],
-            about=About(monitor.__version__, self._started, *self._reloaded),
+            about=About(monitor.__version__, self._started, *self._reloaded, self._waiting),
             told=self._pushers.told() if self._pushers else (),
             held=self._couriers.held(),
             evidence=self._reports.state(),

@@ -32,6 +32,11 @@ class Problem:
         return f"{self.path}: {self.message}" + (f" ({self.hint})" if self.hint else "")
 
 
+@dataclass(frozen=True, slots=True)
+class NeedsRestart(Problem):
+    """A setting that differs and that a running daemon cannot change."""
+
+
 class SettingsError(TocsinError):
     """The settings cannot be used; `problems` holds all that is wrong, not only the first."""
 

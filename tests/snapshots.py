@@ -154,6 +154,7 @@ def full():
             fold=Timing(10, 1.5, 0.1),
             look=Timing(3, 0.01, 0.002),
             reloaded=NOW - 3_600,
+            waiting={"http": 1},
             receivers=(ReceiverView("on-call", 1, 0, 5, 2),),
             commits=500,
             commit_seconds=1.2,

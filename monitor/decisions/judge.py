@@ -140,10 +140,15 @@ def _expire(state: ModelState, terms: Terms, now: float) -> tuple[ModelState, tu
 def _step_alerts(
     state: ModelState, pack: RulePack, slots: Slots, now: float
 ) -> tuple[ModelState, tuple[Alert, ...], Lines]:
-    """Step every alert by the windows of the present epoch; those of rules that are gone end."""
+    """Step every alert by the windows of the present epoch; those of rules and segments that are gone end.
+
+    A rule that was read has slots of each of its segments, empty ones included; where it was not, nothing is gone.
+    """
     alerts = {(alert.rule, alert.segment): alert for alert in state.alerts}
-    gone = [key for key in alerts if key[0] not in BUILT_IN and not _alerts(pack, key[0])]
-    lines = [Line(f"{label(alerts[key])}: the rule is gone") for key in gone]
+    read = {rule for rule, _ in slots}
+    gone = {key: "rule" for key in alerts if key[0] not in BUILT_IN and not _alerts(pack, key[0])}
+    gone |= {key: "segment" for key in alerts if key not in gone and key[0] in read and key not in slots}
+    lines = [Line(f"{label(alerts[key])}: the {what} is gone") for key, what in gone.items()]
     for key in gone:
         del alerts[key]
     fired: list[Alert] = []

@@ -60,7 +60,7 @@ class EvidenceState(msgspec.Struct, frozen=True):
     last_s: float | None  # duration of the last one; None before the first
     failures: tuple[tuple[Failure, str, int], ...]  # (reason, model, count), bounded: reasons x models
     worker_starts: int
-    worker_ends: tuple[tuple[str, int], ...]  # why it was ended: idle, jobs, age, breach, timeout, memory, died, closed
+    worker_ends: tuple[tuple[str, int], ...]  # by why: idle jobs age breach timeout memory died settings closed
     worker_rss_bytes: int  # now; 0 when there is none
     worker_rss_bytes_peak: int
 
@@ -116,6 +116,11 @@ class Evidence:
             self._loop = asyncio.create_task(self._serve(), name="evidence")
         return future
 
+    def renew(self, limits: Limits) -> None:
+        """Take over other limits, for the jobs that begin after; a worker that was started with others is ended."""
+        self._limits = limits
+        self._wake.set()  # it may be waiting by the old ones
+
     def state(self) -> EvidenceState:
         """Say how it stands."""
         rss = self._worker.rss_bytes() if self._worker else 0
@@ -166,6 +171,7 @@ class Evidence:
                 self._running = None
                 self._finish(job, future, result)
             self._wake.clear()
+            await self._end_outdated()
             try:
                 async with asyncio.timeout(self._limits.idle_s):
                     await self._wake.wait()
@@ -178,6 +184,7 @@ class Evidence:
         began = self._clock.monotonic()
         if self._worker and self._clock.monotonic() - self._worker.born >= self._limits.age_max_s:
             await self._end("age")
+        await self._end_outdated()
         if self._worker is None and (fault := await self._start()):
             return Result(job.id, job.model, faults=(fault,))
         assert self._worker is not None
@@ -197,9 +204,7 @@ class Evidence:
     async def _start(self) -> Fault | None:
         """Start a worker and wait until it has imported Evidently; what stood in the way."""
         self._starts += 1
-        limits = self._limits
-        # An exact int: a size of the settings is an int of its own kind, which msgspec does not encode.
-        terms = Terms(int(limits.memory_bytes_max), max(1, int(limits.timeout_s)), nice=limits.nice)
+        terms = self._terms()
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._command,
@@ -212,13 +217,23 @@ class Evidence:
             )
         except OSError as error:
             return Fault("job", Failure.WORKER_START, error.strerror or "cannot be started")
-        self._worker = Worker(process, self._clock.monotonic())
-        hello, fault = await self._worker.greet(terms)
+        self._worker = Worker(process, self._clock.monotonic(), terms)
+        hello, fault = await self._worker.greet()
         if fault is not None:
             await self._end("start")
         else:
             log.info("evidence_worker_started", evidently=hello, pid=process.pid)
         return fault
+
+    def _terms(self) -> Terms:
+        limits = self._limits
+        # An exact int: a size of the settings is an int of its own kind, which msgspec does not encode.
+        return Terms(int(limits.memory_bytes_max), max(1, int(limits.timeout_s)), nice=limits.nice)
+
+    async def _end_outdated(self) -> None:
+        """End a worker whose limits are those of older settings: it has them from its start."""
+        if self._worker and self._worker.terms != self._terms():
+            await self._end("settings")
 
     async def _end(self, why: str) -> None:
         worker, self._worker = self._worker, None
@@ -239,17 +254,17 @@ class Evidence:
 class Worker:
     """One process, and what is known of it."""
 
-    def __init__(self, process: Process, born: float) -> None:
+    def __init__(self, process: Process, born: float, terms: Terms) -> None:
         """`born` on the monotonic clock."""
         self._process = process
-        self.born = born
+        self.born, self.terms = born, terms
         self.jobs = 0
 
-    async def greet(self, terms: Terms) -> tuple[str, Fault | None]:
+    async def greet(self) -> tuple[str, Fault | None]:
         """Hand over its terms and wait for its version of Evidently, or what is wrong."""
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
-                hello = await self._ask(terms, Hello)
+                hello = await self._ask(self.terms, Hello)
         except TimeoutError:
             return "", Fault("job", Failure.WORKER_START, f"not ready in {START_TIMEOUT_S:g} s")
         except (OSError, EOFError, Corrupt):

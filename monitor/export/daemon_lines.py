@@ -23,6 +23,8 @@ def add_daemon(series: Series, snapshot: Snapshot) -> None:
     series.add("tocsin_work_failures_total", daemon.work_failures)
     series.add("tocsin_config_last_reload_successful", daemon.reload_ok)
     series.add("tocsin_config_last_reload_success_timestamp_seconds", daemon.reloaded)
+    for section, settings in sorted(daemon.waiting.items()):
+        series.add("tocsin_config_settings_waiting_for_restart", settings, section=section)
     series.add("tocsin_resident_memory_bytes", daemon.rss_bytes)
     for receiver in daemon.receivers:
         _receiver(series, receiver)

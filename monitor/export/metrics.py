@@ -101,6 +101,11 @@ DAEMON = (
     _counter("tocsin_work_failures_total", "Turns and deliveries that failed for an unforeseen reason: see the log."),
     _gauge("tocsin_config_last_reload_successful", "1 when the last attempt to load the settings worked."),
     _gauge("tocsin_config_last_reload_success_timestamp_seconds", "Wall time of the last good load of the settings."),
+    _gauge(
+        "tocsin_config_settings_waiting_for_restart",
+        "Settings that the file says otherwise and that need a restart, by its section.",
+        "section",
+    ),
     _gauge("tocsin_outbox_pending_notices", "Notices not delivered yet.", "receiver"),
     _gauge("tocsin_outbox_dead_notices", "Notices given up after all retries; a person must look.", "receiver"),
     _counter("tocsin_notices_delivered_total", "Notices the receiver took.", "receiver"),

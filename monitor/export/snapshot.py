@@ -195,6 +195,7 @@ class DaemonView:
     look: Timing = Timing()
     reload_ok: bool = True  # the last attempt
     reloaded: float | None = None  # wall time of the last good one
+    waiting: Mapping[str, int] = field(default_factory=dict)  # settings that wait for a restart, by section
     receivers: tuple[ReceiverView, ...] = ()
     free_bytes: int | None = None  # of the disk under the state directory
     free_bytes_min: int | None = None  # below it rows are refused

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from monitor.errors import Problem, Rejected, Transient
+from monitor.errors import NeedsRestart, Problem, Rejected, Transient
 from monitor.ingest.admission import Admission
 from monitor.ingest.endpoint import Call
 from monitor.ingest.limits import Limits
@@ -27,6 +27,8 @@ SANDBOX: Final = (
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"private, no-store"),
 )
+
+_RESTART: Final = "some settings change by a restart only; until then the last good settings stay in force, all of them"
 
 
 class Control(Protocol):
@@ -164,7 +166,9 @@ class Controls:
         """POST /-/reload."""
         problems = await self.control.reload()
         if problems:
-            more = {"problems": [asdict(problem) for problem in problems]}
+            more: dict[str, Any] = {"problems": [asdict(problem) for problem in problems]}
+            if restart := [problem.path for problem in problems if isinstance(problem, NeedsRestart)]:
+                raise Refused(422, "restart_needed", _RESTART, more=more | {"waits_for_restart": restart})
             raise Refused(422, "settings_invalid", "the last good settings stay in force", more=more)
         return Answer.of({"reloaded": True})
 

@@ -24,7 +24,8 @@ from monitor.turns.joining import count_effects, join_labels, stored
 from monitor.turns.keeping import Part, mark, receipts, sample
 from monitor.turns.labels import Arrived, Join, Weight
 from monitor.turns.opinion import Opinion, fitting, heard
-from monitor.turns.watched import Segmentation, Totals, Watched
+from monitor.turns.parting import Parting, Segmentation
+from monitor.turns.watched import Totals, Watched
 
 OTHER_OUTPUT = 255  # an answer that is none of the classes
 
@@ -51,6 +52,7 @@ class Sorted:
     at: NDArray[np.intp]  # which of `epochs` answered each row
     labels: list[Arrived]
     duplicates: int
+    parting: Parting  # as it was: a reload beside the fold may bring another
 
 
 @dataclass(slots=True)
@@ -96,7 +98,7 @@ class Counting:
     def count(self, found: Sorted, opinion: Opinion) -> ModelChange:
         """Count the rows and labels of one model."""
         watched = found.watched
-        segmentation = watched.segmentation.now(watched.settings.segments, watched.totals)
+        segmentation = watched.segmentation.now(found.parting.columns, watched.newest)
         change = ModelChange(watched.name, watched.totals, segmentation)
         for at in np.unique(found.at).tolist():
             self._count_epoch(self._part(found, opinion, at), change)
@@ -116,7 +118,8 @@ class Counting:
         if layout.task is Task.CLASSIFICATION is not watched.schema.task:
             rows = replace(rows, outputs=np.full(rows.n, OTHER_OUTPUT, np.uint8))
         starts = pane_start(rows.times, self._settings.pane_s)
-        return Part(watched, epoch, layout, rows, keys, fitting(said, layout.task), starts, bin_rows(layout, rows))
+        said, segments = fitting(said, layout.task), found.parting.of(layout)
+        return Part(watched, epoch, layout, segments, rows, keys, said, starts, bin_rows(layout, rows))
 
     def _count_epoch(self, part: Part, change: ModelChange) -> None:
         """Count the rows that one epoch answered, write their receipts, and choose which are kept."""
@@ -146,9 +149,8 @@ class Counting:
 
     def _count_segments(self, part: Part, *, paired: bool) -> NDArray[np.uint16]:
         """Count the rows of every segment; what receipts keep of the rows' segment maps."""
-        segments = part.watched.segments(part.epoch.judge)
-        packed = segments.pack(part.rows)
-        for segment, mine in segments.rows(part.binned.cells, packed):
+        packed = part.segments.pack(part.rows)
+        for segment, mine in part.segments.rows(part.binned.cells, packed):
             for start, at in groups(part.starts[mine]):
                 self._add(part.watched, part.epoch, segment, start, self._pane(part, mine[at], paired=paired))
         return packed
@@ -175,7 +177,7 @@ class Counting:
         waited = self._store.find_waiting(name, found.keys)
         change.waiting_done = [(name, label.hash, label.source) for label in waited]
         arrived = [Arrived(w.hash, w.source, w.label, w.time) for w in waited] + found.labels
-        joined = join_labels(self._store, watched, arrived, change.receipts)
+        joined = join_labels(self._store, watched, found.parting, arrived, change.receipts)
         count_effects(
             watched,
             found.epochs,

@@ -12,7 +12,7 @@ queue is the bound. Jobs of one name follow each other. A failure is counted the
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from math import floor, inf
@@ -23,7 +23,7 @@ import structlog
 from monitor.clock import Clock
 from monitor.evidence.archive import Report, Swept
 from monitor.evidence.jobs import Job, Result
-from monitor.evidence.office import EvidenceState
+from monitor.evidence.office import EvidenceState, Limits
 from monitor.facts import Alert, Incident, ModelName
 from monitor.turns.gathering import Sources, alerts_of, expected
 from monitor.turns.supervisor import Supervisor
@@ -48,6 +48,10 @@ class Office(Protocol):
 
     def state(self) -> EvidenceState:
         """Say how it stands."""
+        ...
+
+    def renew(self, limits: Limits) -> None:
+        """Take over other limits, for the jobs that begin after."""
         ...
 
     async def aclose(self) -> None:
@@ -119,6 +123,16 @@ class Reports:
             if settings.metrics_every and settings.metrics:
                 self._period(watched, Kind.METRICS, settings.metrics_every, now)
 
+    def renew(self, keep: Keep, limits: Limits, changed: Iterable[ModelName]) -> None:
+        """Take over new settings: of the models that they `changed` the last period is asked for again.
+
+        A report that is there stays as it is. A job under way ends with what it began with.
+        """
+        self.keep = keep
+        self.office.renew(limits)
+        for key in [key for key in self._over if key[0] in set(changed)]:
+            del self._over[key]
+
     async def upkeep(self) -> None:
         """Remove reports that are too old or too many."""
         keep, sweep = self.keep, self.sources.archive.sweep
@@ -153,8 +167,7 @@ class Reports:
             start = end - length_s
             result = await self._do(watched, lambda: self.sources.of_period(watched, start, end, report=report))
             if told:
-                watched.evidence_values = {value.name: value.value for value in result.values} if result else {}
-                watched.evidence_end = end if watched.evidence_values else None
+                watched.tell_evidence({value.name: value.value for value in result.values} if result else {}, end)
 
         self._start(watched.name, kind.value, work)
 

@@ -32,7 +32,8 @@ from monitor.store.protocol import Change, Store
 from monitor.turns.counting import Counting, FoldSettings, ModelChange, Sorted
 from monitor.turns.labels import Arrived
 from monitor.turns.opinion import Opinion, silent
-from monitor.turns.watched import Segmentation, Watched
+from monitor.turns.parting import Segmentation
+from monitor.turns.watched import Watched
 
 log = structlog.get_logger()
 Keys: TypeAlias = NDArray[np.uint64]
@@ -83,7 +84,7 @@ class Fold:
         epochs = watched.epochs
         at = np.maximum(attribute(np.array([epoch.start for epoch in epochs]), rows.times), 0)
         labels = [label for r in records if r.kind is RowKind.LABELS for label in self._arrived(r.body)]
-        return Sorted(watched, rows, keys, epochs, at, labels, seen - rows.n)
+        return Sorted(watched, rows, keys, epochs, at, labels, seen - rows.n, watched.parting)
 
     def _fresh(self, watched: Watched, keys: Keys) -> NDArray[np.intp]:
         """Rows whose id was never seen, in arrival order: the first wins, in this fold and over all of them."""

@@ -21,6 +21,7 @@ from monitor.panes.segments import Segments
 from monitor.store.protocol import Receipts, Store, StoredLabel
 from monitor.store.receipts import convert
 from monitor.turns.labels import Arrived, Effect, Held, Join, Weight, join
+from monitor.turns.parting import Parting
 from monitor.turns.watched import Watched
 
 Keys: TypeAlias = NDArray[np.uint64]
@@ -45,14 +46,17 @@ class Joined:
 
     join: Join
     known: Known
+    parting: Parting  # of this fold
 
 
-def join_labels(store: Store, watched: Watched, arrived: Sequence[Arrived], fresh: Sequence[Receipts]) -> Joined:
+def join_labels(
+    store: Store, watched: Watched, parting: Parting, arrived: Sequence[Arrived], fresh: Sequence[Receipts]
+) -> Joined:
     """Join labels, in arrival order, to receipts of this fold (`fresh`) and of all before it."""
     keys = np.fromiter((label.key for label in arrived), np.uint64, len(arrived))
     wanted, place = np.unique(keys, return_inverse=True)
     near = hints(arrived, place, len(wanted))
-    found, records = store.find_receipts(watched.name, wanted, dtype_of(watched), near)
+    found, records = store.find_receipts(watched.name, wanted, dtype_of(watched, parting), near)
     for receipts in fresh:
         mine = np.flatnonzero(np.isin(receipts.hashes, wanted))
         where = np.searchsorted(wanted, receipts.hashes[mine])
@@ -72,7 +76,7 @@ def join_labels(store: Store, watched: Watched, arrived: Sequence[Arrived], fres
         trusted=watched.trusts,
         sampled_out=set(wanted[gone].tolist()),
     )
-    return Joined(joined, known)
+    return Joined(joined, known, parting)
 
 
 def hints(arrived: Sequence[Arrived], place: NDArray[np.intp], n: int) -> NDArray[np.float64]:
@@ -84,27 +88,27 @@ def hints(arrived: Sequence[Arrived], place: NDArray[np.intp], n: int) -> NDArra
     return found
 
 
-def dtype_of(watched: Watched) -> np.dtype[np.void]:
+def dtype_of(watched: Watched, parting: Parting) -> np.dtype[np.void]:
     """What of a receipt a label needs, whichever epoch it is of: every field, each as wide as the widest.
 
     The cells of features only where segments follow from them.
     """
     fields: dict[str, np.dtype[Any]] = {}
     for layout in watched.layouts.values():
-        dtype = _dtype(watched, layout)
+        dtype = _dtype(parting, layout)
         for name in dtype.names or ():
             fields[name] = max(fields.get(name, dtype[name]), dtype[name], key=lambda one: one.itemsize)
     return np.dtype(list(fields.items()))
 
 
-def _dtype(watched: Watched, layout: Layout) -> np.dtype[np.void]:
-    features = len(layout.feature_cells) if watched.settings.segments else 0
+def _dtype(parting: Parting, layout: Layout) -> np.dtype[np.void]:
+    features = len(layout.feature_cells) if parting.columns else 0
     return receipt_dtype(features, layout.task, layout.classes)
 
 
-def _as_written(watched: Watched, layout: Layout, records: NDArray[np.void]) -> NDArray[np.void]:
+def _as_written(parting: Parting, layout: Layout, records: NDArray[np.void]) -> NDArray[np.void]:
     """Receipts as their own judge has them: other profiles may have more features, more classes, another task."""
-    if records.dtype == (dtype := _dtype(watched, layout)):
+    if records.dtype == (dtype := _dtype(parting, layout)):
         return records
     own = np.zeros(len(records), dtype)
     convert(records, slice(None), own, slice(None))
@@ -116,7 +120,7 @@ def count_effects(  # noqa: PLR0917  # where to count, what, and since when segm
 ) -> None:
     """Count what the labels move, and hand each pane to `add`; effects on forgotten epochs are forgotten, too.
 
-    Labels of predictions up to `since` move no segment (`watched.Segmentation`). Labels of another task than that of
+    Labels of predictions up to `since` move no segment (`turns.parting`). Labels of another task than that of
     the epoch's judge move nothing: they say nothing of what it counts.
     """
     effects = joined.join.effects
@@ -130,10 +134,10 @@ def count_effects(  # noqa: PLR0917  # where to count, what, and since when segm
     for (number, start, _), group in groupby(order, key=places.__getitem__):
         if (epoch := known.get(number)) is None:
             continue
-        part, layout, segments = list(group), watched.layouts[epoch.judge], watched.segments(epoch.judge)
+        part, layout = list(group), watched.layouts[epoch.judge]
         if layout.task is not watched.schema.task:
             continue
-        mine = _as_written(watched, layout, records[part])
+        segments, mine = joined.parting.of(layout), _as_written(joined.parting, layout, records[part])
         for segment, pane in effects_panes(layout, segments, [effects[i] for i in part], mine, since):
             add(epoch, segment, start, pane)
 

@@ -24,6 +24,7 @@ from monitor.panes.receipts import hash_source, write_receipts
 from monitor.panes.rows import Coded, Predictions
 from monitor.panes.sample_rows import Answers, Marks, sample_table
 from monitor.panes.sampling import Flag, choose
+from monitor.panes.segments import Segments
 from monitor.store.protocol import Receipts, Samples
 from monitor.turns.opinion import Said, fitting, heard
 from monitor.turns.watched import Watched
@@ -36,6 +37,7 @@ class Part:
     watched: Watched
     epoch: Epoch
     layout: Layout  # of the judge
+    segments: Segments
     rows: Predictions
     keys: NDArray[np.uint64]
     said: Said  # by the known-good

@@ -8,7 +8,7 @@ A sequential detector is stepped once per tick with the sum of the deltas that w
 exactly once: its state and how far it consumed are committed with what the look decided.
 
 A rule that reads `by` a segment column has a window, a slot and an alert for each of its segments; one that compares
-groups reads all of them at once.
+groups reads all of them at once. Where a reload changed the column, it is read from the first window that begins after.
 
 Cost, `python -m bench look`: a sum of a few dozen panes and about a hundred readings, whatever the traffic.
 """
@@ -23,9 +23,11 @@ import msgspec
 from monitor.decisions.rules import Rule, RulePack
 from monitor.facts import Epoch, ModelName, Outcomes, Reading, Slot, Subject, Task, Verdict
 from monitor.panes.carriers import carriers
+from monitor.panes.layout import Layout
 from monitor.panes.views import Views
 from monitor.panes.window import sum_panes
 from monitor.store.protocol import Store
+from monitor.turns.parting import Parting, Segmentation
 from monitor.turns.reading import due, newer, read_all, read_groups, slot_of, stepped
 from monitor.turns.watched import Counted, Shown, Watched
 
@@ -59,7 +61,9 @@ class Seen:
 
     epoch: Epoch
     pack: RulePack  # the rules that `slots` were read by
+    parting: Parting  # and the segments
     fold: int  # folds up to this one are in `slots`
+    parted: Segmentation  # since when which column parts rows so
     panes: dict[Place, Views] = field(default_factory=dict)
     slots: dict[tuple[str, str, float], Slot] = field(default_factory=dict)  # by (rule, segment, start)
 
@@ -98,7 +102,7 @@ class Look:
                 slots[rule.name, WHOLE] = tick.slots
                 self._show(watched, rule, tick.slots[-1:], {})
                 continue
-            for segment in self._segments(watched, rule, seen.epoch):
+            for segment in self._segments(watched, rule, seen):
                 slots[rule.name, segment] = self._read(watched, rule, segment, seen, now)
         forget(seen, [slot for rule in seen.pack.rules if not rule.sequential for slot in read_by(rule, slots)])
         return Looked(slots, tuple(ticks), fold)
@@ -112,18 +116,20 @@ class Look:
     def _refreshed(self, watched: Watched, fold: int) -> Seen:
         """Forget what another epoch or other rules left, and the windows that were touched since the last look.
 
-        Epoch and rules are taken once: a proof or a reload may replace them while this look reads.
+        Epoch, rules and segments are taken once: a proof or a reload may replace them while this look reads.
         """
-        epoch, pack = watched.epoch, watched.pack
+        epoch, pack, parting = watched.epoch, watched.pack, watched.parting
+        parted = watched.segmentation.now(parting.columns, watched.newest)
         seen = self._seen.get(watched.name)
-        if seen is None or seen.epoch.number != epoch.number or seen.pack is not pack:
+        judging = (epoch.number, id(pack), id(parting))
+        if seen is None or judging != (seen.epoch.number, id(seen.pack), id(seen.parting)):
             watched.shown.clear()
             watched.outputs, watched.confusion, watched.features = Counted(), Counted(), Counted()
             watched.carried = Counted()
-            self._seen[watched.name] = Seen(epoch, pack, fold)
+            self._seen[watched.name] = Seen(epoch, pack, parting, fold, parted)
             return self._seen[watched.name]
         self._forget_touched(watched, seen)
-        seen.fold = fold
+        seen.fold, seen.parted = fold, parted
         return seen
 
     def _forget_touched(self, watched: Watched, seen: Seen) -> None:
@@ -142,16 +148,18 @@ class Look:
             if within(touched.get((judge, slot.segment), ()), slot.start, slot.end):
                 del seen.slots[which]
 
-    def _segments(self, watched: Watched, rule: Rule, epoch: Epoch) -> Sequence[str]:
+    def _segments(self, watched: Watched, rule: Rule, seen: Seen) -> Sequence[str]:
         """The segments of which a rule has a slot each; what compares them has one for all."""
         if not rule.by or rule.subject is Subject.GROUPS:
             return (WHOLE,)
-        return named(watched, epoch.judge, rule.by)
+        return named(seen.parting, watched.layouts[seen.epoch.judge], rule.by)
 
     def _read(self, watched: Watched, rule: Rule, segment: str, seen: Seen, now: float) -> tuple[Slot, ...]:
         """Slots of the newest closed windows of the open epoch, oldest first."""
         slots, revised = [], False
         for start, end in due(seen.epoch, rule, now - self._grace_s):
+            if rule.by and not seen.parted.whole(rule.by, start):
+                continue
             key = (rule.name, segment, start)
             if key not in seen.slots:
                 readings = self._readings(watched, rule, seen, (seen.epoch.judge, segment, start, end))
@@ -168,7 +176,7 @@ class Look:
         reference, segment, start, end = place
         if rule.subject is not Subject.GROUPS:
             return read_all(rule, self._reference(watched, reference), self._pane(watched, seen, place))
-        names = named(watched, reference, rule.by)
+        names = named(seen.parting, watched.layouts[reference], rule.by)
         assert segment == WHOLE, "groups are compared over the whole of the traffic"
         return read_groups(rule, {name: self._pane(watched, seen, (reference, name, start, end)) for name in names})
 
@@ -274,9 +282,9 @@ class Look:
                     watched.shown[key] = shown
 
 
-def named(watched: Watched, reference: str, by: str) -> tuple[str, ...]:
+def named(parting: Parting, layout: Layout, by: str) -> tuple[str, ...]:
     """The segments of one column; none where a reload took the column away."""
-    return next((each.names for each in watched.segments(reference).columns if each.column == by), ())
+    return next((each.names for each in parting.of(layout).columns if each.column == by), ())
 
 
 def within(starts: Sequence[int], start: float, end: float) -> bool:

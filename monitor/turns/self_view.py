@@ -5,7 +5,7 @@ import os
 import resource
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -53,6 +53,7 @@ class About:
     started: float
     reload_ok: bool
     reloaded: float
+    waiting: Mapping[str, int] = field(default_factory=dict)  # settings that wait for a restart, by section
 
 
 def self_view(
@@ -116,6 +117,7 @@ def self_view(
         look=show.timing(wheel.looking),
         reload_ok=about.reload_ok,
         reloaded=about.reloaded,
+        waiting=about.waiting,
         receivers=tuple(_receiver(outbox, name, held.get(name, 0)) for name in _named(outbox, receivers)),
         free_bytes=health.free_bytes,
         free_bytes_min=health.free_bytes_min,

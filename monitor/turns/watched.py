@@ -32,9 +32,9 @@ from monitor.panes.carriers import Carrier
 from monitor.panes.layout import Layout
 from monitor.panes.odd import Odd
 from monitor.panes.segments import Segments
-from monitor.settings import MonitoredModel, SegmentColumn
-from monitor.settings.fits import chosen
+from monitor.settings import MonitoredModel
 from monitor.turns.loading import Releases
+from monitor.turns.parting import Parting, Segmentation
 from monitor.turns.pictures import Drawing, Frame
 
 
@@ -85,25 +85,6 @@ class Timeline(msgspec.Struct, frozen=True):
     """The stored serving timeline of one model."""
 
     epochs: tuple[Epoch, ...] = ()
-
-
-class Segmentation(msgspec.Struct, frozen=True):
-    """By what rows are parted now, and since when; kept by the store.
-
-    A receipt does not say by which settings its segments were packed, and rows that came before a column was chosen are
-    in none of its panes. So labels of predictions up to `since` move the whole alone: too few, but none in the wrong
-    segment.
-    """
-
-    columns: str = "{}"  # as JSON, in the order of the settings
-    since: float | None = None  # the newest prediction that was parted otherwise; None: none was
-
-    def now(self, chosen: Mapping[str, SegmentColumn], totals: Totals) -> "Segmentation":
-        """This one, or its successor where the settings have changed; `totals` of all that was folded before."""
-        columns = msgspec.json.encode({name: (one.values, one.values_max) for name, one in chosen.items()}).decode()
-        if columns == self.columns:
-            return self
-        return Segmentation(columns, totals.last_prediction if totals.predictions else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +154,7 @@ class Watched:
 
     segmentation: Segmentation = field(default_factory=Segmentation)
     counted: dict[str, NDArray[np.int64]] = field(default_factory=dict)  # cells since the start, by reference profile
-    _segments: dict[str, Segments] = field(default_factory=dict)  # by digest of the reference profile
+    _parting: Parting = field(default_factory=lambda: Parting({}))
     _odd: dict[str, Odd] = field(default_factory=dict)
     _frames: dict[str, Frame] = field(default_factory=dict)
 
@@ -184,20 +165,32 @@ class Watched:
             before = self.counted.get(digest)
             self.counted[digest] = cells if before is None else before + cells
 
+    def tell_evidence(self, values: Mapping[str, float], end: float | None) -> None:
+        """Show these numbers of a period that ended at `end`, but for metrics that the settings no longer name."""
+        named = self.settings.evidence.metrics
+        self.evidence_values = {name: value for name, value in values.items() if name.partition(".")[0] in named}
+        self.evidence_end = end if self.evidence_values else None
+
     def odd(self, reference: str) -> Odd:
         """Which cells of this reference make a row odd."""
         if reference not in self._odd:
             self._odd[reference] = Odd(self.layouts[reference])
         return self._odd[reference]
 
-    def segments(self, reference: str) -> Segments:
-        """How rows counted in the bins of this reference are parted: by the columns that it can be cut by.
+    @property
+    def parting(self) -> Parting:
+        """How rows are parted by the settings of this moment; whoever counts or looks takes it once."""
+        self._parting = self._parting.by(self.settings.segments)
+        return self._parting
 
-        The settings are checked against the known-good's reference; that of an older epoch may lack a column.
-        """
-        if reference not in self._segments:
-            self._segments[reference] = Segments.fitting(chosen(self.settings.segments), self.layouts[reference])
-        return self._segments[reference]
+    @property
+    def newest(self) -> float | None:
+        """Event time of the newest prediction that was folded; None: there was none."""
+        return self.totals.last_prediction if self.totals.predictions else None
+
+    def segments(self, reference: str) -> Segments:
+        """How rows counted in the bins of this reference are parted now."""
+        return self.parting.of(self.layouts[reference])
 
     def frame(self, reference: str, drawing: Drawing) -> Frame:
         """What is drawn of this reference in every picture."""

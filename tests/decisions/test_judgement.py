@@ -160,6 +160,15 @@ def test_an_alert_of_a_rule_that_is_gone_ends_with_it():
     assert "error: the rule is gone" in words(result)
 
 
+def test_an_alert_of_a_segment_that_its_rule_no_longer_reads_ends_and_one_that_was_not_read_stays():
+    state = judged(Mode.OBSERVE).state
+    elsewhere = {("error", "c=a"): make_slots("error", 2, "oo")}
+    result = judge(state, make_terms(mode=Mode.OBSERVE), elsewhere, NOW + 60)
+    assert [alert.rule for alert in result.state.alerts] == ["paired_error"]
+    assert "error: the segment is gone" in words(result)
+    assert judge(state, make_terms(mode=Mode.OBSERVE), {}, NOW + 60).state.alerts == state.alerts
+
+
 def test_why_it_did_not_roll_back_stands_in_the_time_line():
     slots = {("error", ""): BAD["error", ""], ("paired_error", ""): make_slots("paired_error", 2, "ooo")}
     result = judge(make_state(), make_terms(), slots, NOW)

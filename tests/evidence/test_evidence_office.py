@@ -118,6 +118,42 @@ def test_an_idle_worker_is_ended() -> None:
     assert again.faults == ()
 
 
+@pytest.mark.parametrize(
+    ("limits", "workers", "ends"),
+    [
+        ({"queue_max": 2}, 1, ()),
+        ({"memory_bytes_max": 1 << 29}, 2, (("settings", 1),)),
+        ({"timeout_s": 9.0}, 2, (("settings", 1),)),
+    ],
+)
+def test_new_limits_hold_for_the_next_job_and_replace_a_worker_that_has_the_old_ones(limits, workers, ends) -> None:
+    async def run() -> EvidenceState:
+        office = Evidence(Limits(), ManualClock(), (sys.executable, "-c", GOOD))
+        for number in range(2):
+            assert (await office.submit(job(Path("/x"), id=f"j{number}"))).faults == ()
+            office.renew(Limits(**limits))
+        state = office.state()
+        await office.aclose()
+        return state
+
+    state = asyncio.run(run())
+    assert (state.worker_starts, state.worker_ends) == (workers, ends)
+
+
+def test_an_idle_worker_ends_by_the_new_time() -> None:
+    async def run() -> EvidenceState:
+        office = Evidence(Limits(idle_s=600.0), ManualClock(), (sys.executable, "-c", GOOD))
+        await office.submit(job(Path("/x")))
+        office.renew(Limits(idle_s=0.01))
+        assert office._loop is not None
+        await office._loop
+        state = office.state()
+        await office.aclose()
+        return state
+
+    assert asyncio.run(run()).worker_ends == (("idle", 1),)
+
+
 def test_what_does_not_fit_the_queue_is_dropped_and_counted() -> None:
     async def run() -> tuple[Result, EvidenceState]:
         office = Evidence(Limits(queue_max=1), ManualClock(), (sys.executable, "-c", HUNG))

@@ -232,6 +232,13 @@ def test_two_families_never_share_a_name():
     assert len(names) == len(set(names))
 
 
+def test_what_waits_for_a_restart_is_told_by_section_and_ends_with_it():
+    base = snapshot()
+    waits = replace(base, daemon=replace(base.daemon, waiting={"http": 2}))
+    assert one(waits, "tocsin_config_settings_waiting_for_restart", section="http") == 2
+    assert "tocsin_config_settings_waiting_for_restart" not in shown(base)
+
+
 def test_the_last_reload_is_told():
     base = snapshot()
     failed = replace(base, daemon=replace(base.daemon, reload_ok=False))

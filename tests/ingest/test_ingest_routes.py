@@ -4,7 +4,7 @@ import pytest
 from ingest_service import NOW
 from starlette.routing import Route
 
-from monitor.errors import Problem, Rejected, Transient
+from monitor.errors import NeedsRestart, Problem, Rejected, Transient
 from monitor.ingest.counters import AdmissionReason
 from monitor.ingest.endpoint import Endpoint
 from monitor.ingest.routes import ROUTES
@@ -183,6 +183,15 @@ def test_reload_says_what_is_wrong_with_the_settings(service):
     assert answer.json()["problems"] == [{"path": "rules.0.window", "message": "not a duration", "hint": "like 5m"}]
     service.control.results["reload"] = []
     assert service.call("POST", "/-/reload", "admin").json() == {"reloaded": True}
+
+
+def test_reload_names_exactly_what_waits_for_a_restart(service):
+    both = [NeedsRestart("http.port", "waits for a restart", "restart"), NeedsRestart("replica", "waits", "restart")]
+    service.control.results["reload"] = both
+    answer = service.call("POST", "/-/reload", "admin")
+    assert (answer.status_code, problem(answer)) == (422, "restart_needed")
+    assert answer.json()["waits_for_restart"] == ["http.port", "replica"]
+    assert [each["path"] for each in answer.json()["problems"]] == ["http.port", "replica"]
 
 
 def test_health_needs_no_token_and_says_why_not(service):

@@ -17,6 +17,7 @@ class Desk:
 
     def __init__(self, **values):
         self.jobs, self.values, self.held, self.asked = [], values, None, asyncio.Event()
+        self.limits = None
 
     async def submit(self, job):
         self.jobs.append(job)
@@ -30,6 +31,9 @@ class Desk:
 
     def hold(self):
         self.held = asyncio.Event()
+
+    def renew(self, limits):
+        self.limits = limits
 
     def state(self):
         return EvidenceState(0, False, len(self.jobs), None, (), 0, (), 0, 0)

@@ -11,9 +11,12 @@ from world import MODEL, Turns, evidence, label, many
 
 from monitor.decisions.rules import RulePack
 from monitor.decisions.state import ModelState
+from monitor.evidence.office import Limits
 from monitor.facts import Alert, AlertState, Incident, Reading, Slot, Verdict
 from monitor.settings import ModelEvidence, Samples
 from monitor.settings.units import Duration
+from monitor.turns.evidence import Keep
+from monitor.turns.reloading import renewed
 
 DAY, HOUR = 86_400.0, 3_600.0
 OPEN = Incident("m-1", MODEL, 60.0, 1, "v2", "pairs", ("pairs",))
@@ -269,3 +272,55 @@ def test_closing_leaves_nobody_waiting(turns):
         return reports._tasks
 
     assert turns.do(run()) == {}
+
+
+# ---------------------------------------------------------------- settings that change
+
+
+def renewing(reports, *changed, **limits):
+    reports.renew(Keep(1.0, 2, 3.0), Limits(**limits), changed)
+
+
+def test_new_limits_reach_the_office_and_what_is_kept_follows_at_once(turns):
+    reports = reports_of(turns, desk := Desk())
+    renewing(reports, queue_max=3)
+    assert (reports.keep, desk.limits) == (Keep(1.0, 2, 3.0), Limits(queue_max=3))
+
+
+def test_metrics_that_changed_are_told_of_the_last_period_at_once_and_others_are_not_asked_again(turns):
+    asking(turns, every=DAY, metrics_every=HOUR)
+    sampled(turns, start=DAY - 60.0)
+    reports = reports_of(turns, desk := Desk(rows=60.0))
+    for changed in ([], [], [MODEL], ["another"]):
+        reports.renew(reports.keep, Limits(), changed)
+        done(turns, reports, lambda: reports.due(DAY))
+    assert [job.id for job in desk.jobs if not job.report] == ["metrics-1970-01-02T000000"] * 2
+    assert len([job for job in desk.jobs if job.report]) == 1
+
+
+def test_a_metric_that_is_gone_is_told_no_more_even_by_a_job_under_way(turns):
+    asking(turns, metrics_every=HOUR)
+    sampled(turns, start=DAY - 60.0)
+    desk = Desk(rows=60.0)
+    reports = reports_of(turns, desk)
+
+    async def run():
+        desk.hold()
+        reports.due(DAY)
+        await desk.asked.wait()
+        asking(turns, metrics_every=HOUR, metrics={})
+        desk.held.set()
+        while reports._tasks:
+            await asyncio.gather(*reports._tasks.values())
+
+    turns.do(run())
+    assert (turns.watched.evidence_values, turns.watched.evidence_end) == ({}, None)
+
+
+def test_what_new_settings_no_longer_name_is_shown_no_more(turns):
+    asking(turns, metrics_every=HOUR)
+    turns.watched.tell_evidence({"rows": 1.0, "rows.count": 2.0, "gone": 3.0}, 60.0)
+    assert turns.watched.evidence_values == {"rows": 1.0, "rows.count": 2.0}
+    asking(turns, metrics={})
+    renewed(turns.watched)
+    assert (turns.watched.evidence_values, turns.watched.evidence_end) == ({}, None)

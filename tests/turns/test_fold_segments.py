@@ -24,7 +24,7 @@ from monitor.facts import Bundle, BundleStatus, Feature, FeatureKind, Subject
 from monitor.panes.layout import Layout
 from monitor.panes.reference import NumericBins
 from monitor.settings import SegmentColumn
-from monitor.turns.watched import Segmentation
+from monitor.turns.parting import Segmentation
 
 BY = {"c": SegmentColumn(values=("a",)), "device": SegmentColumn(values=("ios", "android"))}
 NAMES = {

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.errors import Problem
 from monitor.settings import Settings
-from monitor.turns.reloading import MAY_CHANGE, fixed
+from monitor.turns.reloading import MAY_CHANGE, fixed, waiting
 
 SERVER = {"url": "http://127.0.0.1:8080", "model": "m"}
 RECEIVER = {"name": "on-call", "url": "https://hooks.example.test/1", "secret_file": "secret"}
@@ -47,6 +48,11 @@ MAY = {
     "models__delays__rollback": {"mode": "auto", "cooldown": "1h", "per_day": 1, "rows_min": 100},
     "models__delays__known_good__share": 0.1,
     "models__delays__known_good__rows_max": 7,
+    "models__delays__segments": {"origin": {"values_max": 3}, "device": {"values": ["ios"]}},
+    "models__delays__evidence": {"every": "2d", "metrics": {"missing": {"metric": "DatasetMissingValueCount"}}},
+    "models__delays__evidence__reference_sample": "sample.parquet",
+    "models__delays__samples": {"share": 0.5, "per_stratum_min": 1, "flagged_max": 1},
+    "evidence": {"queue_max": 3, "memory_bytes_max": "2GiB", "timeout": "1m", "reports_age_max": "2d"},
 }
 MAY_NOT = {
     "state_dir": "elsewhere",
@@ -83,6 +89,11 @@ def test_what_may_change_is_not_refused(path):
 @pytest.mark.parametrize("path", MAY_NOT)
 def test_what_may_not_change_is_named(path):
     assert differs(**{path: MAY_NOT[path]}) == [path.replace("__", ".")]
+
+
+def test_what_waits_for_a_restart_is_counted_by_section():
+    found = fixed(settings(), settings(replica="1", http__port=1, http__rows_max=2, look_every="2m"))
+    assert waiting([*found, Problem("rules.0", "is another matter")]) == {"http": 2, "replica": 1}
 
 
 def test_every_change_that_is_refused_is_named_and_only_those():
