@@ -13,6 +13,7 @@ _TIMES = {"closed", "created", "fired", "now", "opened", "planned", "proved", "r
 _TIMES |= {"expires", "start", "end", "started", "stepped", "at", "time", "timeline"}
 _TIMES |= {"last_label", "last_prediction", "window_end", "window_start"}
 _EARLIEST = 86_400.0 * 365  # smaller numbers are durations or nothing
+_LATEST = 253_402_300_800.0  # the year 10000, where calendars end
 
 
 def show_json(value: object) -> None:
@@ -60,7 +61,7 @@ def cell(value: object, name: str = "") -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | float) and name in _TIMES and value > _EARLIEST:
+    if isinstance(value, int | float) and name in _TIMES and _EARLIEST < value < _LATEST:
         return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if isinstance(value, float):
         return f"{value:.6g}"

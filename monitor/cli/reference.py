@@ -105,11 +105,11 @@ def _write(out: Path, body: bytes) -> None:
     """Write beside and rename. A profile is immutable: another one is never written over."""
     import os
 
-    if out.exists() and out.read_bytes() != body:
-        hint = "profiles never change: choose another --out, or remove the file if no bundle names it"
-        raise Stop(Exit.PROBLEMS, f"{out} holds another profile", hint)
     beside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
+        if out.exists() and out.read_bytes() != body:
+            hint = "profiles never change: choose another --out, or remove the file if no bundle names it"
+            raise Stop(Exit.PROBLEMS, f"{out} holds another profile", hint)
         with beside.open("xb") as file:
             file.write(body)
             file.flush()

@@ -2,7 +2,8 @@
 
 What counts as a signal: the rules with `rollback: true`, on all traffic, in the present epoch, of a family that can
 speak against the model. Feature drift never does: rolling back does not undo a change of the world. Signals of labels
-and pairs count when the lower end of their interval breaches, not a point.
+and pairs count when their interval lies beyond the limit, not a point: above one that is the most allowed (error),
+below one that is the least (accuracy).
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from monitor.facts import (
     Family,
     Mode,
     ModelName,
+    Reading,
     Rollback,
     RollbackStep,
     Slot,
@@ -129,11 +131,16 @@ def rows(signal: Signal, case: Case) -> int:
 
 
 def bounded(signal: Signal, case: Case) -> bool:
-    """Whether every breach is one of the interval's lower end, where the family has intervals."""
-    readings = [slot.reading for slot in breaching(signal, case)]
-    return signal.family not in BOUNDED or all(
-        reading.low is not None and (reading.limit is None or reading.low > reading.limit) for reading in readings
-    )
+    """Whether every breach is one of a whole interval, where the family has intervals."""
+    return signal.family not in BOUNDED or all(beyond(slot.reading) for slot in breaching(signal, case))
+
+
+def beyond(reading: Reading) -> bool:
+    """Whether the interval of a breach lies on one side of the limit; the verdict says that it is the wrong one."""
+    if reading.limit is None:
+        return reading.low is not None
+    above = reading.low is not None and reading.low > reading.limit
+    return above or (reading.high is not None and reading.high < reading.limit)
 
 
 def solid(case: Case) -> tuple[Signal, ...]:

@@ -64,7 +64,10 @@ def last_known_good(bundles: Sequence[Bundle]) -> Bundle | None:
 
 
 def prove(epochs: tuple[Epoch, ...], model: ModelName, served: Served, now: float) -> tuple[Epoch, ...]:
-    """Extend the timeline by one proof at `now`; the same timeline with a later `proved` if nothing changed."""
+    """Extend the timeline by one proof at `now`; the same timeline with a later `proved` if nothing changed.
+
+    Epochs begin in order. After the clock was set back, the new one begins with the last one, which it replaces.
+    """
     if not epochs:
         epochs = (_transition(1, model, 0.0, served.judge),)
     last = epochs[-1]
@@ -73,6 +76,7 @@ def prove(epochs: tuple[Epoch, ...], model: ModelName, served: Served, now: floa
     if last.acts and last.digest != served.digest and now > last.proved:
         last = _transition(last.number + 1, model, last.proved, last.judge)
         epochs = (*epochs, last)
+    start = max(now, last.start)
     return (
         *epochs,
         Epoch(
@@ -80,8 +84,8 @@ def prove(epochs: tuple[Epoch, ...], model: ModelName, served: Served, now: floa
             model=model,
             bundle=served.bundle,
             digest=served.digest,
-            start=now,
-            proved=now,
+            start=start,
+            proved=start,
             judge=served.judge,
             own=served.own,
             known_good=served.known_good,

@@ -116,7 +116,7 @@ def _share(signal: Signal, case: Case) -> str:
 
 def _bounds(case: Case) -> Gate:
     points = [signal.rule for signal in holding(case) if not bounded(signal, case)]
-    words = f"{', '.join(points)} breached with a point only" if points else "breaches are of the interval's lower end"
+    words = f"{', '.join(points)} breached with a point only" if points else "intervals lie beyond their limits"
     return Gate("bound", not points if holding(case) else None, words)
 
 

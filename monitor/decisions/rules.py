@@ -12,8 +12,8 @@ with its path in the document and a hint. What is refused here can never weaken 
 Whether a pack fits a model depends on the model's task, which a pack does not know: `misfits` says what does not.
 """
 
-import math
 import re
+import sys
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -272,12 +272,16 @@ def _parameter(entry: Entry, name: str, kind: object) -> object:
     if value is None and type(None) in typing.get_args(kind):
         return None
     kinds = typing.get_args(kind) or (kind,)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if int in kinds and (not number or value != int(typing.cast("float", value))):
+    if int in kinds and not (_is_finite(value) and value == int(typing.cast("float", value))):
         entry.problem(name, "is not an integer")
-    elif float in kinds and not (number and math.isfinite(typing.cast("float", value))):
+    elif float in kinds and not _is_finite(value):
         entry.problem(name, "is not a finite number")
     return value
+
+
+def _is_finite(value: object) -> bool:
+    """Whether it is a number that a double can hold: YAML writes `.inf`, `.nan` and integers of any length."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _repeated(rules: Sequence[Rule]) -> list[Problem]:

@@ -40,7 +40,8 @@ from monitor.facts import (
     Severity,
 )
 
-HISTORY_MAX = 100  # ended rollbacks remembered: at three a week, most of a year
+HISTORY_MAX = 100  # ended rollbacks remembered, switches longest: at three a week, most of a year
+CHANGED_NOTHING = (RollbackStep.REFUSED, RollbackStep.EXPIRED)
 
 
 class ModelState(msgspec.Struct, frozen=True):
@@ -122,10 +123,17 @@ def supersede(state: ModelState, terms: Terms, now: float) -> Judgement:
 
 
 def end_rollback(state: ModelState, rollback: Rollback) -> ModelState:
-    """Move a rollback that ended into the history; one that failed latches automation."""
+    """Move a rollback that ended into the history; one that failed latches automation.
+
+    What makes room first is the oldest of an earlier incident that changed nothing: what was rolled back from must stay
+    known as bad, and the rollbacks of this incident are numbered.
+    """
     latch = f"{rollback.id} failed" if rollback.step is RollbackStep.FAILED else state.latch
-    history = (*state.history, replace(rollback, decision=None))[-HISTORY_MAX:]
-    return replace(state, rollback=None, history=history, latch=latch)
+    history = [*state.history, replace(rollback, decision=None)]
+    if len(history) > HISTORY_MAX:
+        idle = (i for i, r in enumerate(history) if r.step in CHANGED_NOTHING and r.incident != rollback.incident)
+        del history[next(idle, 0)]
+    return replace(state, rollback=None, history=tuple(history), latch=latch)
 
 
 def with_alerts(state: ModelState, alerts: Sequence[Alert]) -> ModelState:

@@ -98,7 +98,8 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_tokens(path: Path) -> tuple[Token, ...]:
     """All tokens of the file, revoked ones too; none if there is no file. Corrupt if it is not ours."""
     try:
-        body = path.read_bytes()[: FILE_BYTES_MAX + 1]
+        with path.open("rb") as file:
+            body = file.read(FILE_BYTES_MAX + 1)
     except FileNotFoundError:
         return ()
     except OSError as error:
@@ -162,14 +163,18 @@ def _unusable(bounds: Bounds, now: float) -> Iterator[Problem]:
 @contextmanager
 def _changing(path: Path) -> Iterator[list[Token]]:
     """Hand out the tokens to change, and replace the file by them; two commands at once take turns."""
-    lock = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        tokens = list(read_tokens(path))
-        yield tokens
-        _replace(path, msgspec.json.format(msgspec.json.encode(_File(1, tuple(tokens))), indent=2) + b"\n")
-    finally:
-        os.close(lock)
+        lock = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            tokens = list(read_tokens(path))
+            yield tokens
+            _replace(path, msgspec.json.format(msgspec.json.encode(_File(1, tuple(tokens))), indent=2) + b"\n")
+        finally:
+            os.close(lock)
+    except OSError as error:
+        hint = "is its directory there, and yours? Its name is tokens_file in the settings"
+        raise SettingsError([Problem(str(path), f"cannot be written: {error.strerror}", hint)]) from error
 
 
 def _replace(path: Path, body: bytes) -> None:

@@ -113,6 +113,7 @@ def test_a_token_with_bounds_is_listed_with_them(tocsin: Tocsin, home: Path) -> 
         (("revoke", "nobody"), Exit.PROBLEMS, "tocsin token list"),
         (("list", "--file", "gone.json"), Exit.PROBLEMS, "tocsin token create"),
         (("revoke", "a", "--file", "gone.json"), Exit.PROBLEMS, "--file"),
+        (("create", "a", "--scope", "read", "--file", "gone/t.json"), Exit.PROBLEMS, "cannot be written: No such file"),
     ],
 )
 def test_a_token_command_says_what_to_do(
@@ -198,8 +199,9 @@ def test_a_profile_that_was_edited_is_not_shown(tocsin: Tocsin, home: Path) -> N
     assert "reference build" in tocsin("reference", "show", "gone.json").err
 
 
-def test_nothing_is_left_when_the_profile_cannot_be_written(tocsin: Tocsin, history: Path) -> None:
-    ended = tocsin("reference", "build", history, "--schema", "schema.yaml", "--out", "gone/made.json")
+@pytest.mark.parametrize("out", ["gone/made.json", "models"])
+def test_nothing_is_left_when_the_profile_cannot_be_written(tocsin: Tocsin, history: Path, out: str) -> None:
+    ended = tocsin("reference", "build", history, "--schema", "schema.yaml", "--out", out)
     assert ended.code == Exit.PROBLEMS
     assert "cannot be written" in ended.err
 

@@ -20,6 +20,8 @@ from monitor.cli.output import cell, show_facts, show_json, show_table
         (1_362_132_900.0, "last_prediction", "2013-03-01T10:15:00Z"),
         ([1_362_132_900.0, "fired"], "timeline", "2013-03-01T10:15:00Z fired"),
         (30.0, "start", "30"),
+        (1e15, "expires", "1e+15"),  # of a year that no calendar has
+        (10**30, "expires", str(10**30)),
         (["a", "b"], "", "a b"),
         ([], "", "-"),
         ({"a": 1}, "", '{"a": 1}'),

@@ -126,6 +126,17 @@ def test_any_history_of_proofs_numbers_epochs_in_order_and_covers_time(steps):
     assert epochs[-1].digest == proofs[-1][1]
 
 
+@given(st.lists(st.tuples(st.integers(-50, 50), st.sampled_from(["d1", "d2", "dx"])), min_size=1, max_size=30))
+def test_a_clock_that_is_set_back_leaves_the_epochs_in_order(steps):
+    now, proofs = 100, []
+    for wait, digest in steps:
+        now += wait
+        proofs.append((now, digest))
+    epochs = timeline(*proofs)
+    assert all(a.start <= b.start for a, b in itertools.pairwise(epochs))
+    assert all(epoch.start <= epoch.proved for epoch in epochs)
+
+
 def test_what_ended_by_the_horizon_is_forgotten_and_nobody_knows_it_any_more():
     epochs = forget(timeline((10, "d1"), (19, "d1"), (20, "d2"), (29, "d2"), (30, "d1")), 25.0)
     assert bundles_at(epochs, 9, 12, 20, 28, 30) == [TRANSITION, TRANSITION, "v2", "v2", "v1"]

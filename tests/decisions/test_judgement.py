@@ -24,6 +24,7 @@ from judged import (
 )
 from msgspec.structs import replace
 
+from monitor.decisions.case import known_bad
 from monitor.decisions.judge import ModelState, build_case, judge
 from monitor.decisions.outcomes import (
     Refusal,
@@ -223,6 +224,14 @@ def test_the_history_is_bounded():
     for _ in range(HISTORY_MAX + 5):
         state = end_rollback(state, make_rollback(RollbackStep.REFUSED))
     assert len(state.history) == HISTORY_MAX
+
+
+def test_what_was_rolled_back_from_is_remembered_longer_than_what_changed_nothing():
+    state = make_state(history=(make_rollback(RollbackStep.COMMITTED),))
+    for number in range(2 * HISTORY_MAX):
+        state = end_rollback(state, replace(make_rollback(RollbackStep.REFUSED), incident=f"i{number}"))
+    assert len(state.history) == HISTORY_MAX
+    assert V2 in known_bad(INDEX, state.history)
 
 
 def test_a_failed_rollback_latches():

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from monitor.decisions.case import find_target, known_bad, title
 from monitor.decisions.gates import GATES, GUARDS
 from monitor.decisions.policy import EFFECT, Effect, decide, refusals, withheld
-from monitor.facts import BundleId, BundleStatus, Gate, Mode, ModelName, RollbackStep, Ruling
+from monitor.facts import BundleId, BundleStatus, Gate, Mode, ModelName, Reading, RollbackStep, Ruling, Verdict
 
 GONE = make_rollback(RollbackStep.COMMITTED, at=20 * DAY)
 
@@ -65,6 +65,16 @@ def test_a_reading_without_a_limit_needs_an_interval_all_the_same():
 
 def test_a_low_end_below_the_limit_is_no_bound():
     assert gates(replace(make_case(), signals=(make_signal("error", "bbo", low=0.02),)))["bound"].held is False
+
+
+@pytest.mark.parametrize(("low", "high", "held"), [(0.6, 0.7, True), (0.6, 0.9, False)])
+def test_of_a_figure_that_should_be_large_the_upper_end_is_the_bound(low, high, held):
+    signal = make_signal("error", "bbo")
+    accuracy = Reading(Verdict.BREACH, 500, 0.65, 0.8, low, high, "share")
+    slots = tuple(replace(slot, reading=accuracy) for slot in signal.slots[:2])
+    case = replace(make_case(), signals=(make_signal("paired_error", "bbo"), replace(signal, slots=slots)))
+    assert gates(case)["bound"].held is held
+    assert (decide(case).ruling is Ruling.ACT) is held
 
 
 def test_the_newest_known_good_is_the_target():

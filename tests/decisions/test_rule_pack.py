@@ -170,6 +170,14 @@ def test_a_detector_from_elsewhere_is_checked_by_constructing_it():
     assert pack.rules[0].detector == Odd(120.0)
 
 
+@pytest.mark.parametrize(
+    "value", [float("inf"), float("nan"), 10**400, -(10**400)], ids=["inf", "nan", "huge", "-huge"]
+)
+@pytest.mark.parametrize(("name", "kind"), [("rows_min", "an integer"), ("limit", "a finite number")])
+def test_a_number_that_no_double_holds_is_a_problem(name, kind, value):
+    assert f"is not {kind}" in problems(with_rule(**{name: value}))[f"rules.0.{name}"]
+
+
 def test_an_optional_parameter_may_be_switched_off():
     entry = {"name": "e", "subject": "outcomes", "detector": "error", "window": "1d", "limit": 0.3}
     document = {"version": 1, "readings": [{**entry, "limit_over_reference": None}]}
