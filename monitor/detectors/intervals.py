@@ -28,10 +28,13 @@ def wilson(hits: float, n: int, z: float = Z95) -> Interval:
     >>> low, round(high, 4)
     (0.0, 0.2775)
     """
-    share, square = hits / n, z * z
+    square = z * z
+    if not hits:  # most shares of bad cells, and the formula's own answer
+        return 0.0, square / (n + square)
+    share = hits / n
     centre = hits + square / 2
     half = z * sqrt(n * share * (1 - share) + square / 4)
-    low = (centre - half) / (n + square) if hits > 0 else 0.0
+    low = (centre - half) / (n + square)
     high = (centre + half) / (n + square) if hits < n else 1.0
     return max(0.0, min(low, share)), min(1.0, max(high, share))  # rounding must not put the share outside
 

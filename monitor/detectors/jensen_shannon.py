@@ -50,9 +50,10 @@ class JensenShannon:
         twice = 0.0
         for expected_count, found_count in zip(expected.bins, found.bins, strict=True):
             p, q = expected_count * expected_scale, found_count * found_scale
-            if p:
-                twice += p * log2(2 * p / (p + q))
-            if q:
-                twice += q * log2(2 * q / (p + q))
+            if p and q:
+                middle = 2 / (p + q)
+                twice += p * log2(p * middle) + q * log2(q * middle)
+            else:
+                twice += p + q  # log2(2)
         value = sqrt(min(1.0, max(0.0, twice / 2)))
         return Reading(judge(value > self.limit), found_n, value, self.limit)

@@ -11,6 +11,7 @@ Technometrics 5:131 (conservative). Not a test here: two samples of n and m rows
 """
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import ClassVar
 
 from monitor.detectors.parameters import demand_rows, demand_share
@@ -46,10 +47,7 @@ class KolmogorovSmirnov:
         expected_n, found_n = expected.n, found.n
         if min(expected_n, found_n) < self.rows_min:
             return too_few(found_n, self.rows_min)
-        below = found_below = farthest = 0
-        for expected_count, found_count in zip(expected.bins, found.bins, strict=True):
-            below += expected_count
-            found_below += found_count
-            farthest = max(farthest, abs(below * found_n - found_below * expected_n))
+        below = zip(accumulate(expected.bins), accumulate(found.bins), strict=True)
+        farthest = max([abs(before * found_n - now * expected_n) for before, now in below])
         value = farthest / (expected_n * found_n)
         return Reading(judge(value > self.limit), found_n, value, self.limit)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from monitor.detectors.protocol import EVERY_KIND, take_histograms
-from monitor.detectors.shares import Share, demand_limits, read_excess
+from monitor.detectors.shares import demand_limits, read_excess
 from monitor.facts import EVERY_TASK, FeatureKind, Reading, Subject, Task, View
 
 
@@ -31,4 +31,4 @@ class MissingShare:
     def read(self, reference: View, current: View) -> Reading:
         """Compare two histograms of one feature; ValueError if the bins differ."""
         expected, found = take_histograms(reference, current)
-        return read_excess(self, Share(expected.missing, expected.rows), Share(found.missing, found.rows))
+        return read_excess(self, found.missing, found.rows, expected.missing, expected.rows)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from monitor.detectors.protocol import take_histograms, unknown
-from monitor.detectors.shares import UNIT, Share, demand_limits, read_excess
+from monitor.detectors.shares import UNIT, demand_limits, read_excess
 from monitor.facts import EVERY_TASK, FeatureKind, Reading, Subject, Task, View
 
 
@@ -33,4 +33,4 @@ class NonFiniteShare:
         expected, found = take_histograms(reference, current)
         if not expected.ordered:
             return unknown(found.rows, "only numbers can be non-finite", UNIT)
-        return read_excess(self, Share(expected.non_finite, expected.rows), Share(found.non_finite, found.rows))
+        return read_excess(self, found.non_finite, found.rows, expected.non_finite, expected.rows)

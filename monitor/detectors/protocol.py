@@ -65,9 +65,14 @@ class Sequential(Protocol):
         ...
 
 
+def orders(detector: Detector) -> frozenset[bool]:
+    """For which features the detector's question makes sense, by `Histogram.ordered`; others would be UNKNOWN."""
+    return frozenset(kind is FeatureKind.NUMERIC for kind in detector.kinds)
+
+
 def applies(detector: Detector, feature: Histogram) -> bool:
-    """Whether the detector's question makes sense for this feature; if not, its reading would be UNKNOWN."""
-    return (FeatureKind.NUMERIC if feature.ordered else FeatureKind.CATEGORICAL) in detector.kinds
+    """Whether the detector's question makes sense for this feature."""
+    return feature.ordered in orders(detector)
 
 
 def take(kind: type[_V], view: View) -> _V:
@@ -89,7 +94,7 @@ def take_truth(view: View) -> Truth:
 def take_histograms(reference: View, current: View) -> tuple[Histogram, Histogram]:
     """Two histograms of the same bins; ValueError if they are not."""
     expected, found = take(Histogram, reference), take(Histogram, current)
-    if (expected.column, len(expected.bins)) != (found.column, len(found.bins)):
+    if expected.column != found.column or len(expected.bins) != len(found.bins):
         msg = f"{found.column} ({len(found.bins)} bins) is not {expected.column} ({len(expected.bins)} bins)"
         raise ValueError(msg)
     return expected, found

@@ -9,7 +9,7 @@ r + limit >= 1.
 False alarms: at a true share of exactly r + limit one window in forty breaches; below it, fewer.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from monitor.detectors.intervals import wilson
 from monitor.detectors.parameters import demand_rows, demand_share_or_zero
@@ -17,13 +17,6 @@ from monitor.detectors.protocol import judge, too_few, unknown
 from monitor.facts import Reading
 
 UNIT = "share"
-
-
-class Share(NamedTuple):
-    """How many of how many rows."""
-
-    hits: int
-    n: int
 
 
 class Limits(Protocol):
@@ -44,13 +37,12 @@ def demand_limits(given: Limits) -> None:
     demand_rows("rows_min", given.rows_min)
 
 
-def read_excess(given: Limits, before: Share, now: Share) -> Reading:
-    """Read a share against the reference's, which may have no rows to say it, plus `limit`."""
-    hits, n = now
+def read_excess(given: Limits, hits: int, n: int, before_hits: int, before_n: int) -> Reading:
+    """Read the share hits / n against the reference's, which may have no rows to say it, plus `limit`."""
     if n < given.rows_min:
         return too_few(n, given.rows_min, UNIT)
-    if not before.n:
+    if not before_n:
         return unknown(n, "the reference has no such rows", UNIT)
-    allowed = before.hits / before.n + given.limit
+    allowed = before_hits / before_n + given.limit
     low, high = wilson(hits, n)
     return Reading(judge(low > allowed), n, hits / n, allowed, low, high, UNIT)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from monitor.detectors.protocol import take_histograms, unknown
-from monitor.detectors.shares import UNIT, Share, demand_limits, read_excess
+from monitor.detectors.shares import UNIT, demand_limits, read_excess
 from monitor.facts import EVERY_TASK, FeatureKind, Reading, Subject, Task, View
 
 
@@ -34,4 +34,4 @@ class UnseenShare:
         expected, found = take_histograms(reference, current)
         if expected.ordered:
             return unknown(found.n, "numbers are no categories", UNIT)
-        return read_excess(self, Share(expected.outside, expected.n), Share(found.outside, found.n))
+        return read_excess(self, found.outside, found.n, expected.outside, expected.n)

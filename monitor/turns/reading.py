@@ -11,7 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from monitor.decisions.rules import Rule
-from monitor.detectors.protocol import Detector, Sequential, applies
+from monitor.detectors.protocol import Detector, Sequential, orders
 from monitor.facts import Epoch, Groups, Pane, Reading, Slot, Subject, Task, Verdict, View
 from monitor.panes.layout import Layout
 from monitor.panes.views import Views
@@ -48,8 +48,9 @@ def read_all(rule: Rule, reference: Views, current: Views) -> dict[str, Reading]
     detector = cast("Detector", rule.detector)
     if rule.subject is not Subject.FEATURES:
         return {"": read(detector, reference.of(rule.subject), current.of(rule.subject))}
+    asked = orders(detector)
     pairs = zip(reference.features, current.features, strict=True)
-    return {now.column: read(detector, then, now) for then, now in pairs if applies(detector, then)}
+    return {now.column: read(detector, then, now) for then, now in pairs if then.ordered in asked}
 
 
 def read_groups(rule: Rule, parts: Mapping[str, Views]) -> dict[str, Reading]:

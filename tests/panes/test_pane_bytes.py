@@ -89,3 +89,15 @@ def test_a_window_is_read_only():
 def test_panes_of_other_bins_do_not_add():
     with pytest.raises(ValueError, match="do not add"):
         pane([1], "r") + pane([1], "s")
+
+
+@pytest.mark.parametrize("count", [127, -128, 32_767, -32_768, 1 << 31, -(1 << 62) // 300])
+def test_no_number_of_panes_overflows_what_they_are_added_up_in(count):
+    found = sum_panes([encode_pane(pane([count, 0, 1]))] * 300, "r", 3)
+    assert found == pane([300 * count, 0, 300])
+
+
+def test_panes_of_different_widths_add_up():
+    bodies = [encode_pane(pane([count] * 40)) for count in (1, 1_000, 100_000, 1 << 40)]
+    assert [body[1] for body in bodies] == [1, 2, 4, 8]
+    assert sum_panes(bodies * 3, "r", 40) == pane([3 * (101_001 + (1 << 40))] * 40)
