@@ -182,7 +182,8 @@ class Pusher:
             if outcome.delivered:
                 self._ends[ident] = parse_end(body)
             elif outcome.status != GONE:
-                return self._count(failure_reason(outcome))
+                self._count(failure_reason(outcome))
+                return
 
     def _with_end(self, found: Suppressed) -> Suppressed:
         ends = [self._ends.get(ident) for ident in found.silenced]

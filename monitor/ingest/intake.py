@@ -23,7 +23,7 @@ from monitor.errors import Rejected, Transient
 from monitor.facts import Encoded, Idempotency, ModelName, RowKind, Schema, Submission
 from monitor.ingest.accept import Known, Rows, Setting, Tally, accept_labels, accept_predictions
 from monitor.ingest.admission import Admission
-from monitor.ingest.arrow import Ready, judge_stream
+from monitor.ingest.arrow.judge import Ready, judge_stream
 from monitor.ingest.columns import Clean, read_clean
 from monitor.ingest.counters import AdmissionReason, Claim, Counters
 from monitor.ingest.decode import ARROW, CONTENT_TYPES, DECODERS, LABELS, PREDICTIONS, Decoder, decode_lines

@@ -20,7 +20,8 @@ Layout, format 2, little endian, no padding between the parts:
 
 Finding k sorted keys among n is k binary searches in 8 n bytes that the page cache holds: 10,000 among 1,000,000 take
 2 ms (measured 2026-11, two cores). Keys lie apart from records so that a search touches no record it does not want.
-Pages of the mapping count as memory of the process until they are let go (`release`), after every search for many.
+Pages of the mapping count as memory of the process until they are let go (`release`): after every search for many, and
+all `RELEASED_BYTES` while a run is read from one end to the other, as a check, a merge and a sieve do.
 Opening checks the header and the length; `verify` reads everything. A run is never changed: a merge writes a new one.
 *Thinning* keeps the receipts whose hash is below a threshold. Thresholds are powers of two, and a lower one keeps a
 subset of what a higher one keeps: a sample of a sample is the sample, however often it was thinned on the way.
@@ -49,7 +50,9 @@ FIXED = struct.Struct("<8sIIQddIIQII")
 CRC = struct.Struct("<I")
 ALIGNMENT = 64
 HEADER_BYTES_MAX = 1 << 16  # a dtype of ten fields takes 300
-CHUNK = 1 << 17  # records merged at a time: 7 MB at 20 features, three times that while they are
+CHUNK = 1 << 16  # records merged at a time: 4 MB at 20 features, three times that while they are
+RELEASED_BYTES = 8 << 20  # that a reading of everything has mapped at most; letting go takes 0.1 ms
+SEARCHED_MIN = 100  # keys looked for between two releases: neighbours in the run, as both are in order
 HALVINGS_MAX = 64  # one hash is left then
 HINT = "the labels of its predictions cannot be joined; restore the file from a backup, or start a new state directory"
 
@@ -95,18 +98,25 @@ class Run:
         """Which of many keys, all below the run's threshold, may be here: all that are, and few others."""
         if not self._sieves:
             try:
-                self._sieves.append(Sieve.of(self.keys, self.shape.halvings))
+                self._sieves.append(Sieve.of(self.keys, self.shape.halvings, self.release))
             except (ValueError, IndexError) as error:  # keys out of order, or beyond the threshold
                 raise Corrupt(str(self.path), self.path.stat().st_size - self.size, HINT) from error
         return self._sieves[0].passes(wanted)
 
     def find(self, wanted: Keys) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
         """For ascending keys: which are here, and at which position their newest record lies (0 where not)."""
-        at = np.searchsorted(self.keys, wanted, side="right") - 1
-        np.maximum(at, 0, out=at)
+        here, at = np.zeros(len(wanted), np.bool_), np.zeros(len(wanted), np.intp)
         if not len(self.keys):
-            return np.zeros(len(wanted), np.bool_), at
-        return self.keys[at] == wanted, at
+            return here, at
+        pieces = min(1 + self.keys.nbytes // RELEASED_BYTES, 1 + len(wanted) // SEARCHED_MIN)
+        size = -(-len(wanted) // pieces)
+        for start in range(0, len(wanted), max(size, 1)):
+            some = slice(start, start + size)
+            at[some] = np.maximum(np.searchsorted(self.keys, wanted[some], side="right") - 1, 0)
+            here[some] = self.keys[at[some]] == wanted[some]
+            if pieces > 1:
+                self.release()
+        return here, at
 
     def release(self) -> None:
         """Let go of the pages that were read: they stay in the page cache, and are no memory of ours any more."""
@@ -115,7 +125,11 @@ class Run:
     def verify(self) -> None:
         """Read everything; Corrupt if a byte is not what was written."""
         for part, crc in zip((self.keys, self.records), self.crcs, strict=True):
-            if zlib.crc32(_bytes(part)) != crc:
+            found, data = 0, _bytes(part)
+            for start in range(0, len(data), RELEASED_BYTES):
+                found = zlib.crc32(data[start : start + RELEASED_BYTES], found)
+                self.release()
+            if found != crc:
                 raise Corrupt(str(self.path), self.path.stat().st_size - self.size, HINT)
 
 
@@ -233,9 +247,12 @@ def merged_shape(runs: Sequence[Run], horizon: float, halvings: int = 0) -> Shap
         if _stays(run, horizon, halvings):
             rows += run.shape.rows
         else:
-            alive = run.records["time"] >= horizon
-            kept = int(np.count_nonzero(alive & within(run.keys, halvings)))
-            rows, gone = rows + kept, gone + int(np.count_nonzero(alive)) - kept
+            for start in range(0, run.shape.rows, CHUNK):
+                some = slice(start, start + CHUNK)
+                alive = run.records["time"][some] >= horizon
+                kept = int(np.count_nonzero(alive & within(run.keys[some], halvings)))
+                rows, gone = rows + kept, gone + int(np.count_nonzero(alive)) - kept
+                run.release()
     gone += sum(run.shape.dropped for run in runs)
     starts, ends = [run.shape.start for run in runs], [run.shape.end for run in runs]
     return Shape(rows, runs[0].shape.dtype, max(min(starts), horizon), max(ends), halvings, gone)
@@ -264,6 +281,8 @@ def merged(runs: Sequence[Run], horizon: float, halvings: int = 0, chunk: int = 
         if not whole:
             alive = (records.view(runs[0].shape.dtype)["time"] >= horizon) & within(hashes, halvings)
             order = order[alive[order]]
+        for run in runs:
+            run.release()
         yield hashes[order], records.take(order).view(runs[0].shape.dtype)
 
 

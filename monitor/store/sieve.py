@@ -10,6 +10,7 @@ Rejected: a Bloom filter, which reads several places a hash to pass fewer; a fil
 read and checked as well.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,8 +29,8 @@ class Sieve:
     shift: np.uint64
 
     @classmethod
-    def of(cls, keys: NDArray[np.uint64], halvings: int) -> "Sieve":
-        """Set the bits of ascending keys."""
+    def of(cls, keys: NDArray[np.uint64], halvings: int, after: Callable[[], object] = lambda: None) -> "Sieve":
+        """Set the bits of ascending keys; `after` is called for every 2 MB of them that were read."""
         bits = min(max((4 * len(keys)).bit_length(), 3), BITS - halvings)
         shift = np.uint64(BITS - halvings - bits)
         bitmap = np.zeros(max(1, (1 << bits) // 8), np.uint8)
@@ -40,6 +41,7 @@ class Sieve:
             flags[(places - np.uint64(first << 3)).astype(np.intp)] = True
             packed = np.packbits(flags, bitorder="little")
             bitmap[first : first + len(packed)] |= packed
+            after()
         return cls(bitmap, shift)
 
     def passes(self, keys: NDArray[np.uint64]) -> NDArray[np.bool_]:

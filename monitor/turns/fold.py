@@ -22,6 +22,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from monitor.errors import Corrupt
 from monitor.facts import JournalRecord, ModelName, RowKind
 from monitor.panes.attribution import attribute
 from monitor.panes.concat import concat
@@ -59,15 +60,25 @@ class Fold:
 
     async def run(self, upto: int, now: float) -> int:
         """Fold records up to `upto`, about `rows_max` rows at most; how many rows, 0 when there was nothing."""
-        records = await asyncio.to_thread(self._store.read_journal, upto, self._settings.rows_max)
-        if not records:
+        read = await asyncio.to_thread(self._read, upto)
+        if read is None:
             return 0
-        found = await asyncio.to_thread(self._sort, records)
+        found, cursor, rows = read
         opinions = [await self._opinion(each) for each in found]
-        changes = await asyncio.to_thread(self._commit, records[-1].seq, found, opinions, now)
+        changes = await asyncio.to_thread(self._commit, cursor, found, opinions, now)
         for each, change in zip(found, changes, strict=True):
             each.watched.folded(change.totals, change.segmentation, change.counted)  # only now is it true
-        return sum(record.rows for record in records)
+        return rows
+
+    def _read(self, upto: int) -> tuple[list[Sorted], int, int] | None:
+        """What was read and sorted, up to which record, and how many rows that were; None: there is nothing.
+
+        No record is held longer than this, so the journal's files are free for others when the fold is committed.
+        """
+        records = self._store.read_journal(upto, self._settings.rows_max)
+        if not records:
+            return None
+        return self._sort(records), records[-1].seq, sum(record.rows for record in records)
 
     def _sort(self, records: Sequence[JournalRecord]) -> list[Sorted]:
         models = {name: [r for r in records if r.model == name] for name in dict.fromkeys(r.model for r in records)}
@@ -76,7 +87,7 @@ class Fold:
         return [self._sort_model(self._models[name], mine) for name, mine in models.items()]
 
     def _sort_model(self, watched: Watched, records: Sequence[JournalRecord]) -> Sorted:
-        rows = concat([decode_predictions(r.body) for r in records if r.kind is RowKind.PREDICTIONS])
+        rows = self._rows([record for record in records if record.kind is RowKind.PREDICTIONS])
         seen, keys = rows.n, hash_ids(rows.ids, self._secret)
         fresh = self._fresh(watched, keys)
         if len(fresh) < seen:
@@ -85,6 +96,13 @@ class Fold:
         at = np.maximum(attribute(np.array([epoch.start for epoch in epochs]), rows.times), 0)
         labels = [label for r in records if r.kind is RowKind.LABELS for label in self._arrived(r.body)]
         return Sorted(watched, rows, keys, epochs, at, labels, seen - rows.n, watched.parting)
+
+    def _rows(self, records: Sequence[JournalRecord]) -> Predictions:
+        """Their rows in columns of their own, a record at a time."""
+        try:
+            return concat((decode_predictions(record.body) for record in records), sum(each.rows for each in records))
+        except ValueError as error:
+            raise Corrupt("journal record", 0, "it holds other rows than its row says; restore state.db") from error
 
     def _fresh(self, watched: Watched, keys: Keys) -> NDArray[np.intp]:
         """Rows whose id was never seen, in arrival order: the first wins, in this fold and over all of them."""

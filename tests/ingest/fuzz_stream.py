@@ -19,7 +19,7 @@ from streams import stream
 
 from monitor.facts import Feature, FeatureKind, ModelName, RowKind, Schema, Task
 from monitor.ingest.accept import Known, Setting
-from monitor.ingest.arrow import judge_stream
+from monitor.ingest.arrow.judge import judge_stream
 from monitor.ingest.limits import Limits
 from monitor.ingest.problems import Refused
 from monitor.panes.decode import decode_labels, decode_predictions

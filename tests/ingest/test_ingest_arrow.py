@@ -13,7 +13,7 @@ from streams import stream
 
 from monitor.facts import Feature, FeatureKind, ModelName, RejectReason, RowKind, Schema, Task
 from monitor.ingest.accept import Known, Setting
-from monitor.ingest.arrow import judge_stream
+from monitor.ingest.arrow.judge import judge_stream
 from monitor.ingest.counters import Claim
 from monitor.ingest.decode import ARROW, decode_lines
 from monitor.ingest.intake import judge
