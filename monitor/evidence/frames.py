@@ -12,6 +12,7 @@ from monitor.errors import Corrupt
 
 LENGTH: Final = struct.Struct(">I")
 MESSAGE_BYTES_MAX: Final = 64 << 20
+ANSWER_BYTES_MAX: Final = 4 << 20  # of a worker: `scope.values_max` numbers, a fault for each thing asked for, names
 
 _T = TypeVar("_T")
 
@@ -22,10 +23,10 @@ def frame(message: msgspec.Struct) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
-def body_length(header: bytes) -> int:
-    """Read the length; Corrupt where no worker of ours wrote it."""
+def body_length(header: bytes, bytes_max: int = MESSAGE_BYTES_MAX) -> int:
+    """Read the length; Corrupt where nobody of ours wrote it."""
     length: int = LENGTH.unpack(header)[0]
-    if length > MESSAGE_BYTES_MAX:
+    if length > bytes_max:
         raise Corrupt("the pipe", 0, f"a message of {length} bytes is announced")
     return length
 
@@ -34,7 +35,7 @@ def decode(body: bytes, kind: type[_T]) -> _T:
     """Read one message; Corrupt if it is not one of that kind."""
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Corrupt("the pipe", 0, f"not a {kind.__name__}: {error}") from error
 
 

@@ -251,6 +251,16 @@ class Evidence:
             future.set_result(result)
 
 
+def fitting(result: Result, job: Job) -> Result:
+    """The result, if it is one of `job`; Corrupt otherwise: names of its values become labels of metrics."""
+    asked = tuple(f"{ask.name}." for ask in job.asks)
+    names = [value.name for value in result.values]
+    strange = not all(f"{name}.".startswith(asked) for name in names)
+    if (result.job, result.model) != (job.id, job.model) or strange or len(names) > job.scope.values_max:
+        raise Corrupt("the pipe", 0, "an answer to something else")
+    return result
+
+
 class Worker:
     """One process, and what is known of it."""
 
@@ -279,7 +289,7 @@ class Worker:
         try:
             done, _ = await asyncio.wait((answer, watch), timeout=limits.timeout_s, return_when="FIRST_COMPLETED")
             if answer in done:
-                return answer.result(), ""
+                return fitting(answer.result(), job), ""
             if watch in done:
                 return failed(job, Failure.MEMORY, "resident memory above its bound"), "memory"
             return failed(job, Failure.TIMEOUT, f"{limits.timeout_s:g} s"), "timeout"
@@ -325,7 +335,7 @@ class Worker:
         stdin.write(frames.frame(message))
         await stdin.drain()
         header = await stdout.readexactly(frames.LENGTH.size)
-        return frames.decode(await stdout.readexactly(frames.body_length(header)), kind)
+        return frames.decode(await stdout.readexactly(frames.body_length(header, frames.ANSWER_BYTES_MAX)), kind)
 
     async def _outgrow(self, bytes_max: int) -> None:
         """Return once it is larger than it may be."""

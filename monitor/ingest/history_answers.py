@@ -123,7 +123,7 @@ def _array(text: object) -> list[Any] | None:
         return None
     try:
         return msgspec.json.decode(text, type=list[Any])
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

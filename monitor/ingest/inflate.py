@@ -22,6 +22,7 @@ from monitor.ingest.admission import too_large
 from monitor.ingest.problems import Refused
 
 STEP: Final = 1 << 18  # bytes that come out at a time
+PIECE: Final = 1 << 14  # bytes that go in at a time: zlib copies what follows the end of a member, once a member
 _GZIP: Final = 31  # zlib: with a gzip header and trailer, both checked
 
 
@@ -35,20 +36,24 @@ def inflate(body: bytes, encoding: str, body_bytes_max: int) -> bytes:
 
 def _gzip(body: bytes, body_bytes_max: int) -> bytes:
     parts: list[bytes] = []
-    room, left = body_bytes_max, body
+    room, whole, at = body_bytes_max, memoryview(body), 0
     while True:
         member = zlib.decompressobj(_GZIP)
+        left: bytes | memoryview = b""
         while not member.eof:
+            if not left:
+                left = whole[at : at + PIECE]
+                at += len(left)
             part = member.decompress(left, min(STEP, room + 1))
             room -= len(part)
             if room < 0:
                 raise too_large()
             parts.append(part)
             left = member.unconsumed_tail
-            if not part and not left and not member.eof:
+            if not part and not left and not member.eof and at == len(whole):
                 raise EOFError
-        left = member.unused_data
-        if not left:
+        at -= len(member.unused_data)
+        if at == len(whole):
             return b"".join(parts)
 
 

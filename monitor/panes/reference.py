@@ -105,7 +105,7 @@ def decode_reference(body: bytes) -> Reference:
         if (found := msgspec.json.decode(body, type=_Formatted).format) != FORMAT:
             raise _corrupt(f"format {found}, this version reads {FORMAT}")
         reference = msgspec.json.decode(body, type=Reference)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _corrupt(str(error)) from error
     if why := _fault(reference):
         raise _corrupt(why)

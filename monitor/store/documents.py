@@ -34,7 +34,7 @@ def read(db: apsw.Connection, kind: type[Fact], path: str) -> dict[str, Fact]:
     decoder = _decoder(kind)
     try:
         return {key: decoder.decode(body) for key, body in rows}
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         hint = f"a stored {kind.__name__} cannot be read ({error}); was it written by a later version of tocsin?"
         raise Corrupt(path, 0, hint) from error
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from evidenceworld import job
+from evidenceworld import ask, job
 
 from monitor.clock import ManualClock
 from monitor.evidence.jobs import Failure, Result
@@ -35,6 +35,18 @@ BREACH = GREET + (
     "while True: a = read(); write({'job': a['id'], 'model': a['model'], 'took_s': float(os.getpid()),"
     " 'faults': [{'name': 'socket.connect', 'reason': 'network'}]})"
 )
+LATIN = (
+    GREET + "read(); b = b'{\"job\": \"\\xff\"}'; o.write(struct.pack('>I', len(b)) + b); o.flush(); time.sleep(600)"
+)
+FLOOD = GREET + "read(); o.write(struct.pack('>I', 5 << 20)); o.flush(); time.sleep(600)"
+OTHER = GREET + "a = read(); write({'job': 'another', 'model': a['model']}); time.sleep(600)"
+NAMES = (
+    GREET + "a = read(); write({'job': a['id'], 'model': a['model'], 'values': [{'name': 'x', 'value': 1.0}]}); read()"
+)
+BURST = GREET + (
+    "a = read(); each = {'name': 'asked.x', 'value': 1.0}; "
+    "write({'job': a['id'], 'model': a['model'], 'values': [each] * 51}); read()"
+)
 MISSING = HEAD + "write({'fault': {'name': 'job', 'reason': 'worker_start', 'why': 'cannot import evidently'}})"
 
 
@@ -47,7 +59,8 @@ def served(
         office = Evidence(Limits(**limits), clock or ManualClock(), (sys.executable, "-c", program))
         results = []
         for number in range(jobs):
-            results.append(await office.submit(job(Path("/x"), id=f"j{number}")))
+            asked = job(Path("/x"), id=f"j{number}", asks=(ask("asked", "MeanValue"),))
+            results.append(await office.submit(asked))
             if clock:
                 clock.step(clock.now() + 10)
         state = office.state()
@@ -75,11 +88,30 @@ def test_a_good_worker_is_kept_for_the_next_job() -> None:
         (BIG, {"memory_bytes_max": 100 << 20}, Failure.MEMORY, "memory"),
         (DEAD, {}, Failure.WORKER_DIED, "died"),
         (NONSENSE, {}, Failure.WORKER_DIED, "died"),
+        (LATIN, {}, Failure.WORKER_DIED, "died"),
+        (FLOOD, {}, Failure.WORKER_DIED, "died"),
+        (OTHER, {}, Failure.WORKER_DIED, "died"),
+        (NAMES, {}, Failure.WORKER_DIED, "died"),
+        (BURST, {}, Failure.WORKER_DIED, "died"),
         (BREACH, {}, Failure.NETWORK, "breach"),
         (MISSING, {}, Failure.WORKER_START, "start"),
         ("raise SystemExit(3)", {}, Failure.WORKER_START, "start"),
     ],
-    ids=["hung", "spent", "big", "dead", "nonsense", "breach", "missing", "stillborn"],
+    ids=[
+        "hung",
+        "spent",
+        "big",
+        "dead",
+        "nonsense",
+        "latin",
+        "flood",
+        "other",
+        "names",
+        "burst",
+        "breach",
+        "missing",
+        "stillborn",
+    ],
 )
 def test_a_bad_worker_is_replaced_and_the_failure_named(program, limits, why, end) -> None:
     results, state = served(program, jobs=2, **limits)

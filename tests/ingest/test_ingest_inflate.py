@@ -1,6 +1,7 @@
 """Compressed bodies are the bodies that they were, and a few bytes never become many."""
 
 import gzip
+import time
 import zlib
 
 import pyarrow as pa
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.ingest import inflate as module
 from monitor.ingest.inflate import ENCODINGS, STEP, inflate
 from monitor.ingest.limits import Limits
 from monitor.ingest.problems import Refused
@@ -36,6 +38,27 @@ def test_a_body_of_just_the_cap_is_whole_and_one_byte_more_is_too_large(encoding
 @each_encoding
 def test_parts_one_after_the_other_are_one_body(encoding):
     assert inflate(PACK[encoding](b"one ") + PACK[encoding](b"two"), encoding, 100) == b"one two"
+
+
+@settings(max_examples=200)
+@given(bodies=st.lists(st.binary(max_size=60), min_size=1, max_size=8), piece=st.integers(1, 40))
+def test_members_are_whole_wherever_the_pieces_end_that_go_in(bodies, piece):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "PIECE", piece)
+        assert inflate(b"".join(map(gzip.compress, bodies)), "gzip", 1_000) == b"".join(bodies)
+
+
+def cpu_s(work):
+    began = time.thread_time()
+    work()
+    return time.thread_time() - began
+
+
+def test_many_members_cost_as_many_times_one():
+    """Eight times as many take eight times as long; were the rest copied at the end of each, it would be fifty."""
+    few, many = (gzip.compress(b"") * (1 << 13) * times for times in (1, 8))
+    least = [min(cpu_s(lambda body=body: inflate(body, "gzip", 1)) for _ in range(3)) for body in (few, many)]
+    assert least[1] < 20 * least[0]
 
 
 @each_encoding

@@ -262,7 +262,7 @@ def receipts_damaged(state):
 
 def document_damaged(state):
     with closing(apsw.Connection(str(state / "state.db"))) as database:
-        database.execute("UPDATE documents SET body = ? WHERE kind = 'ModelState'", (b"{",))
+        database.execute("UPDATE documents SET body = ? WHERE kind = 'ModelState'", (b'{"alerts": "\xff"}',))
 
 
 HARM = {

@@ -9,8 +9,10 @@ and counted. A C library with sockets of its own would not be seen by it: a test
 urllib3 tries whether it can bind to `::1` when it is imported; `socket.has_ipv6` is what it asks first.
 """
 
+import ctypes
 import os
 import resource
+import signal
 import socket
 import sys
 from collections import Counter
@@ -19,6 +21,7 @@ from typing import Any, Final
 
 from monitor.evidence.jobs import Terms
 
+_PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 STARTS: Final = frozenset({"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"})
 
 
@@ -42,7 +45,11 @@ def forbid() -> Counter[str]:
 
 
 def bind_to(terms: Terms) -> None:
-    """Take on the limits of the process: they can only be lowered from here."""
+    """Take on the limits of the process: they can only be lowered from here. It ends with the daemon, whatever it does.
+
+    The end of stdin tells it the same, but only between two jobs: one that hangs would outlive a daemon that is killed.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     os.nice(max(0, terms.nice - os.nice(0)))
     resource.setrlimit(resource.RLIMIT_DATA, (terms.memory_bytes_max, terms.memory_bytes_max))
     resource.setrlimit(resource.RLIMIT_FSIZE, (terms.file_bytes_max, terms.file_bytes_max))
