@@ -31,6 +31,7 @@ from monitor.alerts.transport import tls_context
 from monitor.clock import Clock, ReplayClock, WallClock
 from monitor.errors import Permanent, Problem, SettingsError
 from monitor.evidence.archive import Archive
+from monitor.evidence.links import KEY_FILE, Links
 from monitor.evidence.office import Evidence
 from monitor.export.collector import Collector
 from monitor.export.listener import Listener
@@ -132,6 +133,7 @@ class Daemon:
             self._clock = ReplayClock(saved.now)
         self._shelf = Shelf(settings.state_dir / "references")
         self._tokens = Tokens(settings.tokens_file, self._clock)
+        self._links = Links(settings.state_dir / KEY_FILE, self._clock, settings.evidence.link_for)
         for name in settings.models:
             self._models[name] = resumed(self._store, self._shelf, settings, name, packs[name])
         self._reports = self._build_reports()
@@ -143,7 +145,7 @@ class Daemon:
             {"loop": lambda: self._beat, "writer": lambda: self._store.health().heartbeat},
         )
         await self._reports.open()
-        voice = Voice(self._models, settings.replica, lambda: self._wheel.bounds.external_url)
+        voice = Voice(self._models, settings.replica, lambda: self._wheel.bounds.external_url, self._links.query)
         self._pushers = Pushers(self._supervisor, self._clock, voice, answered=self._couriers.ring)
         await self._listen()
         self._start_couriers()
@@ -191,6 +193,7 @@ class Daemon:
             clock=self._clock,
             supervisor=self._supervisor,
             report=self._reports.incident,
+            sign=self._links.query,
         )
         return Wheel(parts, bounds.wheel_bounds(settings), self._ring)
 
@@ -248,6 +251,7 @@ class Daemon:
             limits=bounds.limits_of(settings),
             replay=settings.replay,
             encode=self._encode,
+            links=self._links,
         )
         self._listening = Listening(app, settings.http.host, settings.http.port)
         await self._listening.start()
@@ -371,6 +375,7 @@ class Daemon:
             renewed(watched)
         self._reports.renew(bounds.keep(settings), bounds.evidence_limits(settings), looked_at)
         self._wheel.bounds = bounds.wheel_bounds(settings)
+        self._links.valid_s = settings.evidence.link_for
         if receivers_changed:
             await self._couriers.stop()
             if self._pushers is not None:

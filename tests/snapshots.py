@@ -155,6 +155,7 @@ def full():
             look=Timing(3, 0.01, 0.002),
             reloaded=NOW - 3_600,
             waiting={"http": 1},
+            links={"opened": 2, "expired": 1, "invalid": 0, "off": 0},
             receivers=(ReceiverView("on-call", 1, 0, 5, 2),),
             commits=500,
             commit_seconds=1.2,

@@ -9,7 +9,7 @@ Sources: alertmanager 0.25, api/v2/openapi.yaml (`postableAlert`); prometheus/ru
 resends ahead, so that an alert ends by itself when its sender has died.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -42,6 +42,7 @@ class Standing(msgspec.Struct, frozen=True):
     alerts: tuple[Alert, ...]
     pack: RulePack
     incidents: Sequence[Incident]  # oldest first
+    evidence: Callable[[Incident], str] = lambda _: ""  # where its report is or will be; "": there is none
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -87,17 +88,19 @@ def _said(standing: Standing, alert: Alert, fixed: Mapping[str, str], external_u
     return Said(
         key=Key(str(standing.model), alert.rule, alert.segment),
         labels=labels | ({"segment": alert.segment} if alert.segment else {}),
-        annotations=_annotations(alert, incident, pack),
+        annotations=_annotations(alert, incident, standing),
         page=f"{external_url}/v1/incidents/{incident.id}" if incident else f"{external_url}/v1/status",
         starts=alert.fired or alert.since,
         ended=alert.since if alert.state is AlertState.RESOLVED else None,
     )
 
 
-def _annotations(alert: Alert, incident: Incident | None, pack: RulePack) -> dict[str, str]:
+def _annotations(alert: Alert, incident: Incident | None, standing: Standing) -> dict[str, str]:
+    pack = standing.pack
     found = {"summary": pack.summary(alert.rule), "description": f"{alert.model}: {describe(alert, pack)}"}
     if incident is not None:
         found |= {"incident": incident.id, "cause": incident.cause, "bundle": str(incident.bundle)}
+        found["evidence"] = standing.evidence(incident)
     if alert.evidence:
         found |= evidence_words(alert.evidence[-1], len(alert.evidence))
     if ids := techniques(alert.rule):

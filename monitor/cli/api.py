@@ -15,6 +15,7 @@ from monitor.settings.addresses import is_loopback, server_problem
 
 TIMEOUT_S: Final = 30.0  # an approval looks at the evidence again
 TOKEN_BYTES_MAX: Final = 4096
+_ANOTHER: Final = "another program answers there: check --url"
 
 
 class Api:
@@ -30,11 +31,26 @@ class Api:
         """Ask; Stop if there is no answer, or it is an error."""
         return self._request("GET", path, None)
 
+    def page(self, path: str) -> bytes:
+        """Ask for a page; Stop as `get`, and if what is answered is none."""
+        answer = self._answer("GET", path, None)
+        if not answer.headers.get("content-type", "").startswith("text/html"):
+            raise Stop(Exit.UNREACHABLE, f"{self._url} does not speak tocsin's API", _ANOTHER)
+        return answer.content
+
     def post(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Ask for a change; Stop if there is no answer, or it is an error."""
         return self._request("POST", path, {} if body is None else body)
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
+        answer = self._answer(method, path, body)
+        try:
+            return json.loads(answer.content) if answer.content else None
+        except (ValueError, RecursionError):
+            raise Stop(Exit.UNREACHABLE, f"{self._url} does not speak tocsin's API", _ANOTHER) from None
+
+    def _answer(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
+        """Ask, and hand out the answer if it is no error."""
         url = self._url.copy_with(path=self._url.path.rstrip("/") + path)
         try:
             # trust_env: a proxy that the environment names must not see the token, least of all one for loopback.
@@ -42,13 +58,12 @@ class Api:
                 answer = client.request(method, url, json=body, headers=self._headers)
         except httpx.TransportError as error:
             raise Stop(Exit.UNREACHABLE, f"{self._url} does not answer: {_why(error)}", _reach(error)) from error
+        if answer.is_success:
+            return answer
         try:
             found = json.loads(answer.content) if answer.content else None
         except (ValueError, RecursionError):
-            hint = "another program answers there: check --url"
-            raise Stop(Exit.UNREACHABLE, f"{self._url} does not speak tocsin's API", hint) from None
-        if answer.is_success:
-            return found
+            raise Stop(Exit.UNREACHABLE, f"{self._url} does not speak tocsin's API", _ANOTHER) from None
         raise _refusal(answer.status_code, found if isinstance(found, dict) else {}, known=bool(self._headers))
 
 

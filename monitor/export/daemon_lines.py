@@ -32,6 +32,8 @@ def add_daemon(series: Series, snapshot: Snapshot) -> None:
         _alertmanager(series, alertmanager)
     for kept in daemon.kept:
         _kept(series, kept)
+    for outcome, times in sorted(daemon.links.items()):
+        series.add("tocsin_evidence_link_requests_total", times, outcome=outcome)
     if daemon.evidence is not None:
         _evidence(series, daemon.evidence)
 

@@ -156,6 +156,11 @@ EDGES = (
     _gauge("tocsin_evidence_report_files", "Reports on disk."),
     _gauge("tocsin_evidence_report_bytes", "Size of the reports on disk."),
     _counter("tocsin_evidence_reports_removed_total", "Reports removed, being too old or too many."),
+    _counter(
+        "tocsin_evidence_link_requests_total",
+        "Requests by a link to a report: opened, or refused as expired, invalid (altered, or of an older key) or off.",
+        "outcome",
+    ),
 )
 
 MODEL = (

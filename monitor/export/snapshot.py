@@ -209,6 +209,7 @@ class DaemonView:
     braked: int = 0  # commits held back because folds were behind
     alertmanagers: tuple[AlertmanagerView, ...] = ()
     evidence: EvidenceView | None = None  # None: no model asks for it
+    links: Mapping[str, int] = field(default_factory=dict)  # total of requests by a link to a report, by outcome
 
 
 @dataclass(frozen=True, slots=True)

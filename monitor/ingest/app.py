@@ -21,7 +21,7 @@ from monitor.ingest import openapi
 from monitor.ingest.admission import Admission
 from monitor.ingest.control import Control, Controls
 from monitor.ingest.counters import Counters
-from monitor.ingest.endpoint import Call, Endpoint, Handler
+from monitor.ingest.endpoint import Call, Endpoint, Handler, Links
 from monitor.ingest.intake import Encode, Intake, Journal, Schemas
 from monitor.ingest.limits import Limits
 from monitor.ingest.problems import PROBLEM, Answer, Refused
@@ -41,10 +41,12 @@ def build_app(
     limits: Limits | None = None,
     replay: bool = False,
     encode: Encode | None = None,
+    links: Links | None = None,
 ) -> Starlette:
     """Build the ASGI application. `schemas` is asked at every request, so a reload shows at once.
 
     `encode` makes the body of a journal record where a request holds many rows; it runs on the parser's thread.
+    `links` judges signed links to reports; None: there are none.
     """
     limits = limits or Limits()
     admission = Admission(limits, counters)
@@ -53,7 +55,8 @@ def build_app(
     specs = [spec for spec in ROUTES if replay or not spec.replay]
     handlers = _handlers(intake, Controls(control, admission, limits), specs)
     routes = [
-        Route(spec.path, Endpoint(spec, handlers[spec.name], tokens, counters), methods=[spec.method]) for spec in specs
+        Route(spec.path, Endpoint(spec, handlers[spec.name], tokens, counters, links), methods=[spec.method])
+        for spec in specs
     ]
     app = Starlette(routes=routes, lifespan=_lifespan(parser), exception_handlers=_elsewhere(counters))
     app.router.redirect_slashes = False  # a redirect would answer with the sender's own path

@@ -31,6 +31,9 @@ class AdmissionReason(Enum):
     UNAUTHENTICATED = "unauthenticated"
     TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a word of ours, no secret
     FORBIDDEN = "forbidden"
+    LINK_EXPIRED = "link_expired"  # of a link to a report, whose signature is right
+    LINK_INVALID = "link_invalid"
+    LINKS_OFF = "links_off"
     JOURNAL_BUSY = "journal_busy"  # the journal could not take the rows now; the sender was told to come again
 
 
@@ -55,6 +58,7 @@ class Snapshot:
     requests: Mapping[tuple[str, str], int]  # (path of the route table or "other", status class such as "2xx")
     dropped: Mapping[Claim, int]  # Claim.SOURCE is the source-claim mismatches
     repeated_requests: int  # answered from the journal by their Idempotency-Key; their rows count nowhere
+    links_opened: int  # reports that were read by a link
     body_bytes: int
     unknown_features: Mapping[ModelName, int]  # distinct names, saturates at UNKNOWN_NAMES_MAX
     in_flight_bytes: int
@@ -71,6 +75,7 @@ class Counters:
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     dropped: Counter[Claim] = field(default_factory=Counter)
     repeated_requests: int = 0
+    links_opened: int = 0
     body_bytes: int = 0
     in_flight_bytes: int = 0
     in_flight_requests: int = 0
@@ -97,6 +102,7 @@ class Counters:
             requests=self.requests.copy(),
             dropped={claim: self.dropped[claim] for claim in Claim},
             repeated_requests=self.repeated_requests,
+            links_opened=self.links_opened,
             body_bytes=self.body_bytes,
             unknown_features={model: len(names) for model, names in self._unknown.copy().items()},
             in_flight_bytes=self.in_flight_bytes,

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from monitor.errors import Rejected
 from monitor.ingest.admission import Disconnected, Receive
@@ -14,6 +14,11 @@ from monitor.ingest.tokens import Token, Tokens
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _ADMISSION: Final = {reason.value: reason for reason in AdmissionReason}
+_LINKS: Final = {
+    AdmissionReason.LINK_EXPIRED: "the link has expired; tocsin incidents show makes another",
+    AdmissionReason.LINK_INVALID: "the link is not one of ours, or its key was replaced",
+    AdmissionReason.LINKS_OFF: "links are turned off; a token that may read is needed",
+}
 _CHALLENGE: Final = ((b"www-authenticate", b"Bearer"),)
 
 
@@ -54,11 +59,22 @@ class Call:
 Handler: TypeAlias = Callable[[Call], Awaitable[Answer]]
 
 
+class Links(Protocol):
+    """What judges signed links: `monitor.evidence.links.Links`."""
+
+    def check(self, model: str, report: str, query: bytes) -> None:
+        """Judge the query of a request for a report; Rejected with a reason of AdmissionReason."""
+        ...
+
+
 class Endpoint:
     """An ASGI application: one route behind its scope."""
 
-    def __init__(self, spec: RouteSpec, handler: Handler, tokens: Tokens, counters: Counters) -> None:
+    def __init__(
+        self, spec: RouteSpec, handler: Handler, tokens: Tokens, counters: Counters, links: Links | None = None
+    ) -> None:
         self.spec = spec
+        self._links = links if spec.linked else None
         self._handler = handler
         self._tokens = tokens
         self._counters = counters
@@ -79,7 +95,7 @@ class Endpoint:
 
     def _admit(self, scope: Mapping[str, Any]) -> Token | None:
         """The token, if the route asks for one; Refused with 401 or 403."""
-        if self.spec.scope is None:
+        if self.spec.scope is None or self._by_link(scope):
             return None
         try:
             token = self._tokens.find(_header(scope, b"authorization"))
@@ -90,6 +106,19 @@ class Endpoint:
         if self.spec.scope not in token.scopes:
             raise Refused(403, AdmissionReason.FORBIDDEN.value, f"the token lacks the scope {self.spec.scope.value}")
         return token
+
+    def _by_link(self, scope: Mapping[str, Any]) -> bool:
+        """Whether a link was sent, and no token: that one counts where both are. Refused with 403 if it is no good."""
+        query: bytes = scope["query_string"]
+        if self._links is None or b"signature=" not in query or _header(scope, b"authorization") is not None:
+            return False
+        named = scope["path_params"]
+        try:
+            self._links.check(named["model"], named["id"], query)
+        except Rejected as rejected:
+            raise Refused(403, rejected.reason, _LINKS[_ADMISSION[rejected.reason]]) from None
+        self._counters.links_opened += 1
+        return True
 
 
 async def respond(send: Send, answer: Answer) -> None:

@@ -20,6 +20,7 @@ class RouteSpec:
     rows: bool = False  # the body is one such document, an array of them, or NDJSON
     gives: type | None = None  # the JSON document of a 200; None: an object or array that the daemon composes
     page: bool = False  # a 200 is a page to look at, as HTML
+    linked: bool = False  # a signed link opens it, too, where no token is sent
     replay: bool = False  # only there in replay mode
 
 
@@ -48,7 +49,15 @@ ROUTES: Final[tuple[RouteSpec, ...]] = (
     RouteSpec("GET", "/v1/incidents", "incidents", Scope.READ, "The incidents, newest first"),
     RouteSpec("GET", "/v1/incidents/{id}", "incident", Scope.READ, "One incident with its evidence"),
     RouteSpec("GET", "/v1/evidence", "evidence", Scope.READ, "The reports of evidence, newest first"),
-    RouteSpec("GET", "/v1/evidence/{model}/{id}", "report", Scope.READ, "One report, as a page to look at", page=True),
+    RouteSpec(
+        "GET",
+        "/v1/evidence/{model}/{id}",
+        "report",
+        Scope.READ,
+        "One report, as a page to look at; a signed link opens it without a token",
+        page=True,
+        linked=True,
+    ),
     RouteSpec("GET", "/v1/rollbacks", "rollbacks", Scope.READ, "The rollbacks and how far each came"),
     RouteSpec(
         "POST", "/v1/rollbacks", "start_rollback", Scope.APPROVE, "Roll a model back by hand", takes=ManualRollback

@@ -3,7 +3,7 @@
 from typing import Annotated, Self, TypeAlias
 
 import msgspec
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from monitor.evidence.catalogue import ask_of, problems
@@ -68,6 +68,14 @@ class ModelEvidence(Section):
         return tuple(metric.ask(name) for name, metric in self.metrics.items())
 
 
+def _off(value: object) -> object:
+    return None if value == "off" or value is False else value  # YAML reads a bare off as false
+
+
+# How long a link is good for; None: there are no links.
+LinkFor: TypeAlias = Annotated[Annotated[Duration, between("1m", "90d")] | None, BeforeValidator(_off)]
+
+
 class Evidence(Section):
     """What reports may cost: the worker that makes them, and the disk they are kept on."""
 
@@ -79,3 +87,4 @@ class Evidence(Section):
     age_max: Annotated[Duration, between("1m", "7d")] = duration("6h")
     bytes_max: Annotated[Size, between("16MiB", "1TiB")] = size("1GiB")
     reports_age_max: Annotated[Duration, between("1h", "400d")] = duration("90d")
+    link_for: LinkFor = duration("7d")

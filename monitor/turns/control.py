@@ -15,7 +15,7 @@ from monitor.errors import Problem, Rejected, Transient
 from monitor.facts import ModelName
 from monitor.turns import account, show
 from monitor.turns.evidence import Reports
-from monitor.turns.gathering import path_of, reported
+from monitor.turns.gathering import link, path_of, reported
 from monitor.turns.watched import Watched
 from monitor.turns.wheel import Wheel
 
@@ -76,10 +76,12 @@ class Control:
             incident = watched.incidents.get(ident)
             if incident is not None:
                 open_now = watched.state.incident is not None and watched.state.incident.id == ident
+                report = reported(self._there(), incident)
                 mine = [one for one in list(watched.rollbacks.values()) if one.incident == ident]
                 return {
                     **msgspec.to_builtins(incident),
-                    "report": reported(self._there(), incident),
+                    "report": report,
+                    "link": report and link(self.wheel.bounds.external_url, incident, self.wheel.parts.sign),
                     "evidence": msgspec.to_builtins(watched.state.alerts) if open_now else [],
                     "decision": msgspec.to_builtins(watched.state.decision) if open_now else None,
                     "rollbacks": msgspec.to_builtins(mine),

@@ -83,6 +83,7 @@ class Reports:
     _over: dict[tuple[ModelName, Kind], float] = field(default_factory=dict)  # the end of the last period asked for
     _tasks: dict[tuple[ModelName, str], asyncio.Task[None]] = field(default_factory=dict)
     _shown: dict[tuple[ModelName, str], tuple[Alert, ...]] = field(default_factory=dict)  # by incidents that are open
+    _again: set[tuple[ModelName, str]] = field(default_factory=set)  # tasks under way that began with older settings
     _preparing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _closed: bool = False
 
@@ -126,12 +127,13 @@ class Reports:
     def renew(self, keep: Keep, limits: Limits, changed: Iterable[ModelName]) -> None:
         """Take over new settings: of the models that they `changed` the last period is asked for again.
 
-        A report that is there stays as it is. A job under way ends with what it began with.
+        A report that is there stays as it is. A job under way ends with what it began with, and another follows.
         """
         self.keep = keep
         self.office.renew(limits)
-        for key in [key for key in self._over if key[0] in set(changed)]:
-            del self._over[key]
+        models = set(changed)
+        self._over = {key: end for key, end in self._over.items() if key[0] not in models}
+        self._again |= {key for key in self._tasks if key[0] in models}
 
     async def upkeep(self) -> None:
         """Remove reports that are too old or too many."""
@@ -185,6 +187,9 @@ class Reports:
         def done(task: asyncio.Task[None]) -> None:
             if self._tasks.get((model, name)) is task:
                 del self._tasks[model, name]
+            if (model, name) in self._again:
+                self._again.discard((model, name))
+                self.due(self.clock.now())
 
         task = asyncio.create_task(follow(), name=f"evidence {model} {name}")
         self._tasks[model, name] = task

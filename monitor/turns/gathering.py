@@ -6,9 +6,10 @@ looked up when the report is made and handed over as a file of their own, `<stat
 """
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
@@ -29,6 +30,8 @@ from monitor.turns.watched import Watched
 LABELLED_ROWS_MAX = 200_000  # sampled rows whose labels are looked up, the newest first: 2 s of reading the store
 FIND_ROWS = 10_000  # at once
 LABELS = ".labels"
+
+Sign: TypeAlias = Callable[[str, str], str]  # (model, report) -> what stands behind its path
 
 log = structlog.get_logger()
 
@@ -142,9 +145,15 @@ def _parts(keys: NDArray[np.uint64]) -> Iterator[NDArray[np.uint64]]:
         yield keys[start : start + FIND_ROWS]
 
 
-def link(external_url: str, incident: Incident) -> str:
-    """Where people find the report of an incident."""
-    return f"{external_url.rstrip('/')}{path_of(incident.model, incident.id)}"
+def link(external_url: str, incident: Incident, sign: Sign) -> str:
+    """Where people find the report of an incident; signed, it opens without a token."""
+    model, ident = str(incident.model), incident.id
+    return f"{external_url.rstrip('/')}{path_of(model, ident)}{sign(model, ident)}"
+
+
+def unsigned(_model: str, _report: str) -> str:
+    """No signature: the link asks for a token."""
+    return ""
 
 
 def path_of(model: str, ident: str) -> str:

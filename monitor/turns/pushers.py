@@ -13,8 +13,9 @@ from monitor.alerts.said import Key, Said, Standing, say
 from monitor.alerts.silences import Book, Gate, passage
 from monitor.alerts.transport import Line, tls_context
 from monitor.clock import Clock
-from monitor.facts import ModelName
+from monitor.facts import Incident, ModelName
 from monitor.settings import Alertmanager, Receiver
+from monitor.turns.gathering import Sign, expected, link, unsigned
 from monitor.turns.supervisor import Supervisor
 from monitor.turns.watched import Watched
 
@@ -28,10 +29,12 @@ class Voice:
     models: Mapping[ModelName, Watched]
     replica: str
     external_url: Callable[[], str]  # a reload may change it
+    sign: Sign = unsigned  # links to reports
 
     def alerts(self, labels: Mapping[str, str]) -> list[Said]:
         """All alerts of all models as their states have them now."""
-        return say(map(standing, list(self.models.values())), self.replica, labels, self.external_url())
+        standings = [standing(each, self.external_url(), self.sign) for each in list(self.models.values())]
+        return say(standings, self.replica, labels, self.external_url())
 
 
 @dataclass(slots=True)
@@ -112,9 +115,13 @@ class Pushers:
         self._tasks.append(asyncio.create_task(self._run(pusher), name=f"alertmanager {each.name}"))
 
 
-def standing(watched: Watched) -> Standing:
+def standing(watched: Watched, external_url: str, sign: Sign) -> Standing:
     """The alerts of a model, with what is needed to put them into words."""
-    return Standing(watched.name, watched.state.alerts, watched.pack, list(watched.incidents.values()))
+
+    def evidence(incident: Incident) -> str:
+        return link(external_url, incident, sign) if expected(watched) else ""
+
+    return Standing(watched.name, watched.state.alerts, watched.pack, list(watched.incidents.values()), evidence)
 
 
 def credentials(each: Alertmanager) -> dict[str, str]:

@@ -35,7 +35,15 @@ REFUSED_AS = {  # how a refusal of a whole request is answered
     AdmissionReason.UNAUTHENTICATED: 401,
     AdmissionReason.TOKEN_EXPIRED: 401,
     AdmissionReason.FORBIDDEN: 403,
+    AdmissionReason.LINK_EXPIRED: 403,
+    AdmissionReason.LINK_INVALID: 403,
+    AdmissionReason.LINKS_OFF: 403,
     AdmissionReason.JOURNAL_BUSY: 503,
+}
+LINK_REFUSALS = {
+    AdmissionReason.LINK_EXPIRED: "expired",
+    AdmissionReason.LINK_INVALID: "invalid",
+    AdmissionReason.LINKS_OFF: "off",
 }
 
 
@@ -131,6 +139,7 @@ def self_view(
         braked=health.braked,
         alertmanagers=tuple(alertmanager(each) for each in told),
         evidence=None if evidence is None else evidence_view(evidence, swept, removed),
+        links=links(counted),
     )
 
 
@@ -186,6 +195,12 @@ def evidence_view(state: EvidenceState, swept: Swept, removed: int) -> EvidenceV
         report_bytes=swept.bytes,
         reports_removed=removed,
     )
+
+
+def links(counted: Counted) -> dict[str, int]:
+    """What became of requests that came by a link to a report."""
+    refused = {word: counted.refused.get(reason, 0) for reason, word in LINK_REFUSALS.items()}
+    return {"opened": counted.links_opened} | refused
 
 
 def rss_bytes() -> int:

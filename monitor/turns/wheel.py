@@ -34,7 +34,7 @@ from monitor.decisions.steadiness import between_registered
 from monitor.facts import Epoch, Incident, ModelName, Notice, Rollback
 from monitor.store.protocol import Change, Store
 from monitor.turns.fold import Fold
-from monitor.turns.gathering import expected, link
+from monitor.turns.gathering import Sign, expected, link, unsigned
 from monitor.turns.look import Look, Looked
 from monitor.turns.outbox import StoredOutbox
 from monitor.turns.proving import Proving
@@ -77,6 +77,7 @@ class Parts:
     clock: Clock
     supervisor: Supervisor
     report: Callable[[Watched, Incident], None] = lambda _watched, _incident: None  # an incident opened or closed
+    sign: Sign = unsigned  # links to reports
 
 
 @dataclass(slots=True)
@@ -220,7 +221,7 @@ class Wheel:
             documents += [(rollback.id, rollback) for rollback in judgement.rollbacks]
             documents.append((name, reached(self.parts.models[name], judgement)))
             for notice in judgement.notices:
-                told = linked(notice, self.parts.models[name], bounds.external_url)
+                told = linked(notice, self.parts.models[name], bounds.external_url, self.parts.sign)
                 deliveries += address(told, bounds.receivers, bounds.external_url, wall)
         documents += [(delivery.id, delivery) for delivery in deliveries]
         horizon = None if now is None else max(now - bounds.horizon_s, self.parts.store.position().horizon)
@@ -318,11 +319,11 @@ def turned(watched: Watched, judgement: Judgement) -> list[Incident]:
     return [now for was, now in before if was is None or (was.closed is None) != (now.closed is None)]
 
 
-def linked(notice: Notice, watched: Watched, external_url: str) -> Notice:
+def linked(notice: Notice, watched: Watched, external_url: str, sign: Sign) -> Notice:
     """The notice with the place of its incident's report, where one is expected."""
     if not expected(watched):
         return notice
-    place = ("evidence", link(external_url, notice.incident))
+    place = ("evidence", link(external_url, notice.incident, sign))
     return msgspec.structs.replace(notice, details=(*notice.details, place))
 
 

@@ -55,6 +55,17 @@ def test_an_alert_leads_to_its_newest_incident():
     assert said(make_alert())[0].page == "http://tocsin/v1/status"
 
 
+def test_an_alert_says_where_the_report_of_its_incident_is_and_nothing_where_none_is_made():
+    standing = make_standing(make_alert(), incidents=[make_incident("drift")])
+    linked = msgspec.structs.replace(standing, evidence=lambda incident: f"http://tocsin/{incident.id}?signature=s")
+    [one], [without] = (say([each], "0", {}, "http://tocsin") for each in (linked, standing))
+    assert one.annotations["evidence"] == "http://tocsin/delays-1?signature=s"
+    assert one.identity == without.identity
+    assert "evidence" not in without.annotations
+    [lost] = say([msgspec.structs.replace(linked, incidents=[])], "0", {}, "http://tocsin")
+    assert "evidence" not in lost.annotations
+
+
 def test_the_numbers_are_annotations():
     [one] = said(make_alert(value=0.31))
     assert {"value": "0.31", "limit": "0.2", "n": "1812", "columns": "wind"}.items() <= one.annotations.items()

@@ -24,6 +24,7 @@ COMMANDS = {
     "top": (),
     "healthy": (),
     "incidents": ("list", "show"),
+    "evidence": ("list", "fetch", "rotate"),
     "rollback": ("list", "start", "approve", "decline", "unlatch"),
     "reference": ("build", "show"),
     "bundle": ("register", "approve", "revoke", "list"),

@@ -107,7 +107,14 @@ class Service:
     """The whole HTTP application with an address book of tokens, spoken to through ASGI."""
 
     def __init__(
-        self, directory: Path, schemas=(DELAYS,), limits: Limits | None = None, *, replay: bool = True, encode=None
+        self,
+        directory: Path,
+        schemas=(DELAYS,),
+        limits: Limits | None = None,
+        *,
+        replay: bool = True,
+        encode=None,
+        links=lambda _clock: None,
     ) -> None:
         self.clock = ManualClock(NOW)
         self.journal = ListJournal()
@@ -117,6 +124,7 @@ class Service:
         self.tokens_file = directory / "tokens.json"
         body, self.texts = made_tokens()
         self.tokens_file.write_bytes(body)
+        self.links = links(self.clock)
         self.app = build_app(
             journal=self.journal,
             control=self.control,
@@ -127,6 +135,7 @@ class Service:
             limits=limits,
             replay=replay,
             encode=encode,
+            links=self.links,
         )
 
     def call(self, method, path, token=None, peer="127.0.0.1", headers=None, **more):

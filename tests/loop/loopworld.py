@@ -158,6 +158,13 @@ class Loop:
         self.port, self.metrics_port = document["http"]["port"], document["metrics"]["port"]
         (self.directory / "tocsin.yaml").write_text(yaml.safe_dump(document))
 
+    def rewrite(self, change):
+        """Let `change` alter the settings file, as an operator does while the daemon runs."""
+        file = self.directory / "tocsin.yaml"
+        document = yaml.safe_load(file.read_text())
+        change(document)
+        file.write_text(yaml.safe_dump(document))
+
     def start(self):
         """Start the daemon; returns when it says that it is ready."""
         if not (self.directory / "tocsin.yaml").exists():

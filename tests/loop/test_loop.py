@@ -157,9 +157,15 @@ def test_a_reload_that_would_move_the_port_is_refused_as_a_whole(loop):
     settings = loop.directory / "tocsin.yaml"
     text = settings.read_text().replace(f"port: {loop.port}", "port: 8470").replace("mode: auto", "mode: observe")
     settings.write_text(text)
-    problems = loop.call("POST", "/-/reload").json()["problems"]
-    assert [problem["path"] for problem in problems] == ["http.port"]
+    answer = loop.call("POST", "/-/reload").json()
+    assert (answer["type"], answer["waits_for_restart"]) == ("urn:tocsin:problem:restart_needed", ["http.port"])
+    assert [problem["path"] for problem in answer["problems"]] == ["http.port"]
     assert loop.status["mode"] == "auto"
+    waits = 'tocsin_config_settings_waiting_for_restart{section="http"} 1.0'
+    wait_for(lambda: waits in loop.metrics(), "the metric says what waits")
+    settings.write_text(text.replace("port: 8470", f"port: {loop.port}"))
+    assert loop.call("POST", "/-/reload").json() == {"reloaded": True}
+    wait_for(lambda: waits not in loop.metrics(), "nothing waits any more")
 
 
 def test_nobody_but_the_clocks_token_moves_the_clock(loop):

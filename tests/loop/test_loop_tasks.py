@@ -1,10 +1,16 @@
 """Three models of three tasks in one daemon, by lines and by Arrow, with segments, labels, and a report of evidence."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 from servers import wait_for
 from threeworld import ROWS, STEP_S, Three
+
+from monitor.evidence.links import KEY_FILE
+
+UNAUTHORIZED, FORBIDDEN = 401, 403
 
 
 @pytest.fixture
@@ -30,11 +36,58 @@ def test_three_tasks_are_watched_by_one_daemon_and_an_incident_gets_its_report(t
     report = wait_for(lambda: three.get(f"/v1/incidents/{incident['id']}")["report"], "a report", 60)
     page = three.call("GET", report)
     assert page.headers["content-type"].startswith("text/html")
-    assert page.headers["content-security-policy"] == "sandbox allow-scripts"
+    assert "default-src 'none'" in page.headers["content-security-policy"]
     assert f"Incident {incident['id']}" in page.text
+    opened_by_its_link(three, incident["id"], page.content)
     assert [one["path"] for one in three.get("/v1/evidence")] == [report]
     wait_for(lambda: three.get("/v1/status")["models"]["price"]["evidence"]["values"], "values of Evidently", 60)
     assert three.call("GET", "/v1/evidence/price/../../tokens.json").status_code == 404
+    assert three.stop() == 0
+
+
+def opened_by_its_link(three, ident, page):
+    """The link of an incident opens its report without a token, until the key is replaced or links are turned off."""
+    link = three.get(f"/v1/incidents/{ident}")["link"]
+    assert three.http.get(link).content == page
+    assert three.http.get(link.replace("/v1/evidence/price", "/v1/evidence/late")).status_code == FORBIDDEN
+    assert three.http.get(three.url + "/v1/incidents" + link[link.index("?") :]).status_code == UNAUTHORIZED
+    assert (three.directory / "state" / KEY_FILE).stat().st_mode & 0o777 == 0o600
+    rotating = ["-m", "monitor.cli", "evidence", "rotate", "--config", three.directory / "tocsin.yaml"]
+    subprocess.run([sys.executable, *rotating], check=True)
+    wait_for(lambda: three.http.get(link).status_code == FORBIDDEN, "links of before are refused")
+    assert three.http.get(three.get(f"/v1/incidents/{ident}")["link"]).content == page
+    three.rewrite(lambda document: document.update(evidence={"link_for": "off"}))
+    assert three.call("POST", "/-/reload").json() == {"reloaded": True}
+    assert "?" not in three.get(f"/v1/incidents/{ident}")["link"]
+    wait_for(lambda: 'tocsin_evidence_link_requests_total{outcome="opened"} 2.0' in three.metrics(), "they are counted")
+
+
+def parted(three):
+    """The airports that have a segment in what status tells of `late`."""
+    readings = three.get("/v1/status")["models"]["late"]["readings"]
+    return {one["segment"] for one in readings} - {"", "origin=__other__"}
+
+
+def test_segments_and_metrics_of_evidence_change_while_the_daemon_runs(three):
+    three.advance()
+    three.step()
+    three.step()
+    [before] = parted(three)
+    after = "origin=EWR" if before == "origin=JFK" else "origin=JFK"
+
+    def changed(document):
+        document["models"]["late"]["segments"] = {"origin": {"values": [after.removeprefix("origin=")]}}
+        document["models"]["price"]["evidence"]["metrics"] = {"others": {"metric": "ColumnCount"}}
+
+    three.rewrite(changed)
+    assert three.call("POST", "/-/reload").json() == {"reloaded": True}
+    assert parted(three) == set()
+    for _ in range(3):
+        three.step()
+    assert parted(three) == {after}
+    wait_for(lambda: after in three.metrics() and before not in three.metrics(), "the gauges follow")
+    values = wait_for(lambda: three.get("/v1/status")["models"]["price"]["evidence"]["values"], "values", 60)
+    assert values.keys() == {"others"}
     assert three.stop() == 0
 
 

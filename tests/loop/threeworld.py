@@ -93,7 +93,7 @@ class Three(Loop):
         grants = {
             "gateway": ([Scope.INGEST_PREDICTIONS], "gateway"),
             "ops": ([Scope.INGEST_LABELS], "ops"),
-            "person": ([Scope.READ, Scope.CLOCK], "person"),
+            "person": ([Scope.READ, Scope.CLOCK, Scope.ADMIN], "person"),
         }
         self.tokens = {name: create_token(d / "tokens.json", name, *grant, 0.0)[1] for name, grant in grants.items()}
         self.off, self.waiting = 0.0, {model: [] for model in SCHEMAS}

@@ -317,6 +317,26 @@ def test_a_metric_that_is_gone_is_told_no_more_even_by_a_job_under_way(turns):
     assert (turns.watched.evidence_values, turns.watched.evidence_end) == ({}, None)
 
 
+def test_a_job_under_way_at_a_change_is_followed_by_one_with_the_new_settings(turns):
+    asking(turns, metrics_every=HOUR, metrics={})
+    sampled(turns, start=DAY - 60.0)
+    asking(turns, every=0.0, metrics_every=HOUR)
+    reports = reports_of(turns, desk := Desk(rows=60.0))
+
+    async def run():
+        desk.hold()
+        reports.due(DAY)
+        await desk.asked.wait()
+        reports.renew(reports.keep, Limits(), [MODEL])
+        reports.due(DAY)
+        desk.held.set()
+        while reports._tasks:
+            await asyncio.gather(*reports._tasks.values())
+        return len(desk.jobs)
+
+    assert (turns.do(run()), reports._again) == (2, set())
+
+
 def test_what_new_settings_no_longer_name_is_shown_no_more(turns):
     asking(turns, metrics_every=HOUR)
     turns.watched.tell_evidence({"rows": 1.0, "rows.count": 2.0, "gone": 3.0}, 60.0)

@@ -19,6 +19,7 @@ from monitor.alerts.outbox import address
 from monitor.alerts.said import Key
 from monitor.clock import WallClock
 from monitor.decisions.state import ModelState
+from monitor.evidence.links import KEY_FILE, Links
 from monitor.facts import Alert, AlertState, BundleId, Incident, Notice, NoticeStatus, Severity
 from monitor.panes.layout import Layout
 from monitor.settings import Alertmanager, Receiver, Silences
@@ -57,7 +58,8 @@ class Post:
         )
         supervisor = Supervisor(lambda error: None)
         self.outbox, self.couriers = StoredOutbox(self.store, {"ops": url}), Couriers(supervisor)
-        voice = Voice({MODEL: self.model}, "0", lambda: "http://tocsin")
+        self.links = Links(self.secret.with_name(KEY_FILE), self.clock, 7 * 86_400.0)
+        voice = Voice({MODEL: self.model}, "0", lambda: "http://tocsin", self.links.query)
         self.pushers = Pushers(supervisor, self.clock, voice, answered=self.couriers.ring)
         self.pushers.start(self.alertmanagers)
         self.couriers.start([receiver], self.outbox, self.clock, None, self.pushers.gate)
@@ -182,3 +184,35 @@ def test_a_stop_leaves_no_task_behind(tmp_path):
         assert asyncio.all_tasks() == before
 
     asyncio.run(run())
+
+
+@pytest.mark.real
+def test_an_alert_leads_to_its_report_without_a_token(tmp_path):
+    async def story(post, url):
+        about = Incident("m-1", MODEL, post.fired, 1, BundleId("v1"), "drift", ("drift",))
+        post.model.incidents = {about.id: about}
+        post.pushers.ring()
+        await post.until(lambda: post.pushers.told()[0].posts >= 1)
+        place, _, query = known_at(url)[0]["annotations"]["evidence"].partition("?")
+        assert place == "http://tocsin/v1/evidence/m/m-1"
+        post.links.check("m", "m-1", query.encode())
+
+    played(tmp_path, story)
+
+
+@pytest.mark.real
+def test_the_same_alert_keeps_its_link_and_is_no_other_alert_for_it(tmp_path):
+    async def story(post, url):
+        about = Incident("m-1", MODEL, post.fired, 1, BundleId("v1"), "drift", ("drift",))
+        post.model.incidents = {about.id: about}
+        post.pushers.ring()
+        await post.until(lambda: post.pushers.told()[0].posts >= 1)
+        [first] = known_at(url)
+        post.links.valid_s = 86_400.0
+        seen = post.pushers.told()[0].posts
+        await post.until(lambda: post.pushers.told()[0].posts >= seen + 2)
+        [second] = known_at(url)
+        assert first["fingerprint"] == second["fingerprint"]
+        assert first["annotations"]["evidence"] != second["annotations"]["evidence"]
+
+    played(tmp_path, story)

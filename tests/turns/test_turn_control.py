@@ -165,6 +165,25 @@ def test_a_notice_says_where_the_report_will_be_if_one_is_expected(turns):
     assert all(f'"evidence":"{place}"' in one for one in told)
 
 
+def signed(model, report):
+    return f"?signature={model}.{report}"
+
+
+def test_a_notice_bears_a_link_that_opens_the_report(tmp_path):
+    turns = acting(tmp_path, sign=signed)
+    turns.settle(0.0)
+    turns.settle(60.0)
+    ident = only(turns).incident
+    place = f"http://tocsin.example.test/v1/evidence/m/{ident}?signature=m.{ident}"
+    assert all(f'"evidence":"{place}"' in one.body.decode() for one in turns.outbox.every())
+    made = control_of(turns)
+    assert made.incident(ident)["link"] is None
+    made.reports.sources.archive.prepare("m")
+    write_report(made.reports.sources.archive.path("m", ident), b"<!doctype html>")
+    assert made.incident(ident)["link"] == place
+    turns.close()
+
+
 def test_without_kept_rows_no_report_is_promised(turns):
     none = Samples(share=0.0, per_stratum_min=0, flagged_max=0)
     turns.watched.settings = turns.watched.settings.model_copy(update={"samples": none})

@@ -57,6 +57,7 @@ from monitor.store.protocol import Change
 from monitor.turns.control import Control
 from monitor.turns.counting import FoldSettings
 from monitor.turns.fold import Fold
+from monitor.turns.gathering import unsigned
 from monitor.turns.loading import Releases, Shelf
 from monitor.turns.look import Look, Ticks
 from monitor.turns.opinion import Opinion, sample, silent
@@ -365,6 +366,7 @@ class Turns:
             clock=self.clock,
             supervisor=self.supervisor,
             report=self.wheel_of.get("report", lambda _watched, _incident: None),
+            sign=self.wheel_of.get("sign", unsigned),
         )
         bounds = Bounds(("on-call",), "http://tocsin.example.test", self.wheel_of.get("look_every_s", 60.0), 86_400.0)
         return Wheel(parts, bounds, self.ring)
