@@ -95,7 +95,7 @@ async def _post(listening, handler, scheme="http", tls=None, **options):
         listening(handler, tls) as (port, accepted),
         _line(f"{scheme}://hooks.example.test:{port}/in?a=b", **({"resolve": _here} | options)) as line,
     ):
-        return await asyncio.wait_for(line.post(b'{"a":1}', {"webhook-id": "i-1.1"}), 10), len(accepted)
+        return await asyncio.wait_for(line.post(b'{"a":1}', {"webhook-id": "i-1.1"}), 60), len(accepted)
 
 
 async def _here(host, port):
