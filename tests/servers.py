@@ -3,6 +3,7 @@
 Where the binary is absent a test skips and says so; where the environment says CI that is a failure.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -21,16 +22,32 @@ from typing import Any
 
 import pytest
 
-READY_S = 15.0
-STOP_S = 10.0
+READY_S = 60.0  # what is ready in one second on an idle machine; waiting ends with what is waited for
+STOP_S = 30.0
 POLL_S = 0.02
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that was free just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that was free just now, and that nobody else is given.
+
+    What the kernel gives for port 0 it may give again, to a connection or another worker, before the server listens
+    there. So it is one below those that the kernel gives, each handed out once, from another place in each process.
+    """
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
+def _own_ports() -> Iterator[int]:
+    first, last = 10_000, 32_768
+    start = os.getpid() * 61 % (last - first)  # workers begin at least 61 ports apart
+    for step in range(last - first):
+        yield first + (start + step) % (last - first)
+
+
+_PORTS = _own_ports()
 
 
 def binary(name: str, package: str) -> str:
@@ -129,7 +146,7 @@ def alertmanager(config: dict[str, Any], port: int = 0) -> Iterator[str]:
 def query(url: str, promql: str) -> list[dict[str, Any]]:
     """The instant vector that a Prometheus answers to a query: a list of {metric, value}."""
     asked = f"{url}/api/v1/query?{urllib.parse.urlencode({'query': promql})}"
-    with urllib.request.urlopen(asked, timeout=5) as answer:
+    with urllib.request.urlopen(asked, timeout=30) as answer:
         body = json.load(answer)
     assert body["status"] == "success", body
     result: list[dict[str, Any]] = body["data"]["result"]

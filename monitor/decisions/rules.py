@@ -7,7 +7,8 @@ with its path in the document and a hint. What is refused here can never weaken 
   as a second, independent signal;
 - families that say nothing about the model (`features`, `volume`) cannot carry `rollback: true`;
 - `family: paired` with `rollback: true` means "the target would do better", which only a detector of error
-  differences says (`PROVES_BETTER`); two models may disagree and both be right.
+  differences says (`PROVES_BETTER`); two models may disagree and both be right;
+- how labels come (`OF_LABELS_THEMSELVES`) says nothing of the model, whatever the family.
 
 Whether a pack fits a model depends on the model's task, which a pack does not know: `misfits` says what does not.
 """
@@ -39,6 +40,7 @@ PROVES_BETTER = (
     "paired_error",
     "paired_absolute_error",
 )  # detectors whose breach says that the known-good errs less on the same rows
+OF_LABELS_THEMSELVES = ("label_coverage", "label_lag")  # detectors that say how labels come, not what they say
 SUBJECT_TASKS: dict[Subject, frozenset[Task]] = {  # where not every task has such a view
     Subject.SCORE: CLASSIFICATION,
     Subject.GROUPS: CLASSIFICATION,
@@ -228,6 +230,10 @@ def _alerting(entry: Entry, family: Family | None, detector: str) -> dict[str, A
             "rollback",
             f"cannot rest on {detector}",
             "disagreement is `family: output`; see " + ", ".join(PROVES_BETTER),
+        )
+    if rollback and detector in OF_LABELS_THEMSELVES:
+        entry.problem(
+            "rollback", f"cannot rest on {detector}", "labels that come late or not at all say nothing of the model"
         )
     return {
         "breaches": breaches,

@@ -118,12 +118,14 @@ def test_an_alert_is_the_same_however_its_numbers_change_and_after_our_restart()
 
 def test_what_nobody_repeats_ends_by_itself():
     async def story(world):
+        began = datetime.now(UTC)
         await world.pusher.round()
         ends = datetime.fromisoformat(world.known()["drift"]["endsAt"])
-        assert timedelta(seconds=2) < ends - datetime.now(UTC) <= timedelta(seconds=4)
+        told = datetime.now(UTC)  # however long that took on a busy machine
+        assert began + timedelta(seconds=7.9) <= ends <= told + timedelta(seconds=8)
         await asyncio.to_thread(servers.wait_for, lambda: not world.known(), "ended by itself")
 
-    played(story, "drift", resend_s=1.0)
+    played(story, "drift", resend_s=2.0)
 
 
 def test_it_hears_all_again_after_its_own_restart():

@@ -58,6 +58,7 @@ CHUNKED = b"HTTP/1.1 %s\r\nTransfer-Encoding: chunked\r\n\r\n"
 CHUNK = b"400\r\n" + b"x" * 1024 + b"\r\n"
 DATE = "Retry-After: Thu, 01 Jan 1970 00:02:00 GMT"
 
+PATIENT_S = 30.0  # a busy machine takes its time; only what shall time out has less
 FAULTS = {
     "timeout": (_silence, Outcome(failure=Failure.TIMEOUT), WAITING),
     "reset": (_reset, Outcome(failure=Failure.CONNECT), WAITING),
@@ -85,7 +86,7 @@ FAULTS = {
 @contextlib.asynccontextmanager
 async def _line(url, **options):
     context = options.pop("tls", None) or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    line = Line(url, ManualClock(60.0), **({"allowed": LOOPBACK, "tls": context, "timeout_s": 0.5} | options))
+    line = Line(url, ManualClock(60.0), **({"allowed": LOOPBACK, "tls": context, "timeout_s": PATIENT_S} | options))
     yield line
     await line.aclose()
 
@@ -95,7 +96,7 @@ async def _post(listening, handler, scheme="http", tls=None, **options):
         listening(handler, tls) as (port, accepted),
         _line(f"{scheme}://hooks.example.test:{port}/in?a=b", **({"resolve": _here} | options)) as line,
     ):
-        return await asyncio.wait_for(line.post(b'{"a":1}', {"webhook-id": "i-1.1"}), 10), len(accepted)
+        return await asyncio.wait_for(line.post(b'{"a":1}', {"webhook-id": "i-1.1"}), 60), len(accepted)
 
 
 async def _here(host, port):
@@ -104,7 +105,8 @@ async def _here(host, port):
 
 @pytest.mark.parametrize(("handler", "expected", "state"), FAULTS.values(), ids=FAULTS)
 def test_a_fault_ends_is_named_and_leads_to_the_right_step(handler, expected, state, listening):
-    outcome, accepted = asyncio.run(_post(listening, handler))
+    waited_for = handler not in (_silence, FAULTS["slow"][0], FAULTS["slow body after 200"][0])
+    outcome, accepted = asyncio.run(_post(listening, handler, timeout_s=PATIENT_S if waited_for else 0.5))
     fresh = Delivery("i-1.1@ops", "i-1.1", "i-1", 1, "ops", b"{}", created=0.0)
     assert (outcome, accepted) == (expected, 1)
     assert next_attempt(fresh, outcome, 60.0, 0.5).state is state
@@ -121,7 +123,10 @@ def test_a_resolver_that_hangs_is_cut_off(listening):
     async def hangs(host, port):
         await asyncio.Event().wait()
 
-    assert asyncio.run(_post(listening, _hang_up, resolve=hangs)) == (Outcome(failure=Failure.TIMEOUT), 0)
+    assert asyncio.run(_post(listening, _hang_up, resolve=hangs, timeout_s=0.5)) == (
+        Outcome(failure=Failure.TIMEOUT),
+        0,
+    )
 
 
 def test_a_port_where_nobody_listens():

@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import json
 import shutil
-import socket
 import subprocess
 
 import httpx
 import pytest
+from servers import free_port
 
 from monitor.alerts.webhook import body
 
@@ -30,9 +30,7 @@ def _shape(value):
 @contextlib.contextmanager
 def _alertmanager(folder, receiver_port):
     """A real one on loopback; yields its address. It cannot bind to 0 and tell, so a port is found for it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{free_port()}"
     (folder / "am.yml").write_text(CONFIG % receiver_port)
     flags = [f"--config.file={folder}/am.yml", f"--storage.path={folder}/data", f"--web.listen-address={address}"]
     flags += ["--cluster.listen-address=", "--log.level=error"]
@@ -59,7 +57,7 @@ async def _through_alertmanager(folder, alert, listening, answering):
     async with listening(answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Seen)) as (port, _):
         with _alertmanager(folder, port) as url:
             await _push(url, alert)
-            _, received = await asyncio.wait_for(sent.get(), 20)
+            _, received = await asyncio.wait_for(sent.get(), 60)
     return json.loads(received)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import wait_for
 from statuses import BOTH, status
 
 from monitor.ingest.tokens import Scope
@@ -69,7 +70,8 @@ def test_commands_and_options_are_offered() -> None:
     ],
 )
 def test_names_and_ids_come_from_the_running_daemon(environ: dict[str, str], line: str, names: list[str]) -> None:
-    assert offered(line, **environ) == names
+    # Asked again where a busy machine was late: what is late offers nothing, and never something else.
+    assert wait_for(lambda: offered(line, **environ), line) == names if names else offered(line, **environ) == []
 
 
 def test_a_daemon_that_is_not_there_offers_nothing_and_says_nothing() -> None:
@@ -86,9 +88,9 @@ def test_a_daemon_that_hangs_is_not_waited_for() -> None:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         began = time.monotonic()
         assert offered("tocsin rollback start ", TOCSIN_URL=url) == []
-    assert time.monotonic() - began < 10.0  # 1.5 s on an idle core; the bound is for a busy machine
+    assert time.monotonic() - began < 25.0  # 1.5 s on an idle core; a command proper would wait for 30 s
 
 
 def test_a_name_that_a_shell_would_take_apart_is_not_offered(api: Any, environ: dict[str, str]) -> None:
     api.control.results["status"] = status(**{"a b": {}, "c": {}, "d\x1b[2J": {}})
-    assert offered("tocsin rollback start ", **environ) == ["c"]
+    assert wait_for(lambda: offered("tocsin rollback start ", **environ), "a name") == ["c"]

@@ -71,7 +71,7 @@ def test_a_token_is_printed_once_and_kept_hashed(tocsin: Tocsin, home: Path) -> 
     ended = tocsin("token", "create", "gateway-1", "--scope", "ingest:predictions", "--scope", "read")
     text = ended.out.strip()
     assert (ended.code, text.startswith("tcs_"), text.count("\n")) == (Exit.OK, True, 0)
-    assert text.rpartition("_")[2] not in (home / "tokens.json").read_text()
+    assert text.split("_", 2)[2] not in (home / "tokens.json").read_text()  # a secret may hold an underscore itself
     assert [scope.value for scope in read_tokens(home / "tokens.json")[0].scopes] == ["ingest:predictions", "read"]
 
 

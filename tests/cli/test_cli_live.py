@@ -24,7 +24,7 @@ from monitor.cli.exits import Exit, Stop
 from monitor.cli.live import Seen, watch
 from monitor.ingest.tokens import Scope
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 @pytest.fixture

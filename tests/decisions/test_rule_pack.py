@@ -9,7 +9,16 @@ import yaml
 from judged import HOLD, PACK, RULES
 
 from monitor.decisions.entry import seconds
-from monitor.decisions.rules import BUILT_IN, CAUSES, FAMILIES, PROVES_BETTER, SUPPORTING, misfits, parse_pack
+from monitor.decisions.rules import (
+    BUILT_IN,
+    CAUSES,
+    FAMILIES,
+    OF_LABELS_THEMSELVES,
+    PROVES_BETTER,
+    SUPPORTING,
+    misfits,
+    parse_pack,
+)
 from monitor.detectors import DETECTORS
 from monitor.errors import SettingsError
 from monitor.facts import Family, Severity, Subject, Task
@@ -131,6 +140,13 @@ def test_disagreement_does_not_prove_that_the_target_is_better():
     assert "disagreement" in found["rules.0.rollback"]
 
 
+@pytest.mark.parametrize("detector", OF_LABELS_THEMSELVES)
+def test_labels_that_do_not_come_or_come_late_support_no_rollback(detector):
+    changes = {"subject": "outcomes", "detector": detector, "family": "labels"}
+    assert "say nothing of the model" in problems(with_rule(**changes, rollback=True))["rules.0.rollback"]
+    assert parse_pack(with_rule(**changes, rollback=None), DETECTORS).rules
+
+
 def test_disagreement_may_be_the_second_signal():
     rule = parse_pack(with_rule(detector="paired_disagreement", family="output"), DETECTORS).rules[0]
     assert rule.rollback
@@ -188,7 +204,7 @@ def test_the_tables_agree():
     assert set(FAMILIES) == set(Subject)
     assert set(CAUSES) == set(Family)
     assert {family for families in FAMILIES.values() for family in families} >= set(SUPPORTING)
-    assert set(PROVES_BETTER) <= set(DETECTORS)
+    assert {*PROVES_BETTER, *OF_LABELS_THEMSELVES} <= set(DETECTORS)
 
 
 def test_rules_that_are_gone_and_built_in_pages_still_have_words():

@@ -36,14 +36,14 @@ def watched(tmp_path_factory):
         settle(loop, told)
         loop.start()
         poisoned(loop)
-        wait_for(lambda: query(url, "tocsin_incidents_open"), "the first scrape", 30)
+        wait_for(lambda: query(url, "tocsin_incidents_open"), "the first scrape")
         start = _last_scrape(url)
         loop.until(committed)
         loop.call("POST", "/v1/predictions", "gateway", content="no row\n", headers=NDJSON)
         loop.call("POST", "/v1/predictions", "person", content="{}\n", headers=NDJSON)  # may not send predictions
         loop.live(3)
         wait_for(lambda: query(url, "tocsin_evidence_value"), "the evidence worker's first values", 120)
-        wait_for(lambda: query(url, "tocsin_alertmanager_firing_alerts"), "Alertmanager is told", 30)
+        wait_for(lambda: query(url, "tocsin_alertmanager_firing_alerts"), "Alertmanager is told")
         _scraped(url, loop.now)
         yield Prometheus(url), Span(start, _last_scrape(url), 0.5, 0.2)
 
@@ -80,9 +80,9 @@ def _last_scrape(url):
 
 def _scraped(url, now):
     """Wait until Prometheus has seen the page of the last step, and once more, so that its rates end after it."""
-    wait_for(lambda: query(url, f"tocsin_clock_timestamp_seconds >= {now}"), "a scrape after the last step", 30)
+    wait_for(lambda: query(url, f"tocsin_clock_timestamp_seconds >= {now}"), "a scrape after the last step")
     seen = _last_scrape(url)
-    wait_for(lambda: _last_scrape(url) > seen + 1, "scrapes of the same page", 30)
+    wait_for(lambda: _last_scrape(url) > seen + 1, "scrapes of the same page")
 
 
 @pytest.fixture(scope="module")

@@ -19,12 +19,12 @@ class Running(Service):
         self.server.startup = _then(self.server.startup, started.set)
         self.thread = threading.Thread(target=self.server.run, args=([listener],))
         self.thread.start()
-        assert started.wait(10)
+        assert started.wait(60)
         return self
 
     def __exit__(self, *_):
         self.server.should_exit = True
-        self.thread.join(10)
+        self.thread.join(60)
         assert not self.thread.is_alive()
 
     @property
@@ -34,12 +34,12 @@ class Running(Service):
     def over_http(self, method, path, token, **more):
         headers = {"authorization": f"Bearer {self.texts[token]}", "content-type": "application/json"}
         return httpx.request(
-            method, self.url + path, headers=headers | more.pop("headers", {}), trust_env=False, **more
+            method, self.url + path, headers=headers | more.pop("headers", {}), trust_env=False, timeout=60, **more
         )
 
     def raw(self, head, token="gateway"):
         """Send a request head and no more, and read the answer to its end."""
-        with socket.create_connection(self.address, timeout=10) as wire:
+        with socket.create_connection(self.address, timeout=60) as wire:
             wire.sendall((head + f"\r\nhost: x\r\nauthorization: Bearer {self.texts[token]}\r\n\r\n").encode())
             return b"".join(iter(lambda: wire.recv(65536), b""))
 

@@ -15,7 +15,7 @@ from monitor.ingest.connection import Connection
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory):
     patch = pytest.MonkeyPatch()
-    patch.setattr(connection, "HEAD_S", 0.3)
+    patch.setattr(connection, "HEAD_S", 1.0)
     patch.setattr(connection, "CONNECTIONS_MAX", 8)
     made = uvicorn.Config
     patch.setattr(uvicorn, "Config", lambda app, **more: made(app, http=Connection, **more))
@@ -25,7 +25,7 @@ def guarded(tmp_path_factory):
 
 
 def connect(guarded, said=b""):
-    wire = socket.create_connection(guarded.address, timeout=10)
+    wire = socket.create_connection(guarded.address, timeout=60)
     wire.sendall(said)
     return wire
 
@@ -61,7 +61,7 @@ def gone(wire, said, times):
 
 def test_dripping_buys_no_time(guarded):
     wire = connect(guarded, b"GET /-/healthy HTTP/1.1\r\n")
-    wait_for(lambda: gone(wire, b"x: y\r\n", 1), "the end of it", 2)
+    wait_for(lambda: gone(wire, b"x: y\r\n", 1), "the end of it")
     wire.close()
 
 

@@ -65,7 +65,7 @@ def test_many_senders_at_once_are_all_answered(running):
     async def send():
         headers = {"authorization": f"Bearer {running.texts['gateway']}", "content-type": "application/json"}
         url = f"http://127.0.0.1:{running.address[1]}/v1/predictions"
-        async with httpx.AsyncClient(headers=headers, trust_env=False) as client:
+        async with httpx.AsyncClient(headers=headers, trust_env=False, timeout=60) as client:
             rows = [json.dumps({"id": f"many-{i}", "prediction": "late"}) for i in range(200)]
             return await asyncio.gather(*(client.post(url, content=row) for row in rows))
 

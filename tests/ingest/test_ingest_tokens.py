@@ -191,7 +191,7 @@ def test_a_failed_write_leaves_the_old_file(path, monkeypatch):
     create(path)
     before = path.read_bytes()
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "no space")))
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(SettingsError, match="no space"):
         create(path, "other")
     assert path.read_bytes() == before
     assert sorted(p.name for p in path.parent.iterdir()) == ["tokens.json", "tokens.json.lock"]

@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 MODEL = ModelName("m")
 SCHEMA = Schema(MODEL, (Feature("x", FeatureKind.NUMERIC),), ("no", "yes"), "yes")
 STEP_S = 600
+PATIENT = "20s"  # a busy machine must not make the pairs of a step fail: decisions would differ
 START = 1_700_000_400 // STEP_S * STEP_S
 ROWS = 240
 RULES = Path(__file__).with_name("rules.yaml").read_text()
@@ -136,8 +137,13 @@ class Loop:
                 "m": {
                     "release_index": "./releases.json",
                     "rules": "./rules.yaml",
-                    "serving": {"url": self.server_url, "model": MODEL},
-                    "known_good": {"url": self.server_url, "model": f"{MODEL}-known-good", "share": 1.0},
+                    "serving": {"url": self.server_url, "model": MODEL, "timeout": PATIENT},
+                    "known_good": {
+                        "url": self.server_url,
+                        "model": f"{MODEL}-known-good",
+                        "share": 1.0,
+                        "timeout": PATIENT,
+                    },
                     "target": {"link": "./current", "prove_within": "5s", "demo": self.replay},
                     "labels": {"trusted_sources": ["ops"]},
                     "rollback": {"mode": self.mode, "rows_min": 100},
@@ -180,7 +186,7 @@ class Loop:
             except httpx.TransportError:
                 return False
 
-        wait_for(ready, "the daemon is ready", 30)
+        wait_for(ready, "the daemon is ready")
         return self
 
     @property
@@ -195,7 +201,7 @@ class Loop:
     def stop(self):
         """SIGTERM; the exit code."""
         self.daemon.terminate()
-        return self.daemon.wait(20)
+        return self.daemon.wait(60)
 
     def close(self):
         for process in (self.daemon, self.server):

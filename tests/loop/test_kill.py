@@ -133,7 +133,8 @@ def killed_often(make_loop, kills):
         loop.start()
     stop.set()
     for sender in senders:
-        sender.join(30)
+        sender.join(120)
+        assert not sender.is_alive(), "its books would go on changing"
     wait_for(lambda: folded(loop), "everything is folded", 60)
     assert loop.stop() == 0
     rows = check(loop, senders)

@@ -22,7 +22,7 @@ def test_a_poisoned_retrain_is_found_paged_and_rolled_back(loop):
     assert (status["served"]["name"], status["served"]["role"]) == ("v1", "known_good")
     assert rollback["decision"]["ruling"] == "act"
     assert (loop.directory / "current").readlink().name == "v1.json"
-    page = loop.receiver.wait_for(lambda d: d.status == "firing", 10)
+    page = loop.receiver.wait_for(lambda d: d.status == "firing", 60)
     assert page is not None
     assert page.body["commonLabels"]["model"] == MODEL
 
@@ -33,7 +33,7 @@ def test_after_the_rollback_parity_returns_and_the_incident_closes(loop):
     loop.until(lambda status: status["incident"] is None)
     [incident] = loop.get("/v1/incidents")
     assert incident["closed"] is not None
-    assert loop.receiver.wait_for(lambda d: d.status == "resolved", 10)
+    assert loop.receiver.wait_for(lambda d: d.status == "resolved", 60)
     assert all(delivery.verified for delivery in loop.receiver.deliveries)
 
 
@@ -43,7 +43,7 @@ def test_a_second_delivery_pages_and_is_not_fought_over(loop):
     loop.until(lambda status: status["incident"] is None)
     loop.deploy("v2")
     loop.live(6)
-    assert loop.receiver.wait_for(lambda d: "redelivered" in str(d.body), 10)
+    assert loop.receiver.wait_for(lambda d: "redelivered" in str(d.body), 60)
     status = loop.status
     assert (status["served"]["name"], len(status["rollbacks"])) == ("v2", 1)
 
@@ -61,7 +61,7 @@ def test_an_unregistered_checkpoint_pages_and_nothing_acts(loop):
     loop.live(1)
     loop.deploy("v2")  # never registered
     loop.live(6)
-    assert loop.receiver.wait_for(lambda d: "unregistered" in str(d.body), 10)
+    assert loop.receiver.wait_for(lambda d: "unregistered" in str(d.body), 60)
     assert loop.status["rollbacks"] == []
 
 
@@ -190,7 +190,7 @@ def test_a_real_prometheus_sees_the_loop(loop):
             found = httpx.get(f"{url}/api/v1/query", params={"query": query}).json()["data"]["result"]
             return found and found[0]["value"][1] == "1"
 
-        wait_for(seen, "Prometheus has the rollback", 30)
+        wait_for(seen, "Prometheus has the rollback")
 
 
 def test_rejected_rows_move_no_reading_only_their_counters(loop):

@@ -1,4 +1,4 @@
-"""What the README tells a newcomer to type, typed: into one shell, in an empty directory, from top to bottom."""
+"""What the README tells a newcomer to type, typed: into one shell, in an empty home, from top to bottom."""
 
 import os
 import re
@@ -31,6 +31,7 @@ def typed(tmp_path: Path) -> subprocess.CompletedProcess[str]:
     assert settings in text
     script = text.replace("\nkill $!", f"{COUNTED}\nkill $!") + "\nwait\n"
     environ = os.environ | {
+        "HOME": str(tmp_path),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "TOCSIN": str(ROOT),
         "TOCSIN_URL": f"http://127.0.0.1:{port}",
@@ -53,8 +54,9 @@ def test_a_newcomer_can_paste_the_readme(typed: subprocess.CompletedProcess[str]
     assert typed.returncode == 0, typed.stdout
     assert "tocsin.yaml: ok" in typed.stdout
     assert typed.stdout.count('{"durable":true,"accepted":1,') == 2, typed.stdout
-    assert '"role": "known_good"' in (tmp_path / "status.json").read_text()
-    assert [path.name for path in tmp_path.glob("*.token") if path.stat().st_mode & 0o077] == []
+    assert '"role": "known_good"' in (tmp_path / "delays" / "status.json").read_text()
+    assert len(tokens := list((tmp_path / "delays").glob("*.token"))) == 3
+    assert [path.name for path in tokens if path.stat().st_mode & 0o077] == []
 
 
 def test_the_set_up_is_the_one_that_the_walk_was_tried_with() -> None:
