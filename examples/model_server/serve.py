@@ -109,12 +109,15 @@ class Scorecard:
             total += feature.look_up(columns[feature.name])
         return total
 
+    def score(self, columns: dict[str, list[Any]], rows: int) -> NDArray[np.float64]:
+        """Probability of the positive class, shape (rows,)."""
+        return cast("NDArray[np.float64]", 1.0 / (1.0 + np.exp(-self.add_up(columns, rows))))
+
     def answer(self, columns: dict[str, list[Any]], rows: int) -> list[list[Any]]:
         """Data of the outputs: the numbers; or the classes, and the positive one's probabilities."""
-        total = self.add_up(columns, rows)
         if self.classes is None:
-            return [total.tolist()]
-        scores = cast("NDArray[np.float64]", 1.0 / (1.0 + np.exp(-total)))
+            return [self.add_up(columns, rows).tolist()]
+        scores = self.score(columns, rows)
         negative, positive = self.classes
         late: list[bool] = (scores >= self.threshold).tolist()
         return [[positive if is_positive else negative for is_positive in late], scores.tolist()]

@@ -167,6 +167,7 @@ def model_view(watched: Watched, drawing: Drawing = NO_FEATURES) -> ModelView | 
         last_label=totals.last_label or None,
         pictures=pictures(watched, drawing),
         evidence=evidence(watched),
+        task=watched.schema.task,
     )
 
 
@@ -189,7 +190,9 @@ def pictures(watched: Watched, drawing: Drawing) -> Pictures:
     judge = watched.epoch.judge
     if judge not in watched.layouts:
         return NOTHING_DRAWN
-    return watched.frame(judge, drawing).pictures(watched.counted.get(judge), watched.features.features)
+    return watched.frame(judge, drawing).pictures(
+        watched.counted.get(judge), watched.features.features, watched.outputs.features
+    )
 
 
 def rule_view(rule: Rule) -> RuleView:
