@@ -7,6 +7,7 @@ that the page, the dashboards and the pictures tell of the same twelve days.
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from monitor.demo.stage import free_port
 
 ROOT: Final = Path(__file__).parents[1]
 README: Final = ROOT / "examples" / "tasks" / "README.md"
+STOP_S: Final = 30.0
 END: Final = "kill $(jobs -p)\n"
 
 
@@ -68,12 +70,13 @@ def playing(directory: Path) -> Iterator[Played]:
     command = ["bash", "-c", begin + script(http_port, metrics_port, server_port)]
     with (directory / "said").open("wb") as said:
         shell = subprocess.Popen(  # noqa: S603  # our own page
-            command, cwd=directory, env=environ, stdin=subprocess.PIPE, stdout=said, stderr=said
+            command, cwd=directory, env=environ, stdin=subprocess.PIPE, stdout=said, stderr=said, start_new_session=True
         )
     try:
         yield Played(directory, shell, http_port, metrics_port)
     finally:
         assert shell.stdin is not None
-        with contextlib.suppress(OSError):
-            shell.stdin.close()
-        shell.wait(30)
+        shell.stdin.close()
+        if shell.poll() is None and not (directory / "played").exists():
+            os.killpg(shell.pid, signal.SIGTERM)  # the shell waits for what it types, which knows nothing of us
+        shell.wait(STOP_S)

@@ -76,7 +76,7 @@ def settle(loop, told):
 
 
 def _last_scrape(url):
-    [found] = query(url, "timestamp(tocsin_incidents_open)")
+    [found] = query(url, "max(timestamp(tocsin_incidents_open))")
     return float(found["value"][1])
 
 
