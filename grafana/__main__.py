@@ -7,13 +7,15 @@ from typing import Any, Final
 
 from grafana import fleet, model
 from grafana.board import document
+from monitor.facts import Task
 
 FOLDER: Final = Path(__file__).parent / "dashboards"
 
 
 def documents() -> dict[str, dict[str, Any]]:
     """Every dashboard by the name of its file."""
-    return {"fleet.json": document(fleet.dashboard()), "model.json": document(model.dashboard())}
+    models = {f"model-{task.value}.json": document(model.dashboard(task)) for task in Task}
+    return {"fleet.json": document(fleet.dashboard()), **models}
 
 
 def text(found: dict[str, Any]) -> str:

@@ -29,8 +29,15 @@ from grafana.words import BLUE, BREACH, FAMILIES, LOADED, ORANGE, STATUSES, VERD
 
 NONE_ANSWERS: Final = "No daemon answers: Prometheus scrapes none, or none in this time range"
 TO_MODEL: Final = (
-    "/d/tocsin-model?${datasource:queryparam}&var-model=${__data.fields.Model}"
+    "/d/tocsin-model-${__data.fields.Task}?${datasource:queryparam}&var-model=${__data.fields.Model}"
     "&var-instance=${__data.fields.Daemon}&${__url_time_range}"
+)
+ERROR_OVER_LIMIT: Final = " or ".join(
+    (
+        'tocsin_error_ratio{segment=""} / tocsin_error_limit_ratio{segment=""}',
+        'tocsin_mean_absolute_error{segment=""} / tocsin_mean_absolute_error_limit{segment=""}',
+        'tocsin_ndcg_limit_ratio{segment=""} / tocsin_ndcg_ratio{segment=""}',
+    )
 )
 
 
@@ -77,7 +84,7 @@ def _numbers(made: board.Dashboard) -> None:
         (
             Words(
                 "Open incidents",
-                "Incidents not closed yet. `tocsin incidents` shows each with its evidence.",
+                "Incidents not closed yet. `tocsin incidents show ID` shows each with its evidence.",
                 NONE_ANSWERS,
                 "TocsinIncidentOpen",
             ),
@@ -121,36 +128,38 @@ def _numbers(made: board.Dashboard) -> None:
 def _models() -> table.Panel:
     by = "by (instance, model)"
     named = {
+        "Task": "max by (instance, model, task) (tocsin_model_info)",
         "Served": 'max by (instance, model, name) (tocsin_bundle_info{role="serving"})',
         "Status": status(),
         "Serving for": age("tocsin_serving_since_timestamp_seconds"),
         "Incidents": f"max {by} (tocsin_incidents_open)",
         "Rows/s": f"sum {by} (rate(tocsin_predictions_total[$__rate_interval]))",
-        "Error": f'max {by} (tocsin_error_ratio{{segment=""}})',
-        "Limit": f'max {by} (tocsin_error_limit_ratio{{segment=""}})',
+        "Error / limit": f"max {by} ({ERROR_OVER_LIMIT})",
         "Last rollback": age("tocsin_last_rollback_timestamp_seconds"),
     } | {family.capitalize(): worst_verdict(family) for family in FAMILIES}
     words = Words(
         "Models",
-        "A line for each model. The verdict of a family is the worst of its rules' newest readings: breach, broken, "
+        "A line for each model. Error over limit is of the newest window that has its labels: share of wrong answers, "
+        "distance from the truth, or, of a ranking, the limit over NDCG; past 1 is too much. The verdict of a family is the worst of its rules' newest readings: breach, broken, "
         "unknown, ok. An empty cell is a family without a rule, a value nobody can tell yet, or, for the last "
         "rollback, "
         "that there was none. Times are by the daemon's event clock. A model's name leads to its own dashboard.",
         NONE_ANSWERS,
     )
     panel = rows(words, list(named.values()), height=5)
-    labels = {"model": "Model", "instance": "Daemon", "name": "Served", "status": "Status"}
-    columns(panel, labels | _values(named, ("Served", "Status")), ("Time", "Value #A", "Value #B"))
+    labels = {"model": "Model", "instance": "Daemon", "task": "Task", "name": "Served", "status": "Status"}
+    hidden = ("Time", "Value #A", "Value #B", "Value #C")
+    columns(panel, labels | _values(named, ("Task", "Served", "Status")), hidden)
     column(panel, "Model", "string", 95, prop("links", [{"title": "This model", "url": TO_MODEL}]))
     column(panel, "Daemon", "string", 110)
-    column(panel, "Served", "string", 80)
+    column(panel, "Task", "string", 100)
+    column(panel, "Served", "string", 90)
     column(panel, "Status", "string", 100, coloured(), cells(STATUSES))
     column(panel, "Serving for", "s", 95, prop("decimals", 0))
     column(panel, "Last rollback", "s", 105, prop("decimals", 0))
     column(panel, "Incidents", "none", 80, *bad())
     column(panel, "Rows/s", "none", 75)
-    column(panel, "Error", "percentunit", 65, prop("decimals", 1))
-    column(panel, "Limit", "percentunit", 65, prop("decimals", 1))
+    column(panel, "Error / limit", "none", 95, prop("decimals", 2))
     for family in FAMILIES:
         share_width(panel, family.capitalize(), 76, coloured(), cells(VERDICT_CELLS))
     return panel

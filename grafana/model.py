@@ -1,9 +1,10 @@
 """The Model dashboard: one model as one daemon sees it, from its verdicts down to a feature and the daemon itself.
 
 It is read top down by whoever was woken: what do the rules say and what is served, is it right, does it answer as it
-did, which feature moved, for whom is it wrong, is the daemon well. One dashboard serves every task: where a measure
-differs with the task (wrong answers, distance from a number, quality of a list) one panel asks for each, and the one
-that this model has is drawn in its own unit.
+did, which feature moved, for whom is it wrong, is the daemon well. There is one for each task, because what is right
+differs: share of wrong answers, distance from a number in the number's own unit, quality of a list. So no panel is
+empty because it asks of another task, and Fleet leads to the one that fits. (One dashboard with rows for each task was
+rejected: a row cannot be hidden by a variable, and its empty panels were what one saw first.)
 """
 
 from typing import Final
@@ -11,27 +12,14 @@ from typing import Final
 from grafana_foundation_sdk.builders import dashboard as board
 from grafana_foundation_sdk.models.dashboard import VariableOption
 
-from grafana import model_daemon, model_features, model_outcomes, model_segments
-from grafana.board import Line, Role, Words, blank, event, heat_map, lines, number, runbooks, states, variable, word
-from grafana.queries import (
-    DISTANCES,
-    READING,
-    SCOPE,
-    age,
-    any_of,
-    ever,
-    limits,
-    live_share,
-    reference_share,
-    rule_verdicts,
-    status,
-)
-from grafana.words import ALERTS, BLUE, GREEN, ORANGE, PURPLE, SKY, VERDICTS, VERMILLION, YELLOW
+from grafana import model_answers, model_daemon, model_features, model_outcomes, model_segments
+from grafana.board import Words, blank, event, number, runbooks, states, variable, word
+from grafana.queries import SCOPE, age, rule_verdicts, status
+from grafana.words import ALERTS, BLUE, ORANGE, PURPLE, VERDICTS, VERMILLION
+from monitor.facts import Task
 
 ABSENT: Final = "No daemon answers for this model in this time range"
 NO_ROWS: Final = "No rows in this time range, or the daemon was not scraped"
-NO_SCORE: Final = "No rows in this time range, or a model without scores: it predicts a number, or ranks"
-NO_RULE: Final = "No rule reads this, its window has too few rows yet, or the daemon was not scraped"
 SEGMENTS: Final = (
     "query_result(label_replace(label_replace(label_replace(label_replace("
     f"count by (segment) (tocsin_reading_rows{{{SCOPE}}}), "
@@ -43,12 +31,14 @@ SEGMENT_PARTS: Final = '/pattern="(?<value>[^"]*)".*text="(?<text>[^"]*)"/'
 is taken: the parenthesis sorts before every name."""
 
 
-def dashboard() -> board.Dashboard:
-    """Build it."""
+def dashboard(task: Task) -> board.Dashboard:
+    """Build the one for models of this task."""
     made = blank(
-        "tocsin-model", "Tocsin / Model", "One model: what it serves, what moved, whether it is right, what was done."
+        f"tocsin-model-{task.value}",
+        f"Tocsin / Model, {task.value}",
+        f"One model, a {task.value}: what it serves, what moved, whether it is right, what was done.",
     )
-    _variables(made)
+    _variables(made, task)
     for annotation in (
         event("Incident open", f"tocsin_incidents_open{{{SCOPE}}} > 0", ORANGE),
         event("Rollback committed", _step("committed"), BLUE),
@@ -57,11 +47,10 @@ def dashboard() -> board.Dashboard:
     ):
         made.annotation(annotation)
     _at_a_glance(made)
-    model_outcomes.add(made)
-    made.with_row(board.Row("Output and score against the reference"))
-    _output(made)
+    model_outcomes.add(made, task)
+    model_answers.add(made, task)
     model_features.add(made)
-    model_segments.add(made)
+    model_segments.add(made, task)
     model_daemon.add(made)
     return made
 
@@ -70,8 +59,9 @@ def _step(step: str) -> str:
     return f'sum by (step) (increase(tocsin_rollbacks_total{{{SCOPE}, step=~"{step}"}}[$__rate_interval])) > 0'
 
 
-def _variables(made: board.Dashboard) -> None:
-    made.with_variable(variable("model", "Model", "label_values(tocsin_incidents_open, model)"))
+def _variables(made: board.Dashboard, task: Task) -> None:
+    models = f'label_values(tocsin_model_info{{task="{task.value}"}}, model)'
+    made.with_variable(variable("model", "Model", models))
     made.with_variable(variable("instance", "Daemon", 'label_values(tocsin_incidents_open{model="$model"}, instance)'))
     made.with_variable(variable("segment", "Segment", SEGMENTS, regex=SEGMENT_PARTS))
     every = VariableOption(selected=True, text="All", value="$__all")
@@ -105,7 +95,7 @@ def _at_a_glance(made: board.Dashboard) -> None:
     mode = Words("Rollback", "How far a rollback may go without a person.", ABSENT, "TocsinRollbackLatched")
     made.with_panel(word(mode, f"tocsin_rollback_mode_info{{{SCOPE}}}", "{{mode}}"))
     incidents = Words(
-        "Open incidents", "Incidents not closed yet: read them with `tocsin incidents`.", ABSENT, "TocsinIncidentOpen"
+        "Open incidents", "Incidents not closed yet: read them with `tocsin incidents list`.", ABSENT, "TocsinIncidentOpen"
     )
     made.with_panel(number(incidents, "none", f"sum(tocsin_incidents_open{{{SCOPE}}})", color=VERMILLION))
     last = Words(
@@ -146,84 +136,3 @@ def _alert_states() -> str:
         for value, (word, _) in sorted(ALERTS.items(), key=lambda item: -item[0] if item[0] != 3 else -1.5)
     ]
     return " or ".join(parts)
-
-
-def _output(made: board.Dashboard) -> None:
-    for name, by, absent in (("Score", "le", NO_SCORE), ("Output", "bin", NO_ROWS)):
-        live = live_share(name.lower(), by)
-        reference = reference_share(name.lower(), by)
-        what = f"Share of the rows in each bin of the {name.lower()}"
-        words = Words(f"{name} over time", f"{what}. Each row of cells is a bin of the reference profile.", absent)
-        made.with_panel(heat_map(words, "percentunit", live, f"{{{{{by}}}}}", 10))
-        words = Words(
-            f"{name}, reference",
-            f"{what}, as it was in the reference profile: what the rows should look like.",
-            absent,
-        )
-        made.with_panel(heat_map(words, "percentunit", reference, f"{{{{{by}}}}}", 4))
-        words = Words(
-            f"{name}, difference",
-            f"{what}, minus the same of the reference: purple came more often than it should, orange less; full "
-            "colour at 0.3.",
-            absent,
-            "TocsinDrift",
-        )
-        difference = f"{live} - on ({by}) {reference}"
-        made.with_panel(heat_map(words, "percentunit", difference, f"{{{{{by}}}}}", 10, diverging=True))
-    made.with_panel(
-        lines(
-            Words(
-                "Distance of score and output",
-                "Distances from the reference profile with the limits of their rules (dashed). If the known-good "
-                "moved as "
-                "much on the same rows (see its disagreement), the world moved, and a rollback will not undo it.",
-                NO_RULE,
-                "TocsinDrift",
-            ),
-            "none",
-            _distances(),
-            8,
-        )
-    )
-    made.with_panel(
-        lines(
-            Words(
-                "Output of the window",
-                "Predictions of the newest window by what was answered. A class that takes over or vanishes is "
-                "seen here first.",
-                NO_ROWS,
-                "TocsinDrift",
-            ),
-            "short",
-            [Line(ever(f"tocsin_output_rows{{{SCOPE}}}"), "{{class}}")],
-            8,
-        )
-    )
-    made.with_panel(
-        lines(
-            Words(
-                "Answers and truths",
-                "Labelled rows of the newest window by what was answered and what was true: which mistakes it makes. "
-                "The newest window waits for labels, so that its lines start low.",
-                "No labels yet, or a model without classes",
-                "TocsinError",
-            ),
-            "short",
-            [Line(ever(f"tocsin_confusion_rows{{{SCOPE}}}"), "{{predicted}}, was {{label}}")],
-            8,
-        )
-    )
-
-
-def _distances() -> list[Line]:
-    found = []
-    for subject, color in (("score", SKY), ("output", GREEN)):
-        value = any_of(f"tocsin_{subject}_", DISTANCES, "", READING)
-        limit = any_of(f"tocsin_{subject}_", DISTANCES, "_limit", READING)
-        found.append(Line(value, "{{rule}}, {{reference}}", Role.VALUE, color))
-        found.append(Line(limits(limit), "limit of {{rule}}", Role.LIMIT))
-    shift = f"tocsin_output_class_shift_ratio{{{READING}}}"
-    found.append(Line(shift, "{{rule}}, {{reference}}", Role.VALUE, YELLOW))
-    limit = f"tocsin_output_class_shift_limit_ratio{{{READING}}}"
-    found.append(Line(limits(limit), "limit of {{rule}}", Role.LIMIT))
-    return found

@@ -1,128 +1,29 @@
-"""The Model dashboard's rows on truth: error and the paired comparison with intervals, other measures, labels."""
+"""The Model dashboard's rows on truth: error and the paired comparison with intervals, other measures, labels.
+
+What differs by task is a table of words and queries (`MEASURES`), so that each has the same form and its own unit.
+"""
 
 from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as board
 
 from grafana.board import Line, Role, Words, lines
-from grafana.queries import DISTANCES_FROM_TRUTH, READING, SCOPE, SHARES, any_of, limits
+from grafana.queries import OWN_UNITS, READING, SCOPE, SHARES, any_of, limits
 from grafana.words import GREEN, PURPLE, SKY, YELLOW
+from monitor.facts import Task
 
 NO_LABELS: Final = "No rule reads this, too few trusted labels yet, or the daemon was not scraped"
 NO_PAIRS: Final = "The known-good is not asked, is what is served, or too few pairs have a label yet"
-NOT_THIS_TASK: Final = "No rule reads such a measure of this model"
+NO_OTHER: Final = "No rule reads such a measure, or too few trusted labels yet"
 
 
-def add(made: board.Dashboard) -> None:
+def add(made: board.Dashboard, task: Task) -> None:
     """Append the rows."""
-    made.with_row(board.Row("Right or wrong"))
-    _error(made)
-    _measures(made)
+    made.with_row(board.Row(ROWS[task]))
+    for words, unit, drawn, width, height in MEASURES[task]:
+        made.with_panel(lines(words, unit, drawn, width, height))
     made.with_row(board.Row("Labels"))
     _labels(made)
-
-
-def interval(metric: str, word: str, color: str = SKY, *, share: bool = True) -> list[Line]:
-    """A reading, its 95 % interval as a band, and its limit dashed; `share` or in a unit of its own."""
-    end, unit = (f"_ratio{{{READING}}}", "percentunit") if share else (f"{{{READING}}}", "short")
-    return [
-        Line(f"{metric}_low{end}", "{{reference}} low", Role.LOW, color, unit),
-        Line(f"{metric}_high{end}", "{{reference}} high", Role.HIGH, color, unit),
-        Line(f"{metric}{end}", f"{word}, {{{{reference}}}}", Role.VALUE, color, unit),
-        Line(f"{metric}_limit{end}", "limit, {{reference}}", Role.LIMIT, unit=unit),
-    ]
-
-
-def _error(made: board.Dashboard) -> None:
-    made.with_panel(
-        lines(
-            Words(
-                "Error",
-                "How wrong it is on rows whose label came, hence a while ago, with the 95 % interval and the rule's "
-                "limit (dashed). Share of wrong answers; of a model that predicts a number the mean absolute error in "
-                "the label's unit; of one that ranks NDCG, where more is better.",
-                NO_LABELS,
-                "TocsinError",
-            ),
-            "percentunit",
-            [
-                *interval("tocsin_error", "error"),
-                *interval("tocsin_mean_absolute_error", "absolute error", share=False),
-                *interval("tocsin_ndcg", "NDCG"),
-            ],
-            height=9,
-        )
-    )
-    made.with_panel(
-        lines(
-            Words(
-                "Error against the known-good, on the same rows",
-                "Error of what is served minus error of the known-good, with its 95 % interval. Above 0 the "
-                "known-good does better, whatever the world does: when the interval's lower end passes the limit "
-                "(dashed) a rollback helps.",
-                NO_PAIRS,
-                "TocsinError",
-            ),
-            "percentunit",
-            [
-                *interval("tocsin_paired_error_difference", "difference", PURPLE),
-                *interval("tocsin_paired_absolute_error_difference", "absolute error", PURPLE, share=False),
-            ],
-            height=9,
-        )
-    )
-
-
-def _measures(made: board.Dashboard) -> None:
-    made.with_panel(
-        lines(
-            Words(
-                "Answers the known-good gave otherwise",
-                "Share of rows that the known-good answers otherwise; needs no label. High together with drift "
-                "of features: "
-                "the two models see the new world differently.",
-                NO_PAIRS,
-                "TocsinDrift",
-            ),
-            "percentunit",
-            interval("tocsin_paired_disagreement", "disagreement", GREEN),
-            8,
-        )
-    )
-    made.with_panel(
-        lines(
-            Words(
-                "Other measures, as shares",
-                "Accuracy, precision, recall, calibration, hit rates and the like, 0 to 1, with their limits (dashed).",
-                NOT_THIS_TASK,
-                "TocsinError",
-            ),
-            "percentunit",
-            [
-                Line(any_of("tocsin_", SHARES, "_ratio", READING), "{{rule}}"),
-                Line(limits(any_of("tocsin_", SHARES, "_limit_ratio", READING)), "limit of {{rule}}", Role.LIMIT),
-            ],
-            8,
-        )
-    )
-    made.with_panel(
-        lines(
-            Words(
-                "Other measures, in their own units",
-                "Brier score, log loss; absolute and squared errors in the label's unit; with their limits (dashed).",
-                NOT_THIS_TASK,
-                "TocsinError",
-            ),
-            "none",
-            [
-                Line(any_of("tocsin_", DISTANCES_FROM_TRUTH, "", READING), "{{rule}}"),
-                Line(
-                    limits(any_of("tocsin_", DISTANCES_FROM_TRUTH, "_limit", READING)), "limit of {{rule}}", Role.LIMIT
-                ),
-            ],
-            8,
-        )
-    )
 
 
 def _labels(made: board.Dashboard) -> None:
@@ -184,3 +85,180 @@ def _labels(made: board.Dashboard) -> None:
 
 def _labels_counted(trusted: str) -> str:
     return f'tocsin_labels_total{{{SCOPE}, trusted="{trusted}"}}[$__rate_interval]'
+
+
+def interval(metric: str, word: str, color: str = SKY, *, share: bool = True) -> list[Line]:
+    """A reading, its 95 % interval as a band, and its limit dashed; `share`: its name ends in `_ratio`."""
+    end = f"_ratio{{{READING}}}" if share else f"{{{READING}}}"
+    return [
+        Line(f"{metric}_low{end}", "{{reference}} low", Role.LOW, color),
+        Line(f"{metric}_high{end}", "{{reference}} high", Role.HIGH, color),
+        Line(f"{metric}{end}", f"{word}, {{{{reference}}}}", Role.VALUE, color),
+        Line(f"{metric}_limit{end}", "limit, {{reference}}", Role.LIMIT),
+    ]
+
+
+def several(families: tuple[str, ...], end: str = "") -> list[Line]:
+    """Readings of several families, each with the limit of its rule; `end`: of the families' names."""
+    return [
+        Line(any_of("tocsin_", families, end, READING), "{{rule}}"),
+        Line(limits(any_of("tocsin_", families, f"_limit{end}", READING)), "limit of {{rule}}", Role.LIMIT),
+    ]
+
+
+PAIRED: Final = (
+    "of what is served minus that of the known-good, with its 95 % interval. Above 0 the known-good does better, whatever "
+    "the world does: when the interval's lower end passes the limit (dashed) a rollback helps."
+)
+LATE: Final = "on rows whose label came, hence a while ago, with the 95 % interval and the rule's limit (dashed)"
+ROWS: Final = {
+    Task.CLASSIFICATION: "Right or wrong",
+    Task.REGRESSION: "How far from the truth",
+    Task.RANKING: "How good the order is",
+}
+MEASURES: Final[dict[Task, tuple[tuple[Words, str, list[Line], int, int], ...]]] = {
+    Task.CLASSIFICATION: (
+        (
+            Words("Error", f"Share of wrong answers {LATE}.", NO_LABELS, "TocsinError"),
+            "percentunit",
+            interval("tocsin_error", "error"),
+            12,
+            9,
+        ),
+        (
+            Words("Error against the known-good, on the same rows", f"Error {PAIRED}", NO_PAIRS, "TocsinError"),
+            "percentunit",
+            interval("tocsin_paired_error_difference", "difference", PURPLE),
+            12,
+            9,
+        ),
+        (
+            Words(
+                "Answers the known-good gave otherwise",
+                "Share of rows that the known-good answers otherwise; needs no label. High together with drift "
+                "of features: the two models see the new world differently.",
+                NO_PAIRS,
+                "TocsinDrift",
+            ),
+            "percentunit",
+            interval("tocsin_paired_disagreement", "disagreement", GREEN),
+            8,
+            8,
+        ),
+        (
+            Words(
+                "Other measures, as shares",
+                "Accuracy, precision, recall, calibration and the like, 0 to 1, with their limits (dashed).",
+                NO_OTHER,
+                "TocsinError",
+            ),
+            "percentunit",
+            several(SHARES[Task.CLASSIFICATION], "_ratio"),
+            8,
+            8,
+        ),
+        (
+            Words(
+                "Other measures, in their own units",
+                "Brier score, log loss, correlation of answers and truths; with their limits (dashed).",
+                NO_OTHER,
+                "TocsinError",
+            ),
+            "none",
+            several(OWN_UNITS[Task.CLASSIFICATION]),
+            8,
+            8,
+        ),
+    ),
+    Task.REGRESSION: (
+        (
+            Words(
+                "Absolute error",
+                f"Mean distance of predicted number and truth, in the target's unit, {LATE}.",
+                NO_LABELS,
+                "TocsinError",
+            ),
+            "short",
+            interval("tocsin_mean_absolute_error", "absolute error", share=False),
+            12,
+            9,
+        ),
+        (
+            Words(
+                "Absolute error against the known-good, on the same rows",
+                f"Mean absolute error, in the target's unit, {PAIRED}",
+                NO_PAIRS,
+                "TocsinError",
+            ),
+            "short",
+            interval("tocsin_paired_absolute_error_difference", "difference", PURPLE, share=False),
+            12,
+            9,
+        ),
+        (
+            Words(
+                "Bias",
+                "Mean of predicted number minus truth, in the target's unit, with the 95 % interval: above 0 it says too "
+                "much on the whole. The limit (dashed) holds in both directions.",
+                NO_LABELS,
+                "TocsinError",
+            ),
+            "short",
+            interval("tocsin_bias", "bias", GREEN, share=False),
+            8,
+            8,
+        ),
+        (
+            Words(
+                "Other measures, in the target's unit",
+                "Root mean squared error, which far misses move most; quantile losses; with their limits (dashed).",
+                NO_OTHER,
+                "TocsinError",
+            ),
+            "short",
+            several(OWN_UNITS[Task.REGRESSION]),
+            8,
+            8,
+        ),
+        (
+            Words(
+                "Variance explained",
+                "R squared: 1 is perfect; 0 is no better than always saying the mean of the labels, and below 0 worse.",
+                NO_OTHER,
+                "TocsinError",
+            ),
+            "none",
+            several(("r_squared",)),
+            8,
+            8,
+        ),
+    ),
+    Task.RANKING: (
+        (
+            Words(
+                "NDCG",
+                f"How near the relevant items stand to the top of the list, 1 is best, {LATE}. Below the limit is too "
+                "low. There is no comparison with the known-good: lists are not asked for twice.",
+                NO_LABELS,
+                "TocsinError",
+            ),
+            "none",
+            interval("tocsin_ndcg", "NDCG"),
+            12,
+            9,
+        ),
+        (
+            Words(
+                "Hit rates and reciprocal rank",
+                "Share of lists with a relevant item among the first places; mean of 1 / place of the first relevant "
+                "one. 1 is best; below the limit (dashed) is too low.",
+                NO_LABELS,
+                "TocsinError",
+            ),
+            "none",
+            [*several(SHARES[Task.RANKING], "_ratio"), *several(OWN_UNITS[Task.RANKING])],
+            12,
+            9,
+        ),
+    ),
+}

@@ -9,65 +9,65 @@ from grafana_foundation_sdk.models.dashboard import DynamicConfigValue
 from grafana.board import Line, Role, Words, column, columns, lines, number, prop, rows
 from grafana.queries import DAEMON, FAIRNESS, SCOPE, any_of
 from grafana.words import ORANGE
+from monitor.facts import Task
 
 NO_SEGMENTS: Final = "No segments in the settings, or no rule reads by segment"
 NO_EVIDENCE: Final = "No evidence metrics in the settings, or no sample was large enough yet"
+MEASURES: Final = {  # metric, its name, its unit, what it is
+    Task.CLASSIFICATION: ("tocsin_error_ratio", "Error", "percentunit", "Share of the labelled rows that were wrong"),
+    Task.REGRESSION: (
+        "tocsin_mean_absolute_error",
+        "Absolute error",
+        "short",
+        "Mean distance of predicted number and truth, in the target's unit",
+    ),
+    Task.RANKING: ("tocsin_ndcg_ratio", "NDCG", "none", "How near the relevant items stand to the top, 1 is best"),
+}
 EACH: Final = f'{SCOPE}, segment!=""'
 
 
-def add(made: board.Dashboard) -> None:
+def add(made: board.Dashboard, task: Task) -> None:
     """Append the rows."""
     made.with_row(board.Row("Segments"))
-    made.with_panel(_now())
-    _over_time(made)
+    made.with_panel(_now(task))
+    _over_time(made, task)
     made.with_row(_evidence())
 
 
-def _now() -> table.Panel:
+def _now(task: Task) -> table.Panel:
+    measure, name, unit, _ = MEASURES[task]
     words = Words(
         "Segments now",
-        "Each segment's rows, error and worst rule: a model can be right on the whole and wrong for some.",
+        f"Each segment's rows, {name}, and how many of its readings are in breach or unknown: a model can be right on the whole and wrong for some.",
         NO_SEGMENTS,
         "TocsinError",
     )
     queries = [
         f"max by (segment) (tocsin_reading_rows{{{EACH}}})",
-        f"max by (segment) (tocsin_error_ratio{{{EACH}}})",
-        f"max by (segment) (tocsin_mean_absolute_error{{{EACH}}})",
+        f"max by (segment) ({measure}{{{EACH}}})",
         f'sum by (segment) (tocsin_readings{{{EACH}, verdict="breach"}})',
         f'sum by (segment) (tocsin_readings{{{EACH}, verdict="unknown"}})',
     ]
     panel = rows(words, queries, 8, 8)
-    names = ("Rows", "Error", "Abs. error", "In breach", "Unknown")
-    values = {f"Value #{letter}": name for letter, name in zip("ABCDE", names, strict=True)}
+    values = dict(zip((f"Value #{letter}" for letter in "ABCD"), ("Rows", name, "In breach", "Unknown"), strict=True))
     columns(panel, {"segment": "Segment"} | values)
     column(panel, "Rows", "short", 80, prop("decimals", 0))
-    column(panel, "Error", "percentunit", 80, prop("decimals", 1))
-    column(panel, "Abs. error", "short", 90)
+    column(panel, name, unit, 110, prop("decimals", 1 if unit == "percentunit" else 2))
     column(panel, "In breach", "none", 90, prop("custom.cellOptions", {"type": "color-text"}), _orange_from_one())
     column(panel, "Unknown", "none", 90)
     return panel
 
 
-def _over_time(made: board.Dashboard) -> None:
-    made.with_panel(
-        lines(
-            Words(
-                "Error by segment",
-                "Share of the labelled rows that were wrong, by segment; mean absolute error of a model that predicts "
-                "a number, NDCG of one that ranks.",
-                NO_SEGMENTS,
-                "TocsinError",
-            ),
-            "percentunit",
-            [
-                Line(f"tocsin_error_ratio{{{EACH}}}", "{{segment}}"),
-                Line(f"tocsin_mean_absolute_error{{{EACH}}}", "{{segment}}, absolute", unit="short"),
-                Line(f"tocsin_ndcg_ratio{{{EACH}}}", "{{segment}}, NDCG"),
-            ],
-            8,
-        )
-    )
+def _over_time(made: board.Dashboard, task: Task) -> None:
+    measure, name, unit, what = MEASURES[task]
+    words = Words(f"{name} by segment", f"{what}, by segment.", NO_SEGMENTS, "TocsinError")
+    fair = task is Task.CLASSIFICATION  # groups are compared in their positive answers
+    made.with_panel(lines(words, unit, [Line(f"{measure}{{{EACH}}}", "{{segment}}, {{rule}}")], 8 if fair else 16))
+    if fair:
+        _fairness(made)
+
+
+def _fairness(made: board.Dashboard) -> None:
     made.with_panel(
         lines(
             Words(

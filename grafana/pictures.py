@@ -1,5 +1,7 @@
 """`python -m grafana.pictures OUT`: plays the demo under a Prometheus' eyes and keeps what the dashboards show of it.
 
+A regression and a ranking are those of examples/tasks, played beside it in the same way (`grafana.tasks`).
+
 Writes OUT/<picture>.json for the page in `grafana/web`, which draws it with Grafana's own components: the dashboard,
 its variables' values, and what each panel's queries and the annotations were answered. The demo plays some weeks of
 event time in two minutes of wall time, hence the scrape interval and the least step of a second.
@@ -20,18 +22,25 @@ from typing import Any, Final
 
 from grafana.__main__ import documents
 from grafana.ask import Look, Prometheus, Span
+from grafana.tasks import playing
 from monitor.demo import run
 from monitor.demo.stage import free_port
 
 INSTANCE: Final = "flights-0"
 SCRAPE_S: Final = 1.0
 READY_S: Final = 20.0
+OUTPUT: Final = "Output and score against the reference"
 PICTURES: Final = {  # name of the file: dashboard, first row, row before which it ends
     "fleet": ("fleet", "", ""),
-    "model-verdict": ("model", "", "Output and score against the reference"),
-    "model-output": ("model", "Output and score against the reference", "Features"),
-    "model-features": ("model", "Features", "Segments"),
-    "model-segments": ("model", "Segments", ""),
+    "model-verdict": ("model-classification", "", OUTPUT),
+    "model-output": ("model-classification", OUTPUT, "Features"),
+    "model-features": ("model-classification", "Features", "Segments"),
+    "model-segments": ("model-classification", "Segments", ""),
+}
+OF_TASKS: Final = {
+    "fleet-tasks": ("fleet", "", "Daemons"),
+    "regression": ("model-regression", "", "Features"),
+    "ranking": ("model-ranking", "", "Features"),
 }
 
 
@@ -88,20 +97,28 @@ def main() -> None:
         with watching(targets) as prometheus:
             start = time.time()
             run.run_demo(state_dir=directory)
-            end = time.time()
-            _write(out, prometheus, start, end)
+            write(out, PICTURES, prometheus, (start, time.time()))
+    with tempfile.TemporaryDirectory(prefix="pictures-") as folder:
+        targets = Path(folder, "targets.json")
+        with watching(targets) as prometheus, playing(Path(folder)) as page:
+            _scrape(targets, page.metrics_port)
+            start = time.time()
+            while not page.over():
+                threading.Event().wait(0.1)
+            write(out, OF_TASKS, prometheus, (start, time.time()))
 
 
-def _write(out: Path, prometheus: Prometheus, start: float, end: float) -> None:
-    scraped = prometheus.over("tocsin_incidents_open", Span(start, end, SCRAPE_S, SCRAPE_S))
+def write(
+    out: Path, pictures: dict[str, tuple[str, str, str]], prometheus: Prometheus, played: tuple[float, float]
+) -> None:
+    """Ask for what these pictures show of the time between the first scrape and the last."""
+    scraped = prometheus.over("tocsin_incidents_open", Span(*played, SCRAPE_S, SCRAPE_S))
     times = [at for series in scraped for at, _ in series["values"]]
     span = Span(min(times) + 1, max(times) - 2, SCRAPE_S, SCRAPE_S)
-    looks = {
-        name.removesuffix(".json"): recorded(Look(document, prometheus, span, {"feature": "temp"}))
-        for name, document in documents().items()
-    }
-    for name, (board, first, last) in PICTURES.items():
-        (out / f"{name}.json").write_text(json.dumps(cut(looks[board], first, last)))
+    boards = {name.removesuffix(".json"): document for name, document in documents().items()}
+    for name, (board, first, last) in pictures.items():
+        look = recorded(Look(boards[board], prometheus, span, {"feature": "temp"}))
+        (out / f"{name}.json").write_text(json.dumps(cut(look, first, last)))
 
 
 def cut(look: dict[str, Any], first: str, last: str) -> dict[str, Any]:
@@ -127,7 +144,10 @@ def _point(settings: Path, targets: Path) -> None:
 
     while not settings.exists():
         threading.Event().wait(0.1)
-    port = yaml.safe_load(settings.read_text())["metrics"]["port"]
+    _scrape(targets, yaml.safe_load(settings.read_text())["metrics"]["port"])
+
+
+def _scrape(targets: Path, port: int) -> None:
     targets.write_text(json.dumps([{"targets": [f"127.0.0.1:{port}"], "labels": {"instance": INSTANCE}}]))
 
 

@@ -7,6 +7,7 @@ sees it: with a sidecar to each replica, each has its own rows, readings and ver
 from typing import Final
 
 from grafana.words import BREACH, BROKEN, OK, UNKNOWN
+from monitor.facts import Task
 
 SCOPE: Final = 'instance="$instance", model="$model"'
 READING: Final = f'{SCOPE}, segment=~"$segment", reference=~"$reference"'
@@ -23,30 +24,24 @@ DISTANCES: Final = (
     "wasserstein",
 )
 QUALITIES: Final = ("invalid", "missing", "non_finite", "out_of_range", "unseen")
-SHARES: Final = (
-    "accuracy",
-    "average_precision",
-    "balanced_accuracy",
-    "calibration_error",
-    "f1",
-    "hit",
-    "ndcg",
-    "precision",
-    "recall",
-    "reciprocal_rank",
-    "roc_auc",
-)
-DISTANCES_FROM_TRUTH: Final = (
-    "bias",
-    "brier_score",
-    "log_loss",
-    "mcc",
-    "mean_absolute_error",
-    "quantile_loss",
-    "r_squared",
-    "reading_value",  # of detectors that are not ours
-    "root_mean_squared_error",
-)
+SHARES: Final = {
+    Task.CLASSIFICATION: (
+        "accuracy",
+        "average_precision",
+        "balanced_accuracy",
+        "calibration_error",
+        "f1",
+        "precision",
+        "recall",
+        "roc_auc",
+    ),
+    Task.RANKING: ("hit", "reciprocal_rank"),
+}
+OWN_UNITS: Final = {  # reading_value: of detectors that are not ours
+    Task.CLASSIFICATION: ("brier_score", "log_loss", "mcc", "reading_value"),
+    Task.REGRESSION: ("quantile_loss", "reading_value", "root_mean_squared_error"),
+    Task.RANKING: ("reading_value",),
+}
 FAIRNESS: Final = ("demographic_parity_difference", "disparate_impact", "equal_opportunity_difference")
 
 

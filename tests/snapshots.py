@@ -111,6 +111,9 @@ def pictures(features=1, bins_each=2):
         for column in columns
     ]
     whole = [bins(drawn) for drawn in (Drawn.OUTPUT, Drawn.SCORE)]
+    spreads += [
+        SpreadView("", of_reference, ((0.05, -4.0), (0.5, 8.0), (0.95, 60.0)), 12.5) for of_reference in (False, True)
+    ]
     return Pictures(
         "0123456789ab", (*whole, *(bins(column=c, rows=row, reference=reference) for c in columns)), spreads
     )

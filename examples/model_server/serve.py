@@ -23,6 +23,9 @@ weights and the intercept add up, and the logistic function makes a probability 
 
 Numeric: `weights[i]` holds for edges[i-1] <= x < edges[i]. Missing, not finite and unknown categories take `missing`.
 
+A model that predicts a number is the same without the logistic function: `{"format": "sum/1", "intercept": 9.5,
+"features": [...]}`. It answers `prediction` as FP64 and no score.
+
 Measured: 1,000 rows of 15 features take 7 ms from request to answer, most of it JSON (2 cores, 2026-11).
 """
 
@@ -46,6 +49,7 @@ from starlette.routing import Route
 
 CHECKPOINT_BYTES_MAX = 16 << 20  # ours are 12 kB; a larger file is not one of ours
 FORMAT = "scorecard/1"
+NUMBER_FORMAT = "sum/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,29 +87,55 @@ class Scorecard:
     """A loaded checkpoint. `digest` is "sha256:<hex>" of the bytes it was decoded from."""
 
     digest: str
-    classes: tuple[str, str]  # (negative, positive)
+    classes: tuple[str, str] | None  # (negative, positive); None: it predicts a number
     threshold: float
     intercept: float
     features: tuple[Numeric | Categorical, ...]
 
-    def score(self, columns: dict[str, list[Any]], rows: int) -> NDArray[np.float64]:
-        """Probability of the positive class, shape (rows,). KeyError names a feature that is not there."""
-        log_odds = np.full(rows, self.intercept)
+    @property
+    def format(self) -> str:
+        """What its checkpoint said it is."""
+        return NUMBER_FORMAT if self.classes is None else FORMAT
+
+    @property
+    def outputs(self) -> tuple[tuple[str, str], ...]:
+        """Name and datatype of every tensor of an answer."""
+        return (("prediction", "FP64"),) if self.classes is None else (("prediction", "BYTES"), ("score", "FP64"))
+
+    def add_up(self, columns: dict[str, list[Any]], rows: int) -> NDArray[np.float64]:
+        """Intercept and weights of each row, shape (rows,). KeyError names a feature that is not there."""
+        total = np.full(rows, self.intercept)
         for feature in self.features:
-            log_odds += feature.look_up(columns[feature.name])
-        return cast("NDArray[np.float64]", 1.0 / (1.0 + np.exp(-log_odds)))
+            total += feature.look_up(columns[feature.name])
+        return total
+
+    def score(self, columns: dict[str, list[Any]], rows: int) -> NDArray[np.float64]:
+        """Probability of the positive class, shape (rows,)."""
+        return cast("NDArray[np.float64]", 1.0 / (1.0 + np.exp(-self.add_up(columns, rows))))
+
+    def answer(self, columns: dict[str, list[Any]], rows: int) -> list[list[Any]]:
+        """Data of the outputs: the numbers; or the classes, and the positive one's probabilities."""
+        if self.classes is None:
+            return [self.add_up(columns, rows).tolist()]
+        scores = self.score(columns, rows)
+        negative, positive = self.classes
+        late: list[bool] = (scores >= self.threshold).tolist()
+        return [[positive if is_positive else negative for is_positive in late], scores.tolist()]
 
 
 def decode(body: bytes) -> Scorecard:
     """Make a model of a checkpoint's bytes; ValueError, KeyError or TypeError if they are none."""
     document = json.loads(body)
-    if document["format"] != FORMAT:
-        raise ValueError(f"expected a checkpoint of the format {FORMAT}")
-    negative, positive = document["classes"]
+    if document["format"] not in {FORMAT, NUMBER_FORMAT}:
+        raise ValueError(f"expected a checkpoint of the format {FORMAT} or {NUMBER_FORMAT}")
+    classes, threshold = None, 0.0
+    if document["format"] == FORMAT:
+        negative, positive = document["classes"]
+        classes, threshold = (str(negative), str(positive)), float(document["threshold"])
     return Scorecard(
         digest="sha256:" + hashlib.sha256(body).hexdigest(),
-        classes=(str(negative), str(positive)),
-        threshold=float(document["threshold"]),
+        classes=classes,
+        threshold=threshold,
         intercept=float(document["intercept"]),
         features=tuple(map(_feature, document["features"])),
     )
@@ -159,16 +189,14 @@ class Repository:
         return self._loaded[name]
 
 
-def infer(model: Scorecard, request: dict[str, Any]) -> tuple[list[str], list[float]]:
-    """Answer one inference request: the predicted classes and the positive class's probabilities."""
+def infer(model: Scorecard, request: dict[str, Any]) -> list[dict[str, Any]]:
+    """Answer one inference request: its output tensors."""
     columns = {tensor["name"]: _flat(tensor["data"]) for tensor in request["inputs"]}
     lengths = {len(cells) for cells in columns.values()}
     if len(lengths) != 1:
         raise ValueError("every input needs the same number of rows, and there must be one")
-    scores = model.score(columns, lengths.pop())
-    negative, positive = model.classes
-    late: list[bool] = (scores >= model.threshold).tolist()
-    return [positive if is_positive else negative for is_positive in late], scores.tolist()
+    answers = model.answer(columns, lengths.pop())
+    return [_tensor(name, datatype, data) for (name, datatype), data in zip(model.outputs, answers, strict=True)]
 
 
 def _flat(data: list[Any]) -> list[Any]:
@@ -196,12 +224,9 @@ def application(repository: Repository) -> Starlette:
             {
                 "name": name,
                 "versions": [model.digest],
-                "platform": FORMAT,
+                "platform": model.format,
                 "inputs": [{"name": f.name, "datatype": f.datatype, "shape": [-1]} for f in model.features],
-                "outputs": [
-                    {"name": "prediction", "datatype": "BYTES", "shape": [-1]},
-                    {"name": "score", "datatype": "FP64", "shape": [-1]},
-                ],
+                "outputs": [{"name": n, "datatype": datatype, "shape": [-1]} for n, datatype in model.outputs],
                 "parameters": {"checkpoint_digest": model.digest},
             }
         )
@@ -216,7 +241,7 @@ def application(repository: Repository) -> Starlette:
         model = repository.get(name)
         try:
             question = json.loads(await request.body())
-            predictions, scores = infer(model, question)
+            outputs = infer(model, question)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise HTTPException(400, f"not an inference request for this model: {error!r}") from error
         return JSONResponse(
@@ -224,7 +249,7 @@ def application(repository: Repository) -> Starlette:
                 "model_name": name,
                 "model_version": model.digest,
                 "id": str(question.get("id", "")),
-                "outputs": [_tensor("prediction", "BYTES", predictions), _tensor("score", "FP64", scores)],
+                "outputs": outputs,
                 "parameters": {"checkpoint_digest": model.digest},
             }
         )

@@ -32,6 +32,8 @@ class ReadingLine:
     n: int | None
     why: str
     closeness: float | None
+    unit: str = ""
+    wakes: bool = True  # False: it is only shown, and no alert comes of it
 
     @property
     def what(self) -> str:
@@ -44,9 +46,11 @@ class ModelLine:
     """One model. Seconds and rows a second; None is not known."""
 
     model: str
+    task: str
     served: str
     role: str
     since: float | None
+    serving_for_s: float | None
     rows: int
     rate: float | None
     last_row_age_s: float | None
@@ -74,7 +78,11 @@ def closeness(verdict: str, value: float | None, limit: float | None) -> float |
 
 
 def reading_lines(status: Mapping[str, Any], model: str = "") -> list[ReadingLine]:
-    """The readings of all models, or of one, the worst first. Those of a bundle's own profile are left out."""
+    """The readings of all models, or of one, the worst first. Those of a bundle's own profile are left out.
+
+    Of a verdict the rules come before what is only shown: a distance of a feature may be a hundred times its limit in
+    every spring, and would hide what somebody must see.
+    """
     found = [
         _reading(name, each)
         for name, one in status.get("models", {}).items()
@@ -82,7 +90,11 @@ def reading_lines(status: Mapping[str, Any], model: str = "") -> list[ReadingLin
         for each in one.get("readings", [])
         if each.get("reference", "judge") == "judge"
     ]
-    return sorted(found, key=lambda line: (ORDER.get(line.verdict, 9), -(line.closeness or 0.0), line.model, line.what))
+    return sorted(found, key=lambda line: (*_badness(line), line.model, line.what))
+
+
+def _badness(line: ReadingLine) -> tuple[float, bool, float]:
+    return ORDER.get(line.verdict, 9), not line.wakes, -(line.closeness or 0.0)
 
 
 def model_lines(status: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> list[ModelLine]:
@@ -97,7 +109,7 @@ def sort_lines(lines: Sequence[ModelLine], by: str) -> list[ModelLine]:
 
 def _trouble(line: ModelLine) -> tuple[float, ...]:
     worst = line.worst
-    shown = (ORDER.get(worst.verdict, 9), -(worst.closeness or 0.0)) if worst else (9, 0.0)
+    shown = _badness(worst) if worst else (9, True, 0.0)
     return (-len(line.firing), not line.incident, *shown)
 
 
@@ -122,6 +134,8 @@ def _reading(model: str, found: Mapping[str, Any]) -> ReadingLine:
         n=found.get("n"),
         why=str(found.get("why") or ""),
         closeness=closeness(verdict, value, limit),
+        unit=str(found.get("unit") or ""),
+        wakes=found.get("severity") != "none",
     )
 
 
@@ -134,9 +148,11 @@ def _model(name: str, status: Mapping[str, Any], before: Mapping[str, Any] | Non
     last = totals.get("last_prediction")
     return ModelLine(
         model=name,
+        task=str(found.get("task") or ""),
         served=str(served.get("name") or served.get("bundle") or ""),
         role=str(served.get("role") or "unknown"),
         since=served.get("since"),
+        serving_for_s=max(0.0, status["now"] - served["since"]) if served.get("since") else None,
         rows=int(totals.get("rows", 0)),
         rate=_rate(name, status, before),
         last_row_age_s=max(0.0, status["now"] - last) if last else None,

@@ -24,12 +24,12 @@ def models(lines: Sequence[ModelLine], width: int) -> Table:
     table = _table("model", "served", "worst reading", "alerts", ">rows/s", ">last row")
     if width >= WIDE:
         table = _table(
-            "model", "served", "since", "worst reading", "alerts", ">rows", ">labels", ">rows/s", ">last row"
+            "model", "task", "served", ">for", "worst reading", "alerts", ">rows", ">labels", ">rows/s", ">last row"
         )
     for line in lines:
         served = Text(cell(line.served), style="" if line.role == "known_good" else "yellow")
-        parts: list[RenderableType] = [_text(line.model, "bold"), served]
-        parts += [_text(cell(line.since, "since").partition("T")[2] or "-")] if width >= WIDE else []
+        parts: list[RenderableType] = [_text(line.model, "bold")]
+        parts += [_text(line.task or "-"), served, _text(span(line.serving_for_s))] if width >= WIDE else [served]
         parts += [worst(line.worst), alerts(line)]
         parts += [_text(f"{line.rows:,}"), _text(f"{line.labels:,}")] if width >= WIDE else []
         parts += [_text(rate(line.rate)), _text(span(line.last_row_age_s))]
@@ -43,7 +43,8 @@ def readings(lines: Sequence[ReadingLine], most: int, *, named: bool) -> Table:
     table = _table(*head)
     for line in lines[:most]:
         colour = COLOURS.get(line.verdict, "")
-        parts = [_text(line.what), _text(line.verdict, colour), _text(number(line.value)), _text(number(line.limit))]
+        parts = [_text(line.what), _text(line.verdict, colour), _text(measure(line.value, line.unit))]
+        parts += [_text(measure(line.limit, line.unit))]
         parts += [
             _text("-" if line.n is None else f"{line.n:,}"),
             Text(cell(line.why) if line.why else "", no_wrap=True, overflow="ellipsis"),
@@ -82,8 +83,8 @@ def worst(line: ReadingLine | None) -> Text:
     """The worst reading in a few words."""
     if line is None:
         return _text("no reading yet", "bright_black")
-    if line.verdict in {"ok", "breach"}:
-        text = f"{line.what} {number(line.value)} of {number(line.limit)}"
+    if line.verdict in {"ok", "breach"} and line.limit is not None:
+        text = f"{line.what} {measure(line.value, line.unit)} of {measure(line.limit, line.unit)}"
     else:
         text = f"{line.what} {line.verdict}"
     return _text(text, COLOURS.get(line.verdict, ""))
@@ -101,6 +102,11 @@ def alerts(line: ModelLine) -> Text:
 def number(value: float | None) -> str:
     """A value in four digits; `-` where there is none."""
     return "-" if value is None else f"{value:.4g}"
+
+
+def measure(value: float | None, unit: str) -> str:
+    """A value in its unit, where that is a time; shares are 0 to 1, and what a target is counted in nobody knows here."""
+    return number(value) if unit != "s" else span(value)
 
 
 def rate(value: float | None) -> str:

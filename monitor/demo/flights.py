@@ -51,6 +51,7 @@ class Flights:
     time: Ints  # scheduled departure
     truth_time: Floats  # NaN where no truth ever comes
     late: NDArray[np.int8]  # 1 late, 0 on time, NEVER
+    delay: Floats  # at arrival, minutes behind the schedule; NaN where `late` is NEVER
     numeric: dict[str, Floats]  # NaN: missing
     categorical: dict[str, NDArray[np.object_]]  # str
     by_truth: Ints  # rows in order of truth time, those without one left out
@@ -111,6 +112,7 @@ def load() -> Flights:
         time=time[order],
         truth_time=truth_time[order],
         late=late[order],
+        delay=flights["arr_delay"][order].astype(np.float64),
         numeric={name: numeric[name][order] for name in NUMERIC},
         categorical={name: flights[name][order] for name in CATEGORICAL},
         by_truth=by_truth,

@@ -164,6 +164,7 @@ EDGES = (
 )
 
 MODEL = (
+    _info("tocsin_model_info", "Task of a model: classification, regression, ranking.", "model", "task"),
     _info("tocsin_bundle_info", "The bundle being served, and the known-good.", "model", "bundle", "name", "role"),
     _gauge("tocsin_serving_status", "1 for what is served: known_good, candidate ...", "model", "status"),
     _gauge("tocsin_serving_epoch", "Number of the activation being served.", "model"),
@@ -230,4 +231,13 @@ PICTURES = (
     _gauge("tocsin_reference_feature_quantile", "The same of the reference profile.", "model", "feature", "quantile"),
     _gauge("tocsin_feature_mean", "Mean of the newest window, in the feature's unit.", "model", "feature"),
     _gauge("tocsin_reference_feature_mean", "Mean of the reference profile.", "model", "feature"),
+    _gauge(
+        "tocsin_output_quantile",
+        "The same of predicted numbers, in the target's unit, and of lengths of lists.",
+        "model",
+        "quantile",
+    ),
+    _gauge("tocsin_reference_output_quantile", "The same of the reference profile.", "model", "quantile"),
+    _gauge("tocsin_output_mean", "Mean of the newest window's predicted numbers, or lengths of lists.", "model"),
+    _gauge("tocsin_reference_output_mean", "Mean of the reference profile.", "model"),
 )

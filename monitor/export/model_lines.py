@@ -10,6 +10,7 @@ CELLS_MAX = 100  # of one model's confusion matrix: ten classes; over that it is
 
 def add_model(series: Series, view: ModelView) -> None:
     """Add everything but readings and pictures."""
+    series.add("tocsin_model_info", 1, model=view.model, task=view.task.value)
     _serving(series, view)
     _counts(series, view)
     series.add("tocsin_incidents_open", view.incidents_open, model=view.model)

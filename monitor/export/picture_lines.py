@@ -48,8 +48,9 @@ def _spreads(model: ModelView) -> Iterator[tuple[Sample, ...]]:
 
 
 def _spread(model: str, view: SpreadView) -> Iterator[Sample]:
-    whose = "reference_feature" if view.of_reference else "feature"
-    labels = {"model": model, "feature": view.column}
+    drawn = (Drawn.FEATURE if view.column else Drawn.OUTPUT).value
+    whose = f"reference_{drawn}" if view.of_reference else drawn
+    labels = {"model": model} | ({"feature": view.column} if view.column else {})
     for share, value in view.quantiles:
         if isfinite(value):
             yield Sample(f"tocsin_{whose}_quantile", {**labels, "quantile": f"{share:g}"}, value)

@@ -33,9 +33,9 @@ class BinsView:
 
 @dataclass(frozen=True, slots=True)
 class SpreadView:
-    """Where the numbers of one feature lie, in its own unit: of its newest window, or of the reference."""
+    """Where the numbers of one column lie, in its own unit: of its newest window, or of the reference."""
 
-    column: str
+    column: str  # name of the feature; "" for predicted numbers and lengths of lists
     of_reference: bool
     quantiles: tuple[tuple[float, float], ...]  # (share below, value), the known ones only
     mean: float | None = None

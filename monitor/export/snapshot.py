@@ -22,6 +22,7 @@ from monitor.facts import (
     RowKind,
     Severity,
     Subject,
+    Task,
 )
 
 
@@ -133,6 +134,7 @@ class ModelView:
     last_label: float | None = None
     pictures: Pictures = NOTHING_DRAWN
     evidence: ModelEvidence | None = None  # None: the settings ask for none
+    task: Task = Task.CLASSIFICATION
 
 
 @dataclass(frozen=True, slots=True)

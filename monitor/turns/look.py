@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from monitor.decisions.rules import Rule, RulePack
-from monitor.facts import Epoch, ModelName, Outcomes, Reading, Slot, Subject, Task, Verdict
+from monitor.facts import Epoch, Histogram, ModelName, Outcomes, Reading, Slot, Subject, Task, Verdict
 from monitor.panes.carriers import carriers
 from monitor.panes.layout import Layout
 from monitor.panes.views import Views
@@ -257,6 +257,10 @@ class Look:
             reference = self._reference(watched, seen.epoch.judge)
             found = carriers(window.layout, reference.pane, window.pane)
             watched.carried = msgspec.structs.replace(counted, carriers=found)
+        if rule.subject is Subject.OUTPUT and not classes and counted.over(watched.outputs):
+            output = window.layout.view(window.pane, Subject.OUTPUT)
+            assert isinstance(output, Histogram)
+            watched.outputs = msgspec.structs.replace(counted, features=(output,))
         if rule.subject is Subject.OUTPUT and classes and counted.over(watched.outputs):
             cells = tuple(window.pane.counts[window.layout.output].tolist())
             watched.outputs = msgspec.structs.replace(counted, outputs=cells)

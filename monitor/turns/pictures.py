@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.export.pictures import BinsView, Drawn, Pictures, SpreadView
-from monitor.facts import Histogram, Task
+from monitor.facts import Histogram, Pane, Subject, Task
 from monitor.panes.display import quantiles
 from monitor.panes.layout import Layout
 from monitor.panes.reference import Bins, CategoryBins
@@ -61,10 +61,16 @@ class Frame:
             for (drawn, column, names), found in zip(_columns(layout, drawing), cells, strict=True)
         )
         features = layout.features(pane) if drawing.features_max else ()
-        return cls(layout, drawing, columns, tuple(spreads(told(layout, drawing, features), of_reference=True)))
+        own = spreads(answers(layout, pane), told(layout, drawing, features), of_reference=True)
+        return cls(layout, drawing, columns, tuple(own))
 
-    def pictures(self, counted: Cells | None, window: Sequence[Histogram]) -> Pictures:
-        """Draw the cells counted since the start (None: no row yet), and the features of the newest window."""
+    def pictures(
+        self, counted: Cells | None, window: Sequence[Histogram], answered: Sequence[Histogram] = ()
+    ) -> Pictures:
+        """Draw the cells counted since the start (None: no row yet), and the features of the newest window.
+
+        `answered`: its predicted numbers, or the lengths of its lists.
+        """
         columns = self.columns
         if counted is not None:
             cells = _drawn(self.layout, self.drawing, counted)
@@ -72,9 +78,15 @@ class Frame:
                 BinsView(each.drawn, each.column, each.names, tuple(found.tolist()), each.reference)
                 for each, found in zip(columns, cells, strict=True)
             )
-        live = tuple(spreads(told(self.layout, self.drawing, window), of_reference=False))
+        live = tuple(spreads(answered, told(self.layout, self.drawing, window), of_reference=False))
         profile = self.layout.digest.rpartition(":")[2][:PROFILE_LENGTH]
         return Pictures(profile, columns, (*live, *self.spreads))
+
+
+def answers(layout: Layout, pane: Pane) -> tuple[Histogram, ...]:
+    """Predicted numbers, or lengths of lists, of a pane; of classes there are none."""
+    output = layout.view(pane, Subject.OUTPUT)
+    return (output,) if isinstance(output, Histogram) and layout.output_cells is not None else ()
 
 
 def told(layout: Layout, drawing: Drawing, features: Sequence[Histogram]) -> list[Histogram]:
@@ -83,12 +95,15 @@ def told(layout: Layout, drawing: Drawing, features: Sequence[Histogram]) -> lis
     return [histogram for histogram in features[: drawing.features_max] if histogram.column not in hidden]
 
 
-def spreads(features: Sequence[Histogram], *, of_reference: bool) -> Iterator[SpreadView]:
-    """Where the numbers of each feature lie, as far as that is known; nothing of categories."""
-    for histogram in features:
+def spreads(
+    answered: Sequence[Histogram], features: Sequence[Histogram], *, of_reference: bool
+) -> Iterator[SpreadView]:
+    """Where the numbers of answers and features lie, as far as that is known; nothing of categories."""
+    named = [*(("", histogram) for histogram in answered), *((histogram.column, histogram) for histogram in features)]
+    for column, histogram in named:
         known = tuple((q.share, q.value) for q in quantiles(histogram, SHARES) if q.value is not None)
         if known or histogram.mean is not None:
-            yield SpreadView(histogram.column, of_reference, known, histogram.mean)
+            yield SpreadView(column, of_reference, known, histogram.mean)
 
 
 def _columns(layout: Layout, drawing: Drawing) -> Iterator[tuple[Drawn, str, tuple[str, ...]]]:

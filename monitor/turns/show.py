@@ -24,7 +24,7 @@ from monitor.export.snapshot import (
     Timing,
     Totals,
 )
-from monitor.facts import TRANSITION, UNREGISTERED, Bundle, BundleStatus, RollbackStep
+from monitor.facts import TRANSITION, UNREGISTERED, Bundle, BundleStatus, RollbackStep, Severity
 from monitor.turns.pictures import Drawing
 from monitor.turns.watched import Shown, Watched
 from monitor.turns.wheel import Timed
@@ -42,9 +42,14 @@ STATUS = {
 def status(watched: Watched) -> dict[str, Any]:
     """One model as JSON: what is served, the newest readings, alerts, the open incident, rollbacks, totals."""
     incident = watched.state.incident
+    severities = {rule.name: rule.severity.value for rule in watched.pack.rules}
     return {
+        "task": watched.schema.task.value,
         "served": served(watched),
-        "readings": [reading(each) for each in list(watched.shown.values())],  # a look may be adding to it
+        "readings": [  # a look may be adding to it
+            reading(each) | {"severity": severities.get(each.rule, Severity.NONE.value)}
+            for each in list(watched.shown.values())
+        ],
         "carriers": [each._asdict() for each in watched.carried.carriers],
         "alerts": msgspec.to_builtins(watched.state.alerts),
         "incident": msgspec.to_builtins(incident) if incident else None,
@@ -167,6 +172,7 @@ def model_view(watched: Watched, drawing: Drawing = NO_FEATURES) -> ModelView | 
         last_label=totals.last_label or None,
         pictures=pictures(watched, drawing),
         evidence=evidence(watched),
+        task=watched.schema.task,
     )
 
 
@@ -189,7 +195,9 @@ def pictures(watched: Watched, drawing: Drawing) -> Pictures:
     judge = watched.epoch.judge
     if judge not in watched.layouts:
         return NOTHING_DRAWN
-    return watched.frame(judge, drawing).pictures(watched.counted.get(judge), watched.features.features)
+    return watched.frame(judge, drawing).pictures(
+        watched.counted.get(judge), watched.features.features, watched.outputs.features
+    )
 
 
 def rule_view(rule: Rule) -> RuleView:

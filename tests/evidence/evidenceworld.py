@@ -28,8 +28,8 @@ SCHEMA = Schema(
 PRICES = Schema(MODEL, (Feature("distance", NUMERIC),), task=Task.REGRESSION)
 
 
-def sample(path: Path, rows: int = 400, shift: float = 0.0, **changes: object) -> Path:
-    """Write a sample of SCHEMA; `changes` replace columns, None takes one out."""
+def sample(path: Path, rows: int = 400, shift: float = 0.0, schema: Schema = SCHEMA, **changes: object) -> Path:
+    """Write a sample of `schema`; `changes` replace columns, None takes one out."""
     draw = np.random.default_rng(7)
     output = draw.integers(0, 2, rows)
     columns: dict[str, object] = {
@@ -45,7 +45,7 @@ def sample(path: Path, rows: int = 400, shift: float = 0.0, **changes: object) -
         "f:origin": draw.choice(["EWR", "JFK", "LGA"], rows),
     } | changes
     table = pa.table({name: column for name, column in columns.items() if column is not None})
-    metadata = {"tocsin.reference_sample": schema_digest(SCHEMA)}
+    metadata = {"tocsin.reference_sample": schema_digest(schema)}
     pq.write_table(table.replace_schema_metadata(metadata), path)
     return path
 

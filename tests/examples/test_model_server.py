@@ -102,6 +102,18 @@ def test_a_row_is_scored_by_the_weights_of_its_cells(server, temp, carrier, log_
     assert outputs[1]["data"] == pytest.approx([logistic(log_odds)], abs=1e-12)
 
 
+def test_a_model_that_predicts_a_number_answers_the_sum_of_its_weights(server):
+    server.put("minutes.json", checkpoint(format="sum/1", intercept=9.0))
+    server.link("minutes.json")
+    assert server.load().status_code == 200
+    answer = server.infer([9.9, None], ["UA", "EV"]).json()
+    assert answer["outputs"] == [
+        {"name": "prediction", "shape": [2], "datatype": "FP64", "data": [9.0 + 1.0 + 0.5, 9.0 - 8.0 - 0.5]}
+    ]
+    metadata = server.http.get("/v2/models/delays").json()
+    assert (metadata["platform"], [output["name"] for output in metadata["outputs"]]) == ("sum/1", ["prediction"])
+
+
 def test_an_answer_has_the_shape_of_the_protocol(server):
     answer = server.infer([1.0, None], ["UA", None]).json()
     assert answer["model_name"] == "delays"

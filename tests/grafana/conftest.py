@@ -10,6 +10,8 @@ from boards import BOARDS
 from servers import alertmanager, prometheus, query, wait_for
 
 from grafana.ask import Look, Prometheus, Span
+from grafana.tasks import playing
+from monitor.facts import Task
 
 sys.path.append(str(Path(__file__).parents[1] / "loop"))  # loopworld starts the daemon of the loop's tests
 
@@ -74,7 +76,7 @@ def settle(loop, told):
 
 
 def _last_scrape(url):
-    [found] = query(url, "timestamp(tocsin_incidents_open)")
+    [found] = query(url, "max(timestamp(tocsin_incidents_open))")
     return float(found["value"][1])
 
 
@@ -87,5 +89,26 @@ def _scraped(url, now):
 
 @pytest.fixture(scope="module")
 def looks(watched):
-    """Each dashboard looked at, once its variables are filled."""
-    return {name: Look(board, *watched) for name, board in BOARDS.items()}
+    """The dashboards of the loop's model looked at, once their variables are filled."""
+    return {name: Look(BOARDS[name], *watched) for name in ("fleet", "model-classification")}
+
+
+@pytest.fixture(scope="session")
+def played(tmp_path_factory):
+    """(what examples/tasks/README.md came to, the Prometheus that watched it, span): a model of each task."""
+    directory = tmp_path_factory.mktemp("tasks")
+    with playing(directory) as page:
+        target = {"targets": [f"127.0.0.1:{page.metrics_port}"], "labels": {"instance": "t-0"}}
+        job = {"job_name": "tocsin", "scrape_interval": "500ms", "scrape_timeout": "500ms", "static_configs": [target]}
+        with prometheus({"scrape_configs": [job]}) as url:
+            wait_for(lambda: query(url, "tocsin_incidents_open"), "the first scrape", 240)
+            start = _last_scrape(url)
+            wait_for(page.over, "twelve days of flights", 400)
+            yield page, Prometheus(url), Span(start, _last_scrape(url), 1.0, 0.5)
+
+
+@pytest.fixture(scope="session")
+def task_looks(played):
+    """The dashboard of each task looked at, with the model of that task."""
+    _, prometheus_, span = played
+    return {task: Look(BOARDS[f"model-{task.value}"], prometheus_, span) for task in Task}

@@ -12,13 +12,16 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.__main__ import FOLDER, documents, main, text
 from grafana.words import GREEN, GREY, VERDICTS
+from grafana.ask import panels
+from monitor.detectors import DETECTORS
 from monitor.export.collector import describe
 from monitor.export.shown import GENERIC, SHOWN, suffixed
-from monitor.facts import Subject
+from monitor.facts import Subject, Task
 
 ROOT = Path(__file__).parents[2]
 METRICS = {name: (kind, set(labels)) for name, kind, labels, _ in describe()}
 SCRAPED = {"job", "instance"}
+DISTANCE = re.compile(r"tocsin_(output|feature)_\w+")  # of one selector for all of them
 ALERTS = {
     rule["alert"]
     for group in yaml.safe_load((ROOT / "rules" / "tocsin.rules.yml").read_text())["groups"]
@@ -154,8 +157,9 @@ def test_no_dashboard_knows_a_host():
 
 
 def test_the_fleet_leads_to_the_model_it_names():
-    fleet, model = BOARDS["fleet"], BOARDS["model"]
-    assert f"/d/{model['uid']}?" in text(fleet)
+    fleet, models = BOARDS["fleet"], {task: BOARDS[f"model-{task.value}"]["uid"] for task in Task}
+    assert "/d/tocsin-model-${__data.fields.Task}?" in text(fleet)
+    assert models == {task: f"tocsin-model-{task.value}" for task in Task}
     assert all(
         set(board["tags"]) == {"tocsin"} and board["links"][0]["tags"] == ["tocsin"] for board in BOARDS.values()
     )
@@ -165,7 +169,19 @@ def test_unknown_is_grey_and_only_ok_is_green():
     colours = dict(VERDICTS.values())
     assert colours["unknown"] == GREY
     assert [word for word, colour in colours.items() if colour == GREEN] == ["ok"]
-    assert "green" not in text(BOARDS["fleet"]) + text(BOARDS["model"])
+    assert not [name for name, board in BOARDS.items() if "green" in text(board)]
+
+
+@pytest.mark.parametrize("task", Task)
+def test_a_model_s_dashboard_asks_nothing_that_only_another_task_has(task):
+    own = {m.name for (detector, _), shown in SHOWN.items() if task in DETECTORS[detector].tasks for m in shown.metrics()}
+    others = {metric.name for shown in SHOWN.values() for metric in shown.metrics()} - own
+    asked = {name for target in targets(BOARDS[f"model-{task.value}"]) for name in named(target["expr"])}
+    assert not {name for name in asked & others if not DISTANCE.fullmatch(name)}
+
+
+def targets(board):
+    return [target for panel in panels(board) for target in panel["targets"]]
 
 
 def test_the_provisioned_source_scrapes_as_often_as_panels_think():

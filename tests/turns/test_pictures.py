@@ -13,7 +13,7 @@ from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
 from monitor.panes.layout import Layout
 from monitor.panes.rows import CategoricalColumn, NumericColumn, Predictions
 from monitor.panes.sections import OTHER
-from monitor.turns.pictures import UNSEEN, Drawing, Frame, category_names, places, usable
+from monitor.turns.pictures import UNSEEN, Drawing, Frame, answers, category_names, places, usable
 
 BOTH = Drawing(features_max=2)
 NAMED = Drawing(features_max=2, category_names=True)
@@ -151,10 +151,33 @@ def test_no_more_features_are_drawn_than_the_settings_say(features_max):
     assert {each.column for each in found.spreads} == set(columns) - {"c"}
 
 
+@pytest.mark.parametrize("task", [Task.REGRESSION, Task.RANKING])
+def test_where_answers_lie_is_told_in_their_own_unit(task):
+    layout = LAYOUTS[task]
+    answered = answers(layout, layout.reference_pane())
+    live, own = [each for each in Frame.of(layout, BOTH).pictures(None, (), answered).spreads if not each.column]
+    assert (live.of_reference, own.of_reference) == (False, True)
+    assert live.mean == pytest.approx(np.mean(history(task).values), abs=1e-6)
+    assert dict(own.quantiles)[0.5] == pytest.approx(np.median(history(task).values), abs=1.5)  # a bin holds 1.5 of 29
+
+
+def test_classes_lie_nowhere():
+    layout = LAYOUTS[Task.CLASSIFICATION]
+    assert answers(layout, layout.reference_pane()) == ()
+    assert all(each.column for each in Frame.of(layout, BOTH).pictures(None, ()).spreads)
+
+
+def test_a_feature_called_output_is_no_answer():
+    layout = LAYOUTS[Task.REGRESSION]
+    [window] = [replace(each, column="output") for each in layout.features(layout.reference_pane())[:1]]
+    live = [each for each in Frame.of(layout, BOTH).pictures(None, (window,)).spreads if not each.of_reference]
+    assert [each.column for each in live] == ["output"]
+
+
 def test_quantiles_and_mean_of_window_and_reference_are_told_apart():
     layout = LAYOUTS[Task.REGRESSION]
     window = layout.features(layout.reference_pane())
-    live, own = Frame.of(layout, BOTH).pictures(None, window).spreads
+    live, own = [each for each in Frame.of(layout, BOTH).pictures(None, window).spreads if each.column]
     assert (live.of_reference, own.of_reference) == (False, True)
     assert (live.quantiles, live.mean) == (own.quantiles, own.mean)
     assert [share for share, _ in own.quantiles] == [0.05, 0.5, 0.95]

@@ -13,6 +13,7 @@ from typing import Any, Final
 from monitor.evidence.jobs import Fault, Job
 from monitor.evidence.worker.clean import Cleaned, Note, Quality
 from monitor.evidence.worker.samples import Side
+from monitor.facts import Task
 
 POLICY: Final = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
@@ -96,9 +97,17 @@ def header(job: Job, compared: Compared, faults: list[Fault], version: str) -> s
             "distribution of each column and nothing else. Keep rows with tocsin reference build --sample."
         )
     )
+    lists = (
+        ""
+        if job.schema.task is not Task.RANKING
+        else _warn(
+            "How good the order of the lists was is not in here: Evidently needs the items of every list, and a sample "
+            "holds its length. NDCG, hit rates and reciprocal ranks are readings, from the labels."
+        )
+    )
     return (
         f'<div class="tocsin"><h1>{escape(job.model)}: evidence</h1><p class="lead">{escape(title)}</p>'
-        f"<dl>{lines}</dl>{synthetic}{_failures(faults)}{_left_out(cleaned.left_out)}{_notes(cleaned.notes)}"
+        f"<dl>{lines}</dl>{synthetic}{lists}{_failures(faults)}{_left_out(cleaned.left_out)}{_notes(cleaned.notes)}"
         f"<footer>Drawn by Evidently {escape(version)} from a sample, for people to look at. Its own marks of what has "
         "drifted are not Tocsin's rules: nothing was alerted or rolled back because of them.</footer></div>"
     )

@@ -287,6 +287,8 @@ def _measure(ask: Ask, tables: Tables) -> Any:
     fits = {Needs.CLASSES: Task.CLASSIFICATION, Needs.NUMBERS: Task.REGRESSION}[needs]
     if tables.schema.task is not fits:
         raise Refused(Failure.METRIC_INVALID, f"{ask.metric} is for {fits.value}")
+    if ask.metric in _OF_SCORES and tables.schema.positive is None:
+        raise Refused(Failure.METRIC_INVALID, f"{ask.metric} needs the probability of every class; a sample has one")
     return _run([metric], tables.labelled(scores=ask.metric in _OF_SCORES or "probas_threshold" in ask.parameters))
 
 
