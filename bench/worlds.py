@@ -23,8 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detectors.sequential.shapes import Counted, Signal, What
 from monitor.facts import Family
+from monitor.panes.signals import Counted, Signal, What
 
 MINUTES_DAY = 1440
 BINS = 20
@@ -105,7 +105,9 @@ def watched(world: World) -> Watched:
     """The table of signals, in the order of `Chunk.counted`."""
     names = tuple(f"f{index}" for index in range(world.features))
     signals = tuple(
-        Signal(Family.FEATURES, f"features/{name}", name, What.ABOVE, f"{world.edges[cut - 1]:g}", rises=True, falls=True)
+        Signal(
+            Family.FEATURES, f"features/{name}", name, What.ABOVE, f"{world.edges[cut - 1]:g}", rises=True, falls=True
+        )
         for name in names
         for cut in CUTS
     )

@@ -34,14 +34,14 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detectors.sequential.shapes import Bounds
+from monitor.panes.rhythm import Bounds
 
 Doubles: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
 
 ETAS: Final = (0.25, 0.75, 2.0)  # logits: about 0.15, 0.45 and 1.2 sigma at the median
 STAKES: Final = (0.1, 0.35, 0.9)  # below 1, so that no multiplier is 0
-SCORE_ETAS: Final = (0.25, 0.75, 2.0)  # of the normal score, sigma
+SCORE_ETAS: Final = (0.15, 0.45, 1.2)  # of the normal score, sigma: what ETAS are at the median
 EDGE_MIN: Final = 1e-9  # a smaller u is raised to it: a category never seen is bet against at this share
 _TILT_MAX: Final = 30.0  # sigma; a band edge that needs more is outside the bins
 _NEWTON: Final = 60  # steps at most; about 5 are taken

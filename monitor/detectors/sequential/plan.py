@@ -10,7 +10,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import numpy as np
@@ -18,14 +18,33 @@ from numpy.typing import NDArray
 
 from monitor.detectors.sequential.bets import ETAS, SCORE_ETAS, STAKES, Doubles, Flags, Table, tabulate
 from monitor.detectors.sequential.ledger import Ledger
-from monitor.detectors.sequential.shapes import Bounds, Signal, Signals
 from monitor.facts import Family
+from monitor.panes.rhythm import Bounds
+from monitor.panes.signals import Signal
 
 SCORE_SHARE: Final = 0.5  # of the weight of a group that has a scored column
-TICK_SHARE: Final = 0.1  # of a lane's weight: costs the likelihood ratios .1 in log(A/w), speaks where no design is known
+TICK_SHARE: Final = (
+    0.1  # of a lane's weight: costs the likelihood ratios .1 in log(A/w), speaks where no design is known
+)
 ETA_SHARES: Final = (1 / 3, 1 / 3, 1 / 3)
 STAKE_SHARES: Final = (1 / 3, 1 / 3, 1 / 3)
 TABLES_MAX: Final = 8  # hours whose tables are kept: this one, and late rows' own
+
+
+class Watched(Protocol):
+    """What is watched, in the order in which it is counted: a `Signals` is one."""
+
+    @property
+    def signals(self) -> tuple[Signal, ...]:
+        """Shares."""
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """Columns whose mean normal score is watched too."""
+
+    @property
+    def scored_group(self) -> tuple[str, ...]:
+        """Their groups, each that of some signal."""
 
 
 class Lane(msgspec.Struct, frozen=True):
@@ -57,7 +76,7 @@ class Plan:
     _tables: "OrderedDict[int, tuple[Bounds, Table]]" = field(default_factory=OrderedDict)
 
     @classmethod
-    def of(cls, signals: Signals, ledger: Ledger, share: float = 1.0) -> "Plan":
+    def of(cls, signals: Watched, ledger: Ledger, share: float = 1.0) -> "Plan":
         """Plan to watch `signals` on a `share` of the ledger's weights (a segment's; 0 < share <= 1)."""
         if not 0 < share <= 1:
             msg = f"a share of the budget lies in (0, 1], not {share}"
@@ -119,7 +138,7 @@ class Plan:
         return made
 
 
-def _families(signals: Signals) -> dict[str, Family]:
+def _families(signals: Watched) -> dict[str, Family]:
     """Each group's family, in the order of first mention; ValueError if a group has two, or a score's has none."""
     families: dict[str, Family] = {}
     for signal in signals.signals:
@@ -159,7 +178,7 @@ def _process_weights(lane_weight: Doubles, sides: int) -> NDArray[np.float32]:
     return np.concatenate((ratios.ravel(), ticks.ravel())).astype(np.float32)
 
 
-def _digest(signals: Signals, ledger: Ledger, weight: NDArray[np.float32]) -> str:
+def _digest(signals: Watched, ledger: Ledger, weight: NDArray[np.float32]) -> str:
     """Names what a state's processes mean."""
     said: Sequence[object] = (signals.signals, signals.scored, signals.scored_group, ledger, ETAS, STAKES, SCORE_ETAS)
     return hashlib.sha256(msgspec.msgpack.encode(said) + weight.astype("<f4").tobytes()).hexdigest()[:16]

@@ -26,14 +26,14 @@ from typing import Final
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.detectors.sequential.bets import STAKES, Doubles, Flags, Table
 from monitor.detectors.sequential.latch import turn
 from monitor.detectors.sequential.ledger import DAY, TIERS, Tier
 from monitor.detectors.sequential.plan import Lane, Plan
-from monitor.detectors.sequential.shapes import Bounds, Counted
-from monitor.detectors.sequential.state import Floats, State, Sums, demand, pack, start, unpack
+from monitor.detectors.sequential.state import Carried, Floats, State, demand, pack, start, unpack
+from monitor.panes.rhythm import Bounds
+from monitor.panes.signals import Counted
 
 ROWS_MIN: Final = 5  # of a lane, else its rows wait
 LOG_MAX: Final = 60.0  # e^60 A is far below float32's largest
@@ -80,21 +80,21 @@ def step(
         msg = f"minutes elapsed are finite and at least 0, not {minutes}"
         raise ValueError(msg)
     before = start(plan) if state is None else demand(plan, state)
-    evidence, waited, sums = unpack(plan, before)
+    carried = unpack(plan, before)
     ratios = np.zeros(len(plan.lanes), np.bool_)
     for bounds, part in counted:
-        _tell(plan, plan.table(bounds), part, sums, ratios)
-    ready = sums.rows >= ROWS_MIN
-    evidence *= _multipliers(plan, sums, ready)
-    lane_evidence = _by_lane(plan, evidence)
+        _tell(plan, plan.table(bounds), part, carried, ratios)
+    ready = carried.rows >= ROWS_MIN
+    carried.evidence *= _multipliers(plan, carried, ready)
+    lane_evidence = _by_lane(plan, carried.evidence)
     odds = _by_group(plan, lane_evidence)
     crossed = [(int(tier), int(group)) for tier, group in np.argwhere(odds >= 1.0)]
     latches, pages = turn(before.latches, crossed, now, plan.ledger.hold)
-    _reset(plan, evidence, crossed)
-    waited = np.minimum(waited + np.float32(minutes), np.float32(WAITED_MAX))
-    _add(plan, evidence, waited, ready, ratios)
-    waited[ready] = 0.0
-    after = pack(plan, before.minutes + minutes, evidence, waited, sums, ready)
+    _reset(plan, carried.evidence, crossed)
+    carried.waited = np.minimum(carried.waited + np.float32(minutes), np.float32(WAITED_MAX))
+    _add(plan, carried, ready, ratios)
+    carried.waited[ready] = 0.0
+    after = pack(plan, before.minutes + minutes, carried, ready)
     said = Step(
         crossings=tuple(_crossing(plan, odds, lane_evidence, key, pages=key in pages) for key in crossed),
         odds=odds,
@@ -108,13 +108,13 @@ def step(
     return said, msgspec.structs.replace(after, latches=latches)
 
 
-def _tell(plan: Plan, table: Table, part: Counted, sums: Sums, ratios: Flags) -> None:
-    """Add one hour's counts to the sums, and mark in `ratios` the lanes that a likelihood ratio can bet on."""
+def _tell(plan: Plan, table: Table, part: Counted, carried: Carried, ratios: Flags) -> None:
+    """Add one hour's counts to what is carried, and mark in `ratios` the lanes that a likelihood ratio can bet on."""
     _demand_possible(plan, part)
     sides = plan.sides
     x, n = part.x[plan.lane_signal].astype(np.float64), part.n[plan.lane_signal].astype(np.float64)
     y = np.where(plan.falls, n - x, x)
-    sums.ticks += y * table.inverse
+    carried.ticks += y * table.inverse
     rows = np.empty(len(plan.lanes))
     rows[:sides] = n
     rows[sides:] = np.tile(part.bins.sum(axis=1), 2)
@@ -123,30 +123,32 @@ def _tell(plan: Plan, table: Table, part: Counted, sums: Sums, ratios: Flags) ->
     shown[:sides] = y
     score = np.vecdot(part.bins.astype(np.float64), table.z)
     shown[sides:] = np.concatenate((score, -score))
-    sums.rows += rows
+    carried.rows += rows
     ratios |= (rows > 0) & (table.rate > 0)
     shown *= table.rate
     rows *= table.rate
-    sums.logs += plan.eta * shown
-    sums.logs -= table.cost * rows
+    carried.logs += plan.eta * shown
+    carried.logs -= table.cost * rows
 
 
 def _demand_possible(plan: Plan, part: Counted) -> None:
     if part.x.shape != (plan.signals,) or part.n.shape != (plan.signals,) or len(part.bins) != plan.columns:
-        msg = f"counts of {part.x.shape} signals and {len(part.bins)} columns; {plan.signals}, {plan.columns} are planned"
+        msg = (
+            f"counts of {part.x.shape} signals and {len(part.bins)} columns; {plan.signals}, {plan.columns} are planned"
+        )
         raise ValueError(msg)
     if (part.x < 0).any() or (part.x > part.n).any() or (part.bins < 0).any():
         msg = "of n rows, x fell into a set: 0 <= x <= n"
         raise ValueError(msg)
 
 
-def _multipliers(plan: Plan, sums: Sums, ready: Flags) -> Floats:
+def _multipliers(plan: Plan, carried: Carried, ready: Flags) -> Floats:
     """L of every process, f4[processes]; 1 where the lane does not bet."""
     lanes, sides = len(plan.lanes), plan.sides
     factors = np.empty(len(plan.weight), np.float32)
-    logs = np.where(ready, np.minimum(sums.logs, LOG_MAX), 0.0)
+    logs = np.where(ready, np.minimum(carried.logs, LOG_MAX), 0.0)
     np.exp(logs.astype(np.float32), out=factors[: 3 * lanes].reshape(3, lanes))
-    gain = np.where(ready[:sides], sums.ticks / np.maximum(sums.rows[:sides], 1.0) - 1.0, 0.0)
+    gain = np.where(ready[:sides], carried.ticks / np.maximum(carried.rows[:sides], 1.0) - 1.0, 0.0)
     np.add(np.array(STAKES)[:, None] * gain, 1.0, out=factors[3 * lanes :].reshape(3, sides), casting="same_kind")
     return factors
 
@@ -163,7 +165,8 @@ def _by_group(plan: Plan, lane_evidence: Floats) -> Doubles:
     """Sum over lanes, as a share of each tier's budget; f8[tiers, groups]."""
     groups = len(plan.groups)
     levels = [np.bincount(plan.lane_group, weights=row, minlength=groups) for row in lane_evidence]
-    return np.array(levels).reshape(len(TIERS), groups) / np.array(plan.ledger.minutes)[:, None]
+    shares: Doubles = np.array(levels).reshape(len(TIERS), groups) / np.array(plan.ledger.minutes)[:, None]
+    return shares
 
 
 def _reset(plan: Plan, evidence: Floats, crossed: Sequence[tuple[int, int]]) -> None:
@@ -177,19 +180,17 @@ def _reset(plan: Plan, evidence: Floats, crossed: Sequence[tuple[int, int]]) -> 
         evidence[tier, 3 * lanes :].reshape(3, sides)[:, lane[:sides]] = 0.0
 
 
-def _add(plan: Plan, evidence: Floats, waited: Floats, ready: Flags, ratios: Flags) -> None:
+def _add(plan: Plan, carried: Carried, ready: Flags, ratios: Flags) -> None:
     """Give the bets that were made their minutes."""
     lanes, sides = len(plan.lanes), plan.sides
     given = plan.weight.copy()
-    minutes = np.where(ready, waited, np.float32(0.0))
+    minutes = np.where(ready, carried.waited, np.float32(0.0))
     given[: 3 * lanes].reshape(3, lanes)[...] *= np.where(ratios, minutes, np.float32(0.0))
     given[3 * lanes :].reshape(3, sides)[...] *= minutes[:sides]
-    evidence += given
+    carried.evidence += given
 
 
-def _crossing(
-    plan: Plan, odds: Doubles, lane_evidence: Floats, key: tuple[int, int], *, pages: bool
-) -> Crossing:
+def _crossing(plan: Plan, odds: Doubles, lane_evidence: Floats, key: tuple[int, int], *, pages: bool) -> Crossing:
     """Who carries it most."""
     tier, group = key
     mine = np.flatnonzero(plan.lane_group == group)

@@ -33,9 +33,11 @@ class State(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True, eq=False)
-class Sums:
-    """What was told of the lanes since their last bets."""
+class Carried:
+    """A state unpacked, to be worked on; and what was told of the lanes since their last bets."""
 
+    evidence: Floats  # [tiers, processes]
+    waited: Floats  # [lanes], minutes
     logs: Doubles  # [bets, lanes]
     ticks: Doubles  # [lanes of signals], sum of y/u
     rows: Doubles  # [lanes]
@@ -62,37 +64,35 @@ def demand(plan: Plan, state: State) -> State:
     return state
 
 
-def unpack(plan: Plan, state: State) -> tuple[Floats, Floats, Sums]:
-    """Evidence f4[tiers, processes], minutes waited f4[lanes] and the sums of waiting lanes, all writable."""
+def unpack(plan: Plan, state: State) -> Carried:
+    """Copy the arrays out of a state."""
     evidence = np.frombuffer(state.evidence, "<f4").reshape(len(TIERS), -1).astype(np.float32)
     waited = np.frombuffer(state.waited, "<f4").astype(np.float32)
     lanes, sides = len(plan.lanes), plan.sides
-    sums = Sums(np.zeros((len(ETAS), lanes)), np.zeros(sides), np.zeros(lanes))
+    carried = Carried(evidence, waited, np.zeros((len(ETAS), lanes)), np.zeros(sides), np.zeros(lanes))
     if state.waiting:
         where = np.frombuffer(state.waiting, "<u4").astype(np.intp)
         told = np.frombuffer(state.waiting_sums, "<f4").reshape(len(ETAS) + 1, -1)
-        sums.rows[where] = np.frombuffer(state.waiting_rows, np.uint8)
-        sums.logs[:, where] = told[:-1]
+        carried.rows[where] = np.frombuffer(state.waiting_rows, np.uint8)
+        carried.logs[:, where] = told[:-1]
         shares = where < sides
-        sums.ticks[where[shares]] = told[-1, shares]
-    return evidence, waited, sums
+        carried.ticks[where[shares]] = told[-1, shares]
+    return carried
 
 
-def pack(
-    plan: Plan, minutes: float, evidence: Floats, waited: Floats, sums: Sums, ready: NDArray[np.bool_]
-) -> State:
+def pack(plan: Plan, minutes: float, carried: Carried, ready: NDArray[np.bool_]) -> State:
     """The next state, without latches: what has rows and is not `ready` waits."""
-    where = np.flatnonzero((sums.rows > 0) & ~ready)
+    where = np.flatnonzero((carried.rows > 0) & ~ready)
     told = np.zeros((len(ETAS) + 1, len(where)), "<f4")
-    told[:-1] = sums.logs[:, where]
+    told[:-1] = carried.logs[:, where]
     shares = where < plan.sides
-    told[-1, shares] = sums.ticks[where[shares]]
+    told[-1, shares] = carried.ticks[where[shares]]
     return State(
         plan.name,
         minutes,
-        evidence.astype("<f4", copy=False).tobytes(),
-        waited.astype("<f4", copy=False).tobytes(),
+        carried.evidence.astype("<f4", copy=False).tobytes(),
+        carried.waited.astype("<f4", copy=False).tobytes(),
         where.astype("<u4").tobytes(),
-        sums.rows[where].astype(np.uint8).tobytes(),
+        carried.rows[where].astype(np.uint8).tobytes(),
         told.tobytes(),
     )
