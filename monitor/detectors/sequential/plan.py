@@ -1,0 +1,184 @@
+"""The plan of one model's e-detector: which processes there are, of what group, at what weight.
+
+Processes are the bets of the lanes, laid out as [3 likelihood ratios][lanes] and then [3 tick bets][lanes of signals]:
+57,000 for 500 numeric features. A group's weight is shared alike by its lanes, half of it by the scores where the group
+has a scored column (a mean sees a shift in all bins at once; shares see what leaves the mean in place); the lanes of
+one direction are as many as the quantity has.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detectors.sequential.bets import ETAS, SCORE_ETAS, STAKES, Doubles, Flags, Table, tabulate
+from monitor.detectors.sequential.ledger import Ledger
+from monitor.facts import Family
+from monitor.panes.rhythm import Bounds
+from monitor.panes.signals import Signal
+
+SCORE_SHARE: Final = 0.5  # of the weight of a group that has a scored column
+TICK_SHARE: Final = (
+    0.1  # of a lane's weight: costs the likelihood ratios .1 in log(A/w), speaks where no design is known
+)
+ETA_SHARES: Final = (1 / 3, 1 / 3, 1 / 3)
+STAKE_SHARES: Final = (1 / 3, 1 / 3, 1 / 3)
+TABLES_MAX: Final = 8  # hours whose tables are kept: this one, and late rows' own
+
+
+class Watched(Protocol):
+    """What is watched, in the order in which it is counted: a `Signals` is one."""
+
+    @property
+    def signals(self) -> tuple[Signal, ...]:
+        """Shares."""
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """Columns whose mean normal score is watched too."""
+
+    @property
+    def scored_group(self) -> tuple[str, ...]:
+        """Their groups, each that of some signal."""
+
+
+class Lane(msgspec.Struct, frozen=True):
+    """One direction of one quantity: what a crossing is said to be about. A score has no signal."""
+
+    group: str
+    column: str
+    falls: bool
+    signal: Signal | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Made once per reference and ledger; holds no state but tables that it can make again."""
+
+    ledger: Ledger
+    name: str  # digest of what is watched and weighed; a state of another plan is refused
+    groups: tuple[str, ...]
+    families: tuple[Family, ...]  # of the groups
+    group_weight: Doubles  # [groups]
+    signals: int
+    columns: int
+    lanes: tuple[Lane, ...]  # those of signals, then each column's mean rising, then falling
+    lane_group: NDArray[np.intp]  # [lanes]
+    lane_signal: NDArray[np.intp]  # [lanes of signals]
+    falls: Flags  # [lanes of signals]
+    weight: NDArray[np.float32]  # [processes], sum <= 1
+    eta: Doubles  # [bets, lanes]
+    _tables: "OrderedDict[int, tuple[Bounds, Table]]" = field(default_factory=OrderedDict)
+
+    @classmethod
+    def of(cls, signals: Watched, ledger: Ledger, share: float = 1.0) -> "Plan":
+        """Plan to watch `signals` on a `share` of the ledger's weights (a segment's; 0 < share <= 1)."""
+        if not 0 < share <= 1:
+            msg = f"a share of the budget lies in (0, 1], not {share}"
+            raise ValueError(msg)
+        families = _families(signals)
+        groups = tuple(families)
+        number = {group: index for index, group in enumerate(groups)}
+        present = frozenset(families.values())
+        group_weight = np.array([share * ledger.weight(family, present) for family in families.values()])
+        counts = {family: list(families.values()).count(family) for family in present}
+        group_weight /= np.array([counts[family] for family in families.values()]).reshape(group_weight.shape)
+        sides = [
+            (index, falls)
+            for index, signal in enumerate(signals.signals)
+            for falls, watched in ((False, signal.rises), (True, signal.falls))
+            if watched
+        ]
+        lanes = (
+            *(_lane_of(signals.signals[index], falls) for index, falls in sides),
+            *(Lane(group, column, False) for column, group in zip(signals.scored, signals.scored_group, strict=True)),
+            *(Lane(group, column, True) for column, group in zip(signals.scored, signals.scored_group, strict=True)),
+        )
+        lane_group = np.array([number[lane.group] for lane in lanes], np.intp)
+        lane_weight = _lane_weights(lane_group, group_weight, len(sides))
+        weight = _process_weights(lane_weight, len(sides))
+        eta = np.repeat(np.array(ETAS)[:, None], len(lanes), axis=1)
+        eta[:, len(sides) :] = np.array(SCORE_ETAS)[:, None]
+        return cls(
+            ledger,
+            _digest(signals, ledger, weight),
+            groups,
+            tuple(families.values()),
+            group_weight,
+            len(signals.signals),
+            len(signals.scored),
+            lanes,
+            lane_group,
+            np.array([index for index, _ in sides], np.intp),
+            np.array([falls for _, falls in sides], np.bool_),
+            weight,
+            eta,
+        )
+
+    @property
+    def sides(self) -> int:
+        """How many lanes are signals'."""
+        return len(self.lane_signal)
+
+    def table(self, bounds: Bounds) -> Table:
+        """The table of an hour's bands, made once while the same object is given; at most TABLES_MAX are kept."""
+        kept = self._tables.get(id(bounds))
+        if kept is not None and kept[0] is bounds:  # the object is held, so its id is not another's
+            self._tables.move_to_end(id(bounds))
+            return kept[1]
+        made = tabulate(bounds, self.lane_signal, self.falls)
+        self._tables[id(bounds)] = (bounds, made)
+        if len(self._tables) > TABLES_MAX:
+            self._tables.popitem(last=False)
+        return made
+
+
+def _families(signals: Watched) -> dict[str, Family]:
+    """Each group's family, in the order of first mention; ValueError if a group has two, or a score's has none."""
+    families: dict[str, Family] = {}
+    for signal in signals.signals:
+        if families.setdefault(signal.group, signal.family) is not signal.family:
+            msg = f"group {signal.group} is of family {families[signal.group].value} and of {signal.family.value}"
+            raise ValueError(msg)
+    for group in signals.scored_group:
+        if group not in families:
+            msg = f"the scored group {group} has no signal"
+            raise ValueError(msg)
+    return families
+
+
+def _lane_of(signal: Signal, falls: bool) -> Lane:  # noqa: FBT001  # a direction, as everywhere here
+    return Lane(signal.group, signal.column, falls, signal)
+
+
+def _lane_weights(lane_group: NDArray[np.intp], group_weight: Doubles, sides: int) -> Doubles:
+    """Each group's weight over its lanes; what a group without a score would give it goes to its signals."""
+    groups = len(group_weight)
+    of_sides = np.bincount(lane_group[:sides], minlength=groups)
+    of_scores = np.bincount(lane_group[sides:], minlength=groups)
+    to_scores = np.where(of_scores > 0, np.where(of_sides > 0, SCORE_SHARE, 1.0), 0.0) * group_weight
+    weight = np.empty(len(lane_group))
+    weight[:sides] = ((group_weight - to_scores) / np.maximum(of_sides, 1))[lane_group[:sides]]
+    weight[sides:] = (to_scores / np.maximum(of_scores, 1))[lane_group[sides:]]
+    return weight
+
+
+def _process_weights(lane_weight: Doubles, sides: int) -> NDArray[np.float32]:
+    """Each lane's weight over its bets, f4[processes]; scores have likelihood ratios only."""
+    to_ticks = TICK_SHARE * lane_weight[:sides]
+    to_ratios = lane_weight.copy()
+    to_ratios[:sides] -= to_ticks
+    ratios = np.array(ETA_SHARES)[:, None] * to_ratios
+    ticks = np.array(STAKE_SHARES)[:, None] * to_ticks
+    return np.concatenate((ratios.ravel(), ticks.ravel())).astype(np.float32)
+
+
+def _digest(signals: Watched, ledger: Ledger, weight: NDArray[np.float32]) -> str:
+    """Names what a state's processes mean."""
+    said: Sequence[object] = (signals.signals, signals.scored, signals.scored_group, ledger, ETAS, STAKES, SCORE_ETAS)
+    return hashlib.sha256(msgspec.msgpack.encode(said) + weight.astype("<f4").tobytes()).hexdigest()[:16]

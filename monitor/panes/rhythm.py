@@ -1,0 +1,146 @@
+"""The band of every signal: where its share may lie while we promise silence, by the hour where it has a rhythm.
+
+    centre(h) = c + sum over waves of a_k cos(2 pi k h / 168) + b_k sin(2 pi k h / 168)        h: hours since 1970, UTC
+    band(h)   = Wilson(centre(h), effective rows, z = 3) +- (tau sqrt(p (1 - p)) + 3 b)
+
+- *Sampling*: the reference is a sample. `rows` are effective rows: those which, drawn independently, would give the
+  long-run standard error that was measured (rhythm_learn.py). Wilson's interval at z = 3 is centre +- 3 s.e. for
+  ordinary shares, stays in [0, 1], and for a set that the reference never saw allows 9 / (n + 9), a little more than
+  Clopper & Pearson's 6.6 / n at the same level; it has a closed form. Three standard errors are not simultaneous over
+  hundreds of edges: that is what the tolerance and 3 b stand behind (detection.md, E8, where it was measured).
+- *Tolerance*: tau sqrt(p (1 - p)), p the end of the sampling interval nearest to 1/2, so a set never seen has some.
+- *Wander*: `wander` is b, the standard deviation by which shares of quarters, hours or four hours vary beyond the
+  noise of their minutes.
+- *Waves*: k = 7, 14, 21 are the three harmonics of a day, the others those of a week. None: the band is constant.
+
+A band is unknown (NaN, no bet) where the reference says too little; `why` says so in words. The mean normal score of a
+column has a band of the same form around its mean, in units of its own standard deviation.
+
+Stored as coefficients of 6 digits, not as tables: 60 bytes a signal.
+
+Source: Wilson 1927; the form of the band: the measured rule E8 of our own trial, see docs.
+"""
+
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.panes.normal import mean_scores
+
+WEEK_H: Final = 168
+DAY_H: Final = 24
+DAILY: Final = (7, 14, 21)  # cycles a week
+WEEKLY: Final = (1, 2, 3, 6, 8, *DAILY)  # levels of the days, and another day at the week's end
+Z: Final = 3.0  # standard errors, and standard deviations of wander
+
+Doubles = NDArray[np.float64]
+
+
+class Band(msgspec.Struct, frozen=True, array_like=True):
+    """One signal's band. `centre` None: unknown, and `why` says it. `waves`: cos, sin of each of Rhythm.waves, or ().
+
+    The same form serves mean normal scores: there `spread` is the standard deviation of one row's score; of a share it
+    is sqrt(p (1 - p)).
+    """
+
+    centre: float | None
+    rows: float  # effective
+    spread: float
+    wander: float  # standard deviation, in the unit of the centre
+    design: float  # >= 1: variance of minute sums over that of independent rows, times the margin
+    error: float = 0.0  # long-run standard error of the centre, for people
+    slow: bool = False  # whether its variance still grows at the scale of a day: the design is that of days then
+    waves: tuple[float, ...] = ()
+    why: str = ""
+
+
+class ScoredBins(msgspec.Struct, frozen=True, array_like=True):
+    """One ordered column for normal scores: `shares` of under, its bins, over; each outer one of half a row at least."""
+
+    shares: tuple[float, ...]
+    band: Band
+
+
+class Rhythm(msgspec.Struct, frozen=True):
+    """All bands of a reference, in the order of `monitor.panes.signals.Signals`."""
+
+    waves: tuple[int, ...]  # cycles a week of the basis; (): no rhythm anywhere
+    tolerance: float  # tau
+    timed: bool  # whether the history's times were used
+    why: str  # of an untimed one: what that costs; of a timed one ""
+    signals: tuple[Band, ...]
+    scored: tuple[ScoredBins, ...]
+
+    @property
+    def period(self) -> int:
+        """Hours after which the bands repeat: 1, 24 or 168."""
+        if not self.waves:
+            return 1
+        return DAY_H if set(self.waves) <= set(DAILY) else WEEK_H
+
+    def bounds(self, hour: int) -> "Bounds":
+        """Bands in the hour that begins `hour` hours after 1970, UTC; the same for hours a period apart."""
+        basis = wave_basis(self.waves, np.array([hour % self.period + 0.5]))[0]
+        centres, bands = _centres(self.signals, basis), _Numbers(self.signals)
+        low, high = share_band(np.clip(centres, 0.0, 1.0), bands.rows, bands.wander, self.tolerance)
+        scored = tuple(each.band for each in self.scored)
+        middles, widths = _centres(scored, basis), _Numbers(scored)
+        half = widths.spread * (Z / np.sqrt(widths.rows) + self.tolerance) + Z * widths.wander
+        shares = np.array([each.shares for each in self.scored]).reshape(len(scored), -1)
+        return Bounds(low, high, bands.design, middles - half, middles + half, shares, mean_scores(shares), widths.design)
+
+
+class Bounds(msgspec.Struct, frozen=True, eq=False):
+    """The bands of one hour: NaN is unknown, no bet. `low` may be 0 and `high` 1: nothing can be beyond them.
+
+    Rows say less than their number by `design` >= 1: a multiplier of independent rows is tempered by 1 / design.
+    """
+
+    low: Doubles  # f8[S]
+    high: Doubles
+    design: Doubles
+    score_low: Doubles  # f8[C], of the mean normal score
+    score_high: Doubles
+    score_shares: Doubles  # f8[C, 22], of the whole reference; rows sum to 1
+    score_z: Doubles  # f8[C, 22], the normal score of each bin
+    score_design: Doubles  # f8[C]
+
+
+class _Numbers:
+    """The numbers of bands as columns, NaN where the band is unknown."""
+
+    def __init__(self, bands: tuple[Band, ...]) -> None:
+        known = np.array([band.centre is not None for band in bands], np.bool_)
+        self.rows = np.where(known, [max(band.rows, 1.0) for band in bands], np.nan)
+        self.spread = np.array([band.spread for band in bands])
+        self.wander = np.array([band.wander for band in bands])
+        self.design = np.array([band.design for band in bands])
+
+
+def wave_basis(waves: tuple[int, ...], hours: Doubles) -> Doubles:
+    """Cosine and sine of each wave at `hours` f8[T] since 1970: f8[T, 2 len(waves)]."""
+    angle = 2 * np.pi / WEEK_H * np.multiply.outer(hours % WEEK_H, np.array(waves, float))
+    return np.stack([np.cos(angle), np.sin(angle)], axis=-1).reshape(len(hours), -1)
+
+
+def share_band(centre: Doubles, rows: Doubles, wander: Doubles, tolerance: float) -> tuple[Doubles, Doubles]:
+    """Lowest and highest share in [0, 1] of the promise, around `centre` in [0, 1] of so many effective rows."""
+    square = Z * Z
+    middle = centre * rows + square / 2
+    half = Z * np.sqrt(rows * centre * (1 - centre) + square / 4)
+    low, high = (middle - half) / (rows + square), (middle + half) / (rows + square)
+    low, high = np.where(centre <= 0, 0.0, low), np.where(centre >= 1, 1.0, high)
+    low, high = np.where(np.isnan(rows), np.nan, low), np.where(np.isnan(rows), np.nan, high)
+    nearest = np.clip(0.5, low, high)
+    slack = tolerance * np.sqrt(nearest * (1 - nearest)) + Z * wander
+    return np.clip(low - slack, 0.0, 1.0), np.clip(high + slack, 0.0, 1.0)
+
+
+def _centres(bands: tuple[Band, ...], basis: Doubles) -> Doubles:
+    centres = np.array([np.nan if band.centre is None else band.centre for band in bands], float)
+    moving = [i for i, band in enumerate(bands) if band.waves]
+    if moving:
+        centres[moving] += np.array([bands[i].waves for i in moving]) @ basis
+    return centres
