@@ -177,12 +177,13 @@ class Pusher:
         self._ends, began = {}, self._clock.monotonic()
         for ident in idents[:SILENCES_MAX]:
             if self._clock.monotonic() - began > self._resend_s / 2:
-                return
+                break
             outcome, body = await self._line.fetch(f"/api/v2/silence/{ident}", headers, SILENCE_BYTES_MAX)
             if outcome.delivered:
                 self._ends[ident] = parse_end(body)
             elif outcome.status != GONE:
-                return self._count(failure_reason(outcome))
+                self._count(failure_reason(outcome))
+                break
 
     def _with_end(self, found: Suppressed) -> Suppressed:
         ends = [self._ends.get(ident) for ident in found.silenced]

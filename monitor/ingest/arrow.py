@@ -55,7 +55,7 @@ from monitor.ingest.accept import (
     value_of,
 )
 from monitor.ingest.counters import UNKNOWN_NAMES_MAX, Claim
-from monitor.ingest.decode import LabelRow, PredictionRow
+from monitor.ingest.decode import LabelRow, PredictionRow, too_many_rows
 from monitor.ingest.limits import Limits
 from monitor.ingest.stream import read_stream
 from monitor.ingest.times import parse_time
@@ -92,6 +92,8 @@ def judge_stream(kind: RowKind, body: bytes, setting: Setting, limits: Limits) -
     tally, refused = Tally(), np.zeros(batch.num_rows, np.uint8)
     found: dict[ModelName, Ready] = {}
     for known, at in _by_model(batch, setting, refused):
+        if kind is RowKind.PREDICTIONS:
+            setting.bound_cells(known, batch.num_rows if at is None else len(at))
         part = _Part(batch if at is None else batch.take(pa.array(at)), known, setting, tally)
         arrays = _prediction_arrays(part) if kind is RowKind.PREDICTIONS else _label_arrays(part)
         refused[slice(None) if at is None else at] = part.refused
@@ -328,13 +330,7 @@ def _outcomes(part: _Part) -> tuple[NDArray[np.uint8], Doubles | None]:
 def _labels(part: _Part) -> Doubles:
     column, known = part.column("label"), part.known
     if column is not None and known.schema.task is Task.RANKING and _is_list(column.type):
-        found = np.zeros(part.n)
-        for at, gains in enumerate(column.to_pylist()):
-            try:
-                found[at] = label_of(gains, known)
-            except Rejected as fault:
-                part.refuse(np.arange(part.n) == at, RejectReason(fault.reason))
-        return found
+        return _gains(part, column)
     if column is not None and known.schema.task is Task.REGRESSION and _is_number(column.type):
         values = _doubles(column)
         part.refuse(_mask(column.is_null()), RejectReason.LABEL_MISSING)
@@ -342,6 +338,27 @@ def _labels(part: _Part) -> Doubles:
         return values
     codes, labels = part.each("label", lambda value, _: label_of(value, known), 0.0)
     return np.array(labels, np.float64)[codes]
+
+
+def _gains(part: _Part, column: pa.Array) -> Doubles:
+    """What lists of gains say, one at a time. 464 bytes can be a list of two thousand million nulls: none is read.
+
+    Refused (413) if there are more items than a body may have bytes: of bools eight fit one.
+    """
+    found, reasons = np.zeros(part.n), np.zeros(part.n, np.uint8)
+    empty = types.is_null(column.type.value_type)
+    lengths = _doubles(pc.list_value_length(column))  # NaN where there is no list
+    if not empty and np.nansum(lengths) > part.setting.cells_max:
+        raise too_many_rows()
+    for at in range(part.n):
+        gains = [None] if empty and lengths[at] > 0 else column[at].as_py()
+        try:
+            found[at] = label_of(gains, part.known)
+        except Rejected as fault:
+            reasons[at] = _NUMBER_OF[RejectReason(fault.reason)]
+    for number in np.unique(reasons[reasons > 0]).tolist():
+        part.refuse(reasons == number, _REASONS[number - 1])
+    return found
 
 
 # ---------------------------------------------------------------- scores

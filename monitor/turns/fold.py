@@ -8,7 +8,7 @@
 A fold that is interrupted anywhere before the commit leaves no trace but an unnamed file, swept at the next start,
 and the next fold reads the same records again. After the commit the records are gone. So every row is counted once.
 
-Memory: `fold.rows_max` rows as columns. Cost: part of every figure of `python -m bench intake`.
+Memory: `fold.rows_max` rows as columns, of wide models fewer. Cost: part of every figure of `python -m bench intake`.
 Failure mode: a record that cannot be decoded is our own damage, not a sender's: it raises `Corrupt`, and the daemon
 stops rather than skip acknowledged rows.
 """
@@ -33,6 +33,7 @@ from monitor.turns.labels import Arrived
 from monitor.turns.opinion import Opinion, silent
 from monitor.turns.watched import Segmentation, Watched
 
+CELLS_MAX = 16 << 20  # in one fold, a double each; at 20 features `fold.rows_max` is far below it
 log = structlog.get_logger()
 Keys: TypeAlias = NDArray[np.uint64]
 KNOWN = np.dtype([("time", "<f8")])  # what of a receipt says that its id was seen
@@ -57,7 +58,7 @@ class Fold:
 
     async def run(self, upto: int, now: float) -> int:
         """Fold records up to `upto`, about `rows_max` rows at most; how many rows, 0 when there was nothing."""
-        records = await asyncio.to_thread(self._store.read_journal, upto, self._settings.rows_max)
+        records = await asyncio.to_thread(self._store.read_journal, upto, self._rows_max())
         if not records:
             return 0
         found = await asyncio.to_thread(self._sort, records)
@@ -66,6 +67,11 @@ class Fold:
         for each, change in zip(found, changes, strict=True):
             each.watched.folded(change.totals, change.segmentation, change.counted)  # only now is it true
         return sum(record.rows for record in records)
+
+    def _rows_max(self) -> int:
+        """Fewer rows of wide models: what a fold holds are cells."""
+        widest = max((len(watched.schema.features) for watched in self._models.values()), default=1)
+        return max(min(self._settings.rows_max, CELLS_MAX // max(widest, 1)), 1)
 
     def _sort(self, records: Sequence[JournalRecord]) -> list[Sorted]:
         models = {name: [r for r in records if r.model == name] for name in dict.fromkeys(r.model for r in records)}
