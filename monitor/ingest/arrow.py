@@ -370,6 +370,8 @@ def _scores(part: _Part, outputs: NDArray[np.uint8]) -> tuple[Doubles, pa.Array 
     nothing = np.full(part.n, np.nan)
     if column is None:
         return nothing, None
+    if types.is_dictionary(column.type) and _is_number(column.type.value_type):
+        column = column.dictionary_decode()
     given, width = ~_mask(column.is_null()), len(schema.classes)
     if types.is_struct(column.type) or types.is_map(column.type) or _is_list(column.type):
         matrix = _matrix(column, schema.classes)
