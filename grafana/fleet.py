@@ -10,8 +10,6 @@ from grafana.board import (
     Words,
     bad,
     blank,
-    cells,
-    coloured,
     column,
     columns,
     event,
@@ -23,6 +21,7 @@ from grafana.board import (
     runbooks,
     share_width,
     states,
+    verdicts,
 )
 from grafana.queries import age, status, worst_verdict
 from grafana.words import BLUE, BREACH, FAMILIES, LOADED, ORANGE, STATUSES, VERDICT_CELLS, VERDICTS, VERMILLION
@@ -146,22 +145,22 @@ def _models() -> table.Panel:
         "that there was none. Times are by the daemon's event clock. A model's name leads to its own dashboard.",
         NONE_ANSWERS,
     )
-    panel = rows(words, list(named.values()), height=5)
+    panel = rows(words, list(named.values()), height=6)
     labels = {"model": "Model", "instance": "Daemon", "task": "Task", "name": "Served", "status": "Status"}
     hidden = ("Time", "Value #A", "Value #B", "Value #C")
     columns(panel, labels | _values(named, ("Task", "Served", "Status")), hidden)
     column(panel, "Model", "string", 95, prop("links", [{"title": "This model", "url": TO_MODEL}]))
     column(panel, "Daemon", "string", 110)
-    column(panel, "Task", "string", 100)
+    column(panel, "Task", "string", 108)
     column(panel, "Served", "string", 90)
-    column(panel, "Status", "string", 100, coloured(), cells(STATUSES))
+    column(panel, "Status", "string", 100, *verdicts(STATUSES))
     column(panel, "Serving for", "s", 95, prop("decimals", 0))
     column(panel, "Last rollback", "s", 105, prop("decimals", 0))
     column(panel, "Incidents", "none", 80, *bad())
     column(panel, "Rows/s", "none", 75)
     column(panel, "Error / limit", "none", 95, prop("decimals", 2))
     for family in FAMILIES:
-        share_width(panel, family.capitalize(), 76, coloured(), cells(VERDICT_CELLS))
+        share_width(panel, family.capitalize(), 76, *verdicts(VERDICT_CELLS))
     return panel
 
 
@@ -237,7 +236,7 @@ def _daemons() -> table.Panel:
         column(panel, name, "short", 110, prop("decimals", 0))
     column(panel, "Notices lost", "none", 110, *bad())
     column(panel, "Failures", "none", 80, prop("decimals", 0), *bad(ORANGE))
-    column(panel, "Settings", "none", 95, coloured(), cells(LOADED))
+    column(panel, "Settings", "none", 95, *verdicts(LOADED))
     return panel
 
 

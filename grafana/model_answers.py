@@ -135,8 +135,10 @@ def _where(made: board.Dashboard, task: Task) -> None:
     def at(quantile: str, whose: str = "") -> str:
         return f'tocsin_{whose}output_quantile{{{SCOPE}, quantile="{quantile}"}}'
 
-    what = "the predicted numbers of the newest window, in the target's unit" if task is Task.REGRESSION else (
-        "the lengths of the newest window's lists"
+    what = (
+        "the predicted numbers of the newest window, in the target's unit"
+        if task is Task.REGRESSION
+        else ("the lengths of the newest window's lists")
     )
     made.with_panel(
         lines(

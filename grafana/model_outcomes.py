@@ -204,7 +204,10 @@ MEASURES: Final[dict[Task, tuple[tuple[Words, str, list[Line], int, int], ...]]]
                 "TocsinError",
             ),
             "short",
-            interval("tocsin_bias", "bias", GREEN, share=False),
+            [
+                *interval("tocsin_bias", "bias", GREEN, share=False),
+                Line(f"-tocsin_bias_limit{{{READING}}}", "limit below, {{reference}}", Role.LIMIT),
+            ],
             8,
             8,
         ),

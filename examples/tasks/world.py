@@ -82,7 +82,7 @@ class World:
     @cached_property
     def band(self) -> Any:
         """Fit scikit-learn's logistic regression of four classes."""
-        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  # a second that only `prepare` and `play` pay
+        from sklearn.linear_model import LogisticRegression  # a second that only `prepare` and `play` pay
 
         truth = self.bands(self.learned)
         return LogisticRegression(C=0.3, max_iter=200).fit(self._matrix(self.columns(self.learned)), truth)
@@ -123,7 +123,9 @@ class World:
             edges = np.unique(np.nanquantile(values, np.linspace(0, 1, BINS + 1)[1:-1]))
             tables.append({"name": name, "kind": "numeric", "edges": edges.tolist()})
         for name in CATEGORICAL:
-            tables.append({"name": name, "kind": "categorical", "weights": dict.fromkeys(sorted(set(columns[name])), 0)})
+            tables.append(
+                {"name": name, "kind": "categorical", "weights": dict.fromkeys(sorted(set(columns[name])), 0)}
+            )
         return tables
 
     def _matrix(self, columns: dict[str, list[Any]]) -> Floats:
