@@ -31,12 +31,10 @@ TO_MODEL: Final = (
     "/d/tocsin-model-${__data.fields.Task}?${datasource:queryparam}&var-model=${__data.fields.Model}"
     "&var-instance=${__data.fields.Daemon}&${__url_time_range}"
 )
-ERROR_OVER_LIMIT: Final = " or ".join(
-    (
-        'tocsin_error_ratio{segment=""} / tocsin_error_limit_ratio{segment=""}',
-        'tocsin_mean_absolute_error{segment=""} / tocsin_mean_absolute_error_limit{segment=""}',
-        'tocsin_ndcg_limit_ratio{segment=""} / tocsin_ndcg_ratio{segment=""}',
-    )
+ERROR_OVER_LIMIT: Final = (
+    'tocsin_error_ratio{segment=""} / tocsin_error_limit_ratio{segment=""} '
+    'or tocsin_mean_absolute_error{segment=""} / tocsin_mean_absolute_error_limit{segment=""} '
+    'or tocsin_ndcg_limit_ratio{segment=""} / tocsin_ndcg_ratio{segment=""}'
 )
 
 
@@ -139,10 +137,10 @@ def _models() -> table.Panel:
     words = Words(
         "Models",
         "A line for each model. Error over limit is of the newest window that has its labels: share of wrong answers, "
-        "distance from the truth, or, of a ranking, the limit over NDCG; past 1 is too much. The verdict of a family is the worst of its rules' newest readings: breach, broken, "
-        "unknown, ok. An empty cell is a family without a rule, a value nobody can tell yet, or, for the last "
-        "rollback, "
-        "that there was none. Times are by the daemon's event clock. A model's name leads to its own dashboard.",
+        "distance from the truth, or, of a ranking, the limit over NDCG; past 1 is too much. "
+        "The verdict of a family is the worst of its rules' newest readings: breach, broken, unknown, ok. An empty "
+        "cell is a family without a rule, a value nobody can tell yet, or, for the last rollback, that there was none. "
+        "Times are by the daemon's event clock. A model's name leads to its own dashboard.",
         NONE_ANSWERS,
     )
     panel = rows(words, list(named.values()), height=6)

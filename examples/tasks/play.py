@@ -16,6 +16,7 @@ Environment: TOCSIN_URL, MODEL_SERVER_URL.
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -183,7 +184,7 @@ class Player:
         """Keep the labels of these flights until they have landed."""
         times = zip(self.world.flights.truth_time[rows].tolist(), self.world.flights.time[rows].tolist(), strict=True)
         for id_, (known, made), truth in zip(ids, times, truths, strict=True):
-            if known == known and truth is not None:  # NaN: it never lands where it should
+            if math.isfinite(known) and truth is not None:  # others never land where they should
                 self.due.append((known, label(model, id_, known, float(made), truth)))
 
     def send(self, model: str, ids: list[str], rows: Ints, columns: dict[str, list[Any]], said: dict[str, Any]) -> None:

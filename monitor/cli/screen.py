@@ -106,7 +106,7 @@ def number(value: float | None) -> str:
 
 
 def measure(value: float | None, unit: str) -> str:
-    """A value in its unit, where that is a time; shares are 0 to 1, and what a target is counted in nobody knows here."""
+    """A value, in its unit where that is a time; what a target is counted in nobody knows here."""
     if unit != "s" or value is None:
         return number(value)
     name, size = next((each for each in UNITS if abs(value) >= each[1]), ("s", 1))
