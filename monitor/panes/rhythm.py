@@ -53,7 +53,7 @@ class Band(msgspec.Struct, frozen=True, array_like=True):
     wander: float  # standard deviation, in the unit of the centre
     design: float  # >= 1: variance of minute sums over that of independent rows, times the margin
     error: float = 0.0  # long-run standard error of the centre, for people
-    slow: bool = False  # whether its variance still grows at the scale of a day: the design is that of days then
+    slow: bool = False  # whether it wanders with a memory of a day: wander, error and design allow for it then
     waves: tuple[float, ...] = ()
     why: str = ""
 

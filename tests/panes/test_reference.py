@@ -34,10 +34,10 @@ def make(columns=(X, C), counts=(1, 2), **rest) -> Reference:
 
 # Written out, so that a new field in Schema or Reference that would make every stored profile unreadable shows here.
 GOLDEN = (
-    b'{"format":2,"schema":{"model":"m","features":[{"name":"x","kind":"numeric"},{"name":"c","kind":"categorical"}],'
+    b'{"format":3,"schema":{"model":"m","features":[{"name":"x","kind":"numeric"},{"name":"c","kind":"categorical"}],'
     b'"classes":["no","yes"],"positive":"yes","task":"classification"},"columns":[{"kind":"numeric","name":"x","edges":[0.0,1.5,2.0],"centre":0.0,"scale":1.0},'
     b'{"kind":"categorical","name":"c","top":["red"],"known":["blue"]}],"rows":3,"start":10.0,"end":null,'
-    b'"labelled":true,"counts":[1,2],"output":null,"groups":[],"error_scale":1.0}'
+    b'"labelled":true,"counts":[1,2],"output":null,"groups":[],"error_scale":1.0,"rhythm":null}'
 )
 
 
