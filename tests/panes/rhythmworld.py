@@ -6,8 +6,8 @@ from statistics import NormalDist
 import numpy as np
 
 from monitor.facts import Feature, FeatureKind, ModelName, Schema
-from monitor.panes.rows import NumericColumn, Predictions
 from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
+from monitor.panes.rows import NumericColumn, Predictions
 
 DAY_S, MINUTES = 86_400.0, 1_440
 MONDAY_S = 1_704_067_200.0  # 2024-01-01, UTC
