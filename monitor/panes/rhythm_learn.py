@@ -12,9 +12,9 @@ one of fewer than 30 rows.
 
 Design effects of a handful of hours are noisy: that of a signal is no less than the median of its column's. They are
 raised by a tenth, because tempering at the design effect itself left multipliers of up to 12 on average in simulated
-sessions (detection.md, section 2).
+sessions.
 
-Cost: 500 features, 7 days, 2 s of CPU (measured 2026-11). Memory: one column's slots in doubles, 30 MB at 10,000 slots.
+Cost: 500 features, 7 days, 2.3 s of CPU (measured 2026-11). Memory: one column's slots in doubles, 2 MB at 10,000.
 """
 
 from collections.abc import Iterator

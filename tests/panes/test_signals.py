@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.facts import Family, Feature, FeatureKind, ModelName, Schema
+from monitor.facts import Family, Feature, FeatureKind, ModelName, Schema, Task
 from monitor.panes.batch import MISSING, CategoricalColumn, NumericColumn, Predictions
 from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
 from monitor.panes.count import bin_rows, count_rows
@@ -132,3 +132,18 @@ def test_words_of_a_sensitive_feature_are_places(history):
     found = Signals.table(Layout.of(build_reference(batches, schema, lambda _: None))).signals
     words = {s.item for s in found if s.family is Family.FEATURES}
     assert words == {*(f"decile {i}" for i in range(1, 10)), *(f"category {i}" for i in range(1, 13)), OTHER}
+
+
+@pytest.mark.parametrize("task", [Task.REGRESSION, Task.RANKING])
+def test_a_predicted_number_is_watched_as_a_feature_is(task):
+    rng, n = np.random.default_rng(2), 2000
+    values = rng.integers(1, 30, n).astype(float)
+    nothing = np.zeros(n, np.uint8)
+    rows = Predictions.unsent({}, times=np.full(n, np.nan), outputs=nothing, scores=np.full(n, np.nan), values=values)
+    batches = lambda: iter([HistoryBatch(rows, np.full(n, NO_LABEL))])  # noqa: E731 - it is called twice
+    layout = Layout.of(build_reference(batches, Schema(ModelName("m"), (), task=task), lambda _: None))
+    table = Signals.table(layout)
+    found = of(table, counted(layout, table, rows), group="output", what=What.ABOVE)
+    assert len(found) == 9
+    assert found[4][0] == np.count_nonzero(values >= float(table.signals[4].item))
+    assert (table.scored, table.scored_group) == (("output",), ("output",))
