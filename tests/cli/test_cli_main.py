@@ -23,6 +23,7 @@ COMMANDS = {
     "status": (),
     "top": (),
     "healthy": (),
+    "bands": (),
     "incidents": ("list", "show"),
     "rollback": ("list", "start", "approve", "decline", "unlatch"),
     "reference": ("build", "show"),
