@@ -199,11 +199,13 @@ def test_gaps_of_days_neither_stop_nor_widen_it():
 
 
 def test_an_empty_night_leaves_the_day():
-    times, values, _ = World(daily=0.3, features=1).rows(7, 2)
-    day = times % DAY_S / 3600
-    rhythm = build(times[(day > 7) & (day < 19)], values[(day > 7) & (day < 19)]).rhythm
-    assert rhythm.timed
+    times, values, _ = World(daily=0.5, features=1).rows(7, 2)
+    day = times % DAY_S / 3600 >= 5
+    rhythm = build(times[day], values[day]).rhythm
+    assert (rhythm.waves, rhythm.unseen) == (DAILY, tuple(range(5)))
     assert not np.isnan(rhythm.bounds(12).low[0])
+    assert np.isnan(rhythm.bounds(3).low[0])  # waves say nothing of hours that nobody saw
+    assert rhythm.bounds(3).high[-1] == rhythm.bounds(12).high[-1]
 
 
 def test_a_year_is_learned_from():
