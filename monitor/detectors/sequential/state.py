@@ -1,9 +1,8 @@
 """What an e-detector remembers between ticks: of one (model, epoch), saved with the look that stepped it.
 
 Bytes are little-endian arrays: the same stream gives the same bytes, however often it was stopped and started. Size:
-40 bytes a
-lane (three bets in three tiers in float32, its minutes), 21 more while it waits for rows, 36 if it bets by ticks: 0.4 MB
-for 500 numeric features, 0.9 at most.
+40 bytes a lane (three bets in three tiers in float32, its minutes), 21 more while it waits for rows, 36 if it bets by
+ticks: 0.4 MB for 500 numeric features, 0.9 at most.
 To lose a state is safe (its processes start at 0, which only lowers them); to replay a tick is not.
 """
 
