@@ -31,7 +31,7 @@ from monitor.turns.wheel import Timed
 
 OTHER = "__other__"
 NO_FEATURES = Drawing()
-NAMES = {kind: name for name, kind in DETECTORS.items()}
+NAMES: dict[type, str] = {kind: name for name, kind in DETECTORS.items()}
 STATUS = {
     BundleStatus.KNOWN_GOOD: ServingStatus.KNOWN_GOOD,
     BundleStatus.CANDIDATE: ServingStatus.CANDIDATE,
