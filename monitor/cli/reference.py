@@ -29,6 +29,14 @@ def build(
         Path | None,
         typer.Option("--sample", metavar="FILE", help="Keep up to 5,000 rows of the history here, for reports."),
     ] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option("--tolerance", min=0.0, max=0.5, help="Ignore shifts below about 1.25 times this many sigma."),
+    ] = 0.04,
+    design: Annotated[
+        float,
+        typer.Option("--design", min=1.0, max=1e6, help="How many rows count as one where that cannot be measured."),
+    ] = 4.0,
     as_json: AsJson = False,
 ) -> None:
     """Freeze the history a model was approved on, in two passes and constant memory; a sample is one pass more."""
@@ -37,6 +45,7 @@ def build(
     from monitor.ingest.history import history_rows, open_history
     from monitor.panes.build import build_reference
     from monitor.panes.reference import digest, encode_reference
+    from monitor.panes.rhythm_learn import Learning
     from monitor.panes.schema import parse_schema
     from monitor.settings.document import read_document
 
@@ -46,9 +55,10 @@ def build(
     facts, names = parse_schema(document.value)
     batches = open_history(data, facts, names)
     with _progress(history_rows(data), 2, shown=not as_json) as progress:
-        reference = build_reference(batches, facts, progress)
+        reference = build_reference(batches, facts, progress, Learning(tolerance, design))
     body = encode_reference(reference)
     _write(out, body)
+    _warn(reference)
     kept = None
     if sample is not None:
         with _progress(history_rows(data), 1, shown=not as_json) as progress:
@@ -67,6 +77,17 @@ def build(
 @app.command()
 def show(file: Annotated[Path, typer.Argument(metavar="FILE")], *, as_json: AsJson = False) -> None:
     """Show what a reference profile holds; its bytes are checked first."""
+    reference, name = read_reference(file)
+    summary = {"file": str(file), "digest": name, **_summary(reference)}
+    if as_json:
+        show_json(summary)
+        return
+    show_facts({name: value for name, value in summary.items() if name != "features"})
+    show_table(summary["features"], ("name", "kind", "bins", "missing", "invalid", "non_finite", "range"), "")
+
+
+def read_reference(file: Path) -> "tuple[Reference, str]":
+    """Read a profile and name its bytes, which are checked first."""
     from monitor.panes.reference import decode_reference, digest
 
     try:
@@ -74,13 +95,7 @@ def show(file: Annotated[Path, typer.Argument(metavar="FILE")], *, as_json: AsJs
     except OSError as error:
         hint = "tocsin reference build makes one"
         raise Stop(Exit.PROBLEMS, f"{file} cannot be read: {error.strerror}", hint) from error
-    reference = decode_reference(body)
-    summary = {"file": str(file), "digest": digest(body), **_summary(reference)}
-    if as_json:
-        show_json(summary)
-        return
-    show_facts({name: value for name, value in summary.items() if name != "features"})
-    show_table(summary["features"], ("name", "kind", "bins", "missing", "invalid", "non_finite", "range"), "")
+    return decode_reference(body), digest(body)
 
 
 @contextmanager
@@ -99,6 +114,22 @@ def _progress(rows: int | None, passes: int, *, shown: bool) -> "Iterator[Callab
     with Progress(*columns, console=console, disable=not (shown and console.is_terminal), transient=True) as bar:
         task = bar.add_task("reference", total=None if rows is None else passes * rows)
         yield lambda done: bar.update(task, completed=done)
+
+
+def _warn(reference: "Reference") -> None:
+    """Say loudly what the bands of this profile cannot know."""
+    rhythm = reference.rhythm
+    if rhythm is None:
+        return
+    if not rhythm.timed:
+        say(f"WARNING: {rhythm.why}.")
+        say(
+            "WARNING: an ordinary day may page. Name the column of times as columns.time of the schema and give a week."
+        )
+    unknown = sum(band.centre is None for band in (*rhythm.signals, *(each.band for each in rhythm.scored)))
+    if unknown:
+        whole = len(rhythm.signals) + len(rhythm.scored)
+        say(f"{unknown} of {whole} monitored quantities have no band and never page; `tocsin bands` says why.")
 
 
 def _write(out: Path, body: bytes) -> None:

@@ -33,8 +33,9 @@ from numpy.typing import NDArray
 
 from monitor.errors import Problem, SettingsError
 from monitor.facts import FeatureKind, Schema, Task
-from monitor.panes.count import NOT_ASKED, bin_rows, count_rows
+from monitor.panes.count import NOT_ASKED, Binned, bin_rows, count_rows
 from monitor.panes.layout import Layout
+from monitor.panes.margins import Margins
 from monitor.panes.outcomes import count_outcomes
 from monitor.panes.quantiles import Quantiles
 from monitor.panes.receipts import write_receipts
@@ -50,6 +51,8 @@ from monitor.panes.reference import (
     NumericBins,
     Reference,
 )
+from monitor.panes.rhythm_count import Days, Plan, Tally
+from monitor.panes.rhythm_learn import DEFAULT_LEARNING, Learning, learn_rhythm
 from monitor.panes.rows import CategoricalColumn, Column, NumericColumn, Predictions
 
 NO_LABEL = math.nan
@@ -72,22 +75,34 @@ class HistoryBatch:
 OpenBatches: TypeAlias = Callable[[], Iterator[HistoryBatch]]
 
 
-def build_reference(open_batches: OpenBatches, schema: Schema, progress: Callable[[int], None]) -> Reference:
+def build_reference(
+    open_batches: OpenBatches,
+    schema: Schema,
+    progress: Callable[[int], None],
+    learning: Learning = DEFAULT_LEARNING,
+) -> Reference:
     """Read the history twice and freeze it; `progress` hears the rows read so far, both passes counted.
 
     SettingsError if there are no rows, or not the same ones the second time.
     """
-    draft = _find_bins(open_batches(), schema, progress)
+    days = Days()
+    draft = _find_bins(open_batches(), schema, progress, days)
     layout = Layout.draft(draft)
+    margins, chosen = Margins.of(layout), days.chosen()
+    tally = Tally(margins, Plan.of(chosen, margins.size, learning.memory)) if len(chosen) else None
     counts, rows, labelled = np.zeros(layout.size, np.int64), 0, False
     for batch in open_batches():
-        counts += _count(layout, batch)
+        binned = bin_rows(layout, batch.predictions)
+        counts += _count(layout, batch, binned)
+        if tally is not None:
+            tally.update(binned, batch.predictions.times)
         labelled = labelled or not bool(np.isnan(batch.labels).all())
         rows += batch.predictions.n
         progress(draft.rows + rows)
     if rows != draft.rows:
         raise SettingsError([Problem("history", f"had {draft.rows} rows, then {rows}", "it changed while it was read")])
-    return msgspec.structs.replace(draft, labelled=labelled, counts=tuple(counts.tolist()))
+    counted = msgspec.structs.replace(draft, labelled=labelled, counts=tuple(counts.tolist()))
+    return msgspec.structs.replace(counted, rhythm=learn_rhythm(Layout.draft(counted), tally, learning))
 
 
 def find_edges(distinct: list[float] | None, quantiles: list[float], low: float, high: float) -> tuple[float, ...]:
@@ -123,7 +138,9 @@ def find_scale(needed: float) -> float:
     return math.ldexp(1.0, max(exponent - (mantissa == 0.5), -EXPONENT_MAX))
 
 
-def _find_bins(batches: Iterator[HistoryBatch], schema: Schema, progress: Callable[[int], None]) -> Reference:
+def _find_bins(
+    batches: Iterator[HistoryBatch], schema: Schema, progress: Callable[[int], None], days: Days
+) -> Reference:
     numeric = FeatureKind.NUMERIC
     summaries = [(_Numbers if feature.kind is numeric else _Categories)(feature.name) for feature in schema.features]
     rows, span, answers = 0, _Span(), _Answers(schema)
@@ -131,6 +148,7 @@ def _find_bins(batches: Iterator[HistoryBatch], schema: Schema, progress: Callab
         for summary in summaries:
             summary.update(batch.predictions.columns.get(summary.name))
         span.update(batch.predictions.times)
+        days.update(batch.predictions.times)
         answers.update(batch)
         rows += batch.predictions.n
         progress(rows)
@@ -142,8 +160,8 @@ def _find_bins(batches: Iterator[HistoryBatch], schema: Schema, progress: Callab
     return answers.complete(draft)
 
 
-def _count(layout: Layout, batch: HistoryBatch) -> NDArray[np.int64]:
-    rows, binned = batch.predictions, bin_rows(layout, batch.predictions)
+def _count(layout: Layout, batch: HistoryBatch, binned: Binned) -> NDArray[np.int64]:
+    rows = batch.predictions
     nobody = np.full(rows.n, NOT_ASKED, np.uint8) if layout.task is Task.CLASSIFICATION else np.full(rows.n, np.nan)
     receipts = write_receipts(
         layout,

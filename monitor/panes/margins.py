@@ -10,7 +10,7 @@ neither, so both are summed out:
 | score | 64 equal bins over [0, 1], then missing; none where there are no classes |
 | rows | 1 |
 
-The same vector is what history is counted into, by slots of time (rhythm_count.py): so a live share and the band that it is
+The same vector is what history is counted into, by slots of time (rhythm_count.py): so a live share and the band it is
 held against are ranges of the same cells, and cannot mean different things.
 
 Cost: see signals.py.

@@ -9,8 +9,8 @@ panes of an old reference stay readable when a later format counts more.
 Why quantile bins and not equal widths: a bin with 5 % of the rows is where a distance has the most to say, and one
 outlier does not put everything into one bin. Edges, centres and scales are computed in `build.py`.
 
-Format 2 counts features by output group, moments, and the three tasks. Format 1 is refused: its counts say too little
-to be counted on.
+Format 3 adds the rhythm: the band of every signal, learned from the same history. Formats 1 and 2 are refused: they say
+too little to be judged by.
 """
 
 import hashlib
@@ -22,8 +22,9 @@ import msgspec
 
 from monitor.errors import Corrupt
 from monitor.facts import FeatureKind, Schema, Task
+from monitor.panes.rhythm import Rhythm, rhythm_fault
 
-FORMAT = 2
+FORMAT = 3
 BINS_MAX = 20  # detection.md's choice: deciles halved; a cell index must stay below 256 in a receipt
 TOP_MAX = 31  # named categories; the rest of the known is `other`
 KNOWN_MAX = 10_000  # categories remembered beside the top, so that `unseen` means unseen
@@ -86,6 +87,7 @@ class Reference(msgspec.Struct, frozen=True):
     output: NumericBins | None = None
     groups: tuple[int, ...] = ()
     error_scale: float = 1.0
+    rhythm: Rhythm | None = None  # None: nothing was learned, and no signal has a band
 
 
 class _Formatted(msgspec.Struct, frozen=True):
@@ -146,7 +148,9 @@ def _outputs_fault(reference: Reference) -> str:
         return "groups are not some of the classes"
     if not groups and classes >= GROUPS_MAX:
         return "there are too many classes for a group each"
-    return "" if _is_scale(reference.error_scale) else "the scale of errors is no power of two"
+    if not _is_scale(reference.error_scale):
+        return "the scale of errors is no power of two"
+    return "" if reference.rhythm is None else rhythm_fault(reference.rhythm)
 
 
 def _is_scale(scale: float) -> bool:

@@ -21,6 +21,7 @@ Stored as coefficients of 6 digits, not as tables: 60 bytes a signal.
 Source: Wilson 1927; the form of the band: the measured rule E8 of our own trial, see docs.
 """
 
+from math import isfinite
 from typing import Final
 
 import msgspec
@@ -32,7 +33,8 @@ from monitor.panes.normal import mean_scores
 WEEK_H: Final = 168
 DAY_H: Final = 24
 DAILY: Final = (7, 14, 21)  # cycles a week
-WEEKLY: Final = (1, 2, 3, 6, 8, *DAILY)  # levels of the days, and another day at the week's end
+WEEKLY: Final = (*DAILY, 1, 2, 3, 6, 8)  # levels of the days, and another day at the week's end
+BINS: Final = 22  # of a scored column: under, 20, over
 Z: Final = 3.0  # standard errors, and standard deviations of wander
 
 Doubles = NDArray[np.float64]
@@ -57,7 +59,7 @@ class Band(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ScoredBins(msgspec.Struct, frozen=True, array_like=True):
-    """One ordered column for normal scores: `shares` of under, its bins, over; each outer one of half a row at least."""
+    """One ordered column for normal scores: the `shares` of its 22 bins; the outer ones of half a row at least."""
 
     shares: tuple[float, ...]
     band: Band
@@ -89,7 +91,9 @@ class Rhythm(msgspec.Struct, frozen=True):
         middles, widths = _centres(scored, basis), _Numbers(scored)
         half = widths.spread * (Z / np.sqrt(widths.rows) + self.tolerance) + Z * widths.wander
         shares = np.array([each.shares for each in self.scored]).reshape(len(scored), -1)
-        return Bounds(low, high, bands.design, middles - half, middles + half, shares, mean_scores(shares), widths.design)
+        return Bounds(
+            low, high, bands.design, middles - half, middles + half, shares, mean_scores(shares), widths.design
+        )
 
 
 class Bounds(msgspec.Struct, frozen=True, eq=False):
@@ -106,6 +110,25 @@ class Bounds(msgspec.Struct, frozen=True, eq=False):
     score_shares: Doubles  # f8[C, 22], of the whole reference; rows sum to 1
     score_z: Doubles  # f8[C, 22], the normal score of each bin
     score_design: Doubles  # f8[C]
+
+
+def rhythm_fault(rhythm: Rhythm) -> str:
+    """Say what makes a stored rhythm unusable, or nothing."""
+    if rhythm.waves not in ((), DAILY, WEEKLY) or not 0 <= rhythm.tolerance < 1:
+        return "the rhythm's waves or tolerance are none"
+    if any(len(each.shares) != BINS or not 0.99 < sum(each.shares) < 1.01 for each in rhythm.scored):
+        return "shares of scored bins do not add up"
+    bands = (*rhythm.signals, *(each.band for each in rhythm.scored))
+    return "" if all(_is_sound(band, 2 * len(rhythm.waves)) for band in bands) else "a band contradicts itself"
+
+
+def _is_sound(band: Band, waves: int) -> bool:
+    numbers = (band.rows, band.spread, band.wander, band.design, band.error, *band.waves)
+    if not all(map(isfinite, numbers)) or min(numbers[:5]) < 0 or band.design < 1:
+        return False
+    if band.centre is None:
+        return bool(band.why)
+    return isfinite(band.centre) and band.rows > 0 and len(band.waves) in (0, waves)
 
 
 class _Numbers:

@@ -33,11 +33,11 @@ from monitor.facts import Family, Task
 from monitor.panes.layout import Layout
 from monitor.panes.margins import Margins
 from monitor.panes.reference import CategoryBins, NumericBins
+from monitor.panes.rhythm import BINS as SCORED_BINS
 from monitor.panes.sections import OTHER, SCORE_BINS, SCORE_EDGES, FeatureCells
 
 CUTS_MAX: Final = 9
 NAMED_MAX: Final = 12  # categories or classes with a signal each: at 31, thin ones would take most of a column's weight
-SCORED_BINS: Final = 22  # under, 20 bins, over
 
 Counts = NDArray[np.int64]
 

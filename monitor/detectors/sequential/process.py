@@ -156,8 +156,8 @@ def _multipliers(plan: Plan, carried: Carried, ready: Flags) -> Floats:
 def _by_lane(plan: Plan, evidence: Floats) -> Floats:
     """Sum over the bets, f4[tiers, lanes]."""
     lanes, sides = len(plan.lanes), plan.sides
-    summed: Floats = evidence[:, : 3 * lanes].reshape(-1, 3, lanes).sum(axis=1)
-    summed[:, :sides] += evidence[:, 3 * lanes :].reshape(-1, 3, sides).sum(axis=1)
+    summed: Floats = evidence[:, : 3 * lanes].reshape(len(TIERS), 3, lanes).sum(axis=1)
+    summed[:, :sides] += evidence[:, 3 * lanes :].reshape(len(TIERS), 3, sides).sum(axis=1)
     return summed
 
 

@@ -1,0 +1,272 @@
+"""Learns the band of every signal from the history's tables; what is learned and why stands in rhythm.py.
+
+Signals that are shares of the same rows are learned together, a column at a time: `rhythm_season.py` finds their day or
+week, `rhythm_noise.py` what is left. Mean normal scores go the same way, with sums of scores in the place of counts.
+
+Without times, or with less than two days of them, nobody can tell an evening from a drift. The band is then the
+sampling error of as many rows as the history holds, divided by a design effect that is assumed and not measured, plus
+the tolerance; the caller must say so, loudly (`Rhythm.why`).
+
+A band as wide as half of all rows (two standard deviations of a mean score) would promise nothing: it is unknown. So
+is one of fewer than 30 rows.
+
+Design effects of a handful of hours are noisy: that of a signal is no less than the median of its column's. They are
+raised by a tenth, because tempering at the design effect itself left multipliers of up to 12 on average in simulated
+sessions (detection.md, section 2).
+
+Cost: 500 features, 7 days, 2 s of CPU (measured 2026-11). Memory: one column's slots in doubles, 30 MB at 10,000 slots.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.panes.layout import Layout
+from monitor.panes.normal import mean_scores
+from monitor.panes.rhythm import DAILY, WEEKLY, Band, Rhythm, ScoredBins, Z, share_band
+from monitor.panes.rhythm_count import DAY_S, HOUR_S, MEMORY, Tally
+from monitor.panes.rhythm_noise import Noise, measure, minute_design
+from monitor.panes.rhythm_season import Season, Slots, fit_season
+from monitor.panes.signals import Signals
+
+Doubles = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+DESIGN_MARGIN: Final = 1.1
+SPAN_S_MIN: Final = 2 * DAY_S
+ROWS_MIN: Final = 30
+WIDTH_MAX: Final = 0.5  # of a share's band
+SCORE_WIDTH_MAX: Final = 2.0  # of a mean score's, in standard deviations
+_DIGITS: Final = 6
+_TOGETHER: Final = 256  # signals learned at once
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """How bands are learned.
+
+    `tolerance` is tau in [0, 1): shifts below about 1.25 tau standard deviations are ignored. `design` >= 1 is assumed
+    where nothing can be measured: 4 is what sessions of ten rows have that agree at 0.3. `memory` in bytes is that of
+    the tables.
+    """
+
+    tolerance: float = 0.04
+    design: float = 4.0
+    memory: int = MEMORY
+
+    def __post_init__(self) -> None:
+        """Refuse what would make every band wrong."""
+        if not (0 <= self.tolerance < 1 and self.design >= 1 and self.memory > 0):
+            msg = "tolerance must be in [0, 1), the design effect at least 1, memory positive"
+            raise ValueError(msg)
+
+
+DEFAULT_LEARNING: Final = Learning()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Group:
+    """Signals learned together: sums f8[T, s] of slots over `rows` f8[T], the same of minutes, and of all history."""
+
+    sums: Doubles
+    rows: Doubles
+    minute_sums: Doubles
+    minute_rows: Doubles
+    minute_squares: Doubles  # f8[H, s]
+    variance: Doubles  # f8[s], of one row
+    is_share: bool
+
+
+def learn_rhythm(layout: Layout, tally: Tally | None, learning: Learning) -> Rhythm:
+    """Learn the bands of a layout whose reference has its counts; `tally` None: the history had no times."""
+    table = Signals.table(layout)
+    why = _unusable(tally)
+    cells = table.margins.sum(np.array(layout.reference.counts, np.int64))
+    counted = table.read(cells)
+    shares = _smooth(counted.bins)
+    if tally is None or why:
+        signals = [_untimed(x / max(n, 1), n, learning) for x, n in zip(counted.x, counted.n, strict=True)]
+        scored = _untimed_scores(shares, counted.bins.sum(axis=1), learning)
+        return _rhythm(learning, why, signals, scored, shares)
+    found: dict[int, Band] = {}
+    for places, group in _groups(table, tally):
+        found |= dict(zip(places, _learn(group, tally, learning), strict=True))
+    scored = [_learn(_score_group(table, tally, at, shares[at]), tally, learning)[0] for at in range(len(shares))]
+    return _rhythm(learning, "", [found[place] for place in range(len(found))], scored, shares)
+
+
+def _unusable(tally: Tally | None) -> str:
+    """Why the history's times teach nothing; "" if they do."""
+    if tally is None or not tally.timed:
+        return "the history has no times: bands know no hour of the day, and how far rows hang together is assumed"
+    held = np.flatnonzero(tally.rows)
+    span = (held[-1] - held[0] + 1) * tally.plan.slot_s
+    if span < SPAN_S_MIN:
+        return (
+            f"the history spans {span / HOUR_S:.3g} hours, and two days are the least that tells an evening from a drift: "
+            "bands know no hour of the day, and how far rows hang together is assumed"
+        )
+    return ""
+
+
+def _rhythm(learning: Learning, why: str, signals: list[Band], scored: list[Band], shares: Doubles) -> Rhythm:
+    """Keep as many waves as any band has."""
+    used = max((len(band.waves) for band in (*signals, *scored)), default=0) // 2
+    waves = WEEKLY if used > len(DAILY) else DAILY if used else ()
+    rounded = [tuple(_short(share) for share in row) for row in shares.tolist()]
+    bins = tuple(ScoredBins(row, _padded(band, waves)) for row, band in zip(rounded, scored, strict=True))
+    return Rhythm(waves, learning.tolerance, not why, why, tuple(_padded(band, waves) for band in signals), bins)
+
+
+def _padded(band: Band, waves: tuple[int, ...]) -> Band:
+    missing = 2 * len(waves) - len(band.waves)
+    if not band.waves or not missing:
+        return band
+    fields = {name: getattr(band, name) for name in band.__struct_fields__}
+    return Band(**{**fields, "waves": band.waves + (0.0,) * missing})
+
+
+def _groups(table: Signals, tally: Tally) -> Iterator[tuple[list[int], _Group]]:
+    """Signals of one column that are shares of the same rows, with their places in the table."""
+    by_rows: dict[tuple[str, int, int], list[int]] = {}
+    for place, (signal, start, stop) in enumerate(zip(table.signals, *table.of.tolist(), strict=True)):
+        by_rows.setdefault((signal.column, start, stop), []).append(place)
+    hits = table.hits.tolist()
+    for (_, *of), all_places in by_rows.items():
+        rows, minute_rows = (each.sum(axis=-1).astype(float) for each in (tally.by_slot(*of), tally.by_minute(*of)))
+        for first in range(0, len(all_places), _TOGETHER):
+            places = all_places[first : first + _TOGETHER]
+            ranges = [(hits[0][place], hits[1][place]) for place in places]
+            sums = np.stack([tally.by_slot(*each).sum(axis=-1) for each in ranges], axis=-1).astype(float)
+            minutes = np.stack([tally.by_minute(*each).sum(axis=-1) for each in ranges], axis=-1).astype(float)
+            share = sums.sum(axis=0) / max(rows.sum(), 1.0)
+            yield (
+                places,
+                _Group(sums, rows, minutes, minute_rows, minutes.sum(axis=1), share * (1 - share), is_share=True),
+            )
+
+
+def _score_group(table: Signals, tally: Tally, at: int, shares: Doubles) -> _Group:
+    ends = table.starts[at]
+    widths = np.diff(ends)
+    z = np.repeat(mean_scores(shares), widths)
+    slots, minutes = tally.by_slot(int(ends[0]), int(ends[-1])), tally.by_minute(int(ends[0]), int(ends[-1]))
+    total = slots.sum(axis=0)
+    many = max(int(total.sum()), 1)
+    mean = float(total @ z) / many
+    variance = max(float(total @ z**2) / many - mean**2, 0.0)
+    return _Group(
+        (slots @ z)[:, np.newaxis],
+        slots.sum(axis=1).astype(float),
+        (minutes @ z)[:, :, np.newaxis],
+        minutes.sum(axis=-1).astype(float),
+        (minutes.sum(axis=1) @ z**2)[:, np.newaxis],
+        np.array([variance]),
+        is_share=False,
+    )
+
+
+def _learn(group: _Group, tally: Tally, learning: Learning) -> list[Band]:
+    total = group.rows.sum()
+    if total < ROWS_MIN:
+        return [_unknown(f"{total:.0f} rows of the history had a value")] * group.sums.shape[1]
+    slot_h = tally.plan.slot_s / HOUR_S
+    hours: Doubles = tally.plan.start / HOUR_S + (np.arange(len(group.rows)) + 0.5) * slot_h
+    season = fit_season(Slots(group.sums, group.rows, hours, slot_h))
+    residuals = group.sums - group.rows[:, np.newaxis] * season.expected
+    minutes = minute_design(group.minute_sums, group.minute_rows, group.minute_squares)
+    if not np.isnan(minutes).all():
+        minutes = np.where(np.isnan(minutes), np.nanmedian(minutes), minutes)
+    noise = measure(residuals, group.rows, group.variance, minutes, slot_h)
+    return [_band(group, season, noise, at, total, learning) for at in range(group.sums.shape[1])]
+
+
+def _band(group: _Group, season: Season, noise: Noise, at: int, total: float, learning: Learning) -> Band:
+    centre, variance = float(season.centre[at]), float(group.variance[at])
+    error = float(np.sqrt(noise.error[at] ** 2 + season.variance[at]))
+    rows = min(total, variance / error**2) if error > 0 else total
+    design = float(noise.minutes[at])
+    if np.isnan(design):
+        design = learning.design
+    else:
+        design = DESIGN_MARGIN * max(1.0, design, float(np.nanmedian(noise.minutes)))
+    if noise.slow:
+        design = max(design, DESIGN_MARGIN * float(noise.days[at]))
+    waves = season.waves[at, : 2 * len(WEEKLY if season.level[at] > 1 else DAILY)] if season.level[at] else ()
+    band = Band(
+        _short(centre),
+        _short(rows),
+        _short(float(np.sqrt(variance))),
+        0.0 if noise.slow else _short(float(noise.wander[at])),
+        _short(max(1.0, design)),
+        _short(error),
+        noise.slow,
+        tuple(_short(float(wave)) for wave in waves),
+    )
+    return _told(band, learning, is_share=group.is_share)
+
+
+def _untimed(share: float, rows: int, learning: Learning) -> Band:
+    if rows < ROWS_MIN:
+        return _unknown(f"{rows} rows of the history had a value")
+    spread, effective = float(np.sqrt(share * (1 - share))), rows / learning.design
+    error = spread / float(np.sqrt(effective))
+    band = Band(_short(share), _short(effective), _short(spread), 0.0, learning.design, _short(error))
+    return _told(band, learning, is_share=True)
+
+
+def _untimed_scores(shares: Doubles, rows: Counts, learning: Learning) -> list[Band]:
+    z = mean_scores(shares)
+    means = (shares * z).sum(axis=1)
+    spreads = np.sqrt((shares * z**2).sum(axis=1) - means**2)
+    bands = []
+    for mean, spread, many in zip(means.tolist(), spreads.tolist(), rows.tolist(), strict=True):
+        if many < ROWS_MIN:
+            bands.append(_unknown(f"{many} rows of the history had a value"))
+            continue
+        effective = many / learning.design
+        error = spread / effective**0.5
+        band = Band(_short(mean), _short(effective), _short(spread), 0.0, learning.design, _short(error))
+        bands.append(_told(band, learning, is_share=False))
+    return bands
+
+
+def _told(band: Band, learning: Learning, *, is_share: bool) -> Band:
+    """Give the band, or say that it is too wide to mean anything."""
+    assert band.centre is not None, "only bands that may be known are judged"
+    if is_share:
+        centre, rows, wander = (np.array([value]) for value in (band.centre, band.rows, band.wander))
+        low, high = share_band(np.clip(centre, 0.0, 1.0), rows, wander, learning.tolerance)
+        wide = float((high - low)[0]) > WIDTH_MAX
+    else:
+        half = band.spread * (Z / max(band.rows, 1e-9) ** 0.5 + learning.tolerance) + Z * band.wander
+        wide = 2 * half > SCORE_WIDTH_MAX
+    if not wide:
+        return band
+    return _unknown(
+        f"the history is worth {band.rows:.0f} independent rows here and wanders by {band.wander:.3g}: "
+        "its band would hold nearly everything"
+    )
+
+
+def _unknown(why: str) -> Band:
+    return Band(None, 0.0, 0.0, 0.0, 1.0, why=why)
+
+
+def _smooth(bins: Counts) -> Doubles:
+    """Shares of each column's bins, half a row at least in the first and after the last that has rows."""
+    counts = bins.astype(float)
+    for row in counts:
+        last = int(np.flatnonzero(row)[-1]) if row.any() else 0
+        row[0] += 0.5
+        row[min(last + 1, len(row) - 1)] += 0.5
+    shares: Doubles = counts / counts.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _short(value: float) -> float:
+    """Round to the digits that are stored."""
+    return float(f"{value:.{_DIGITS}g}")
