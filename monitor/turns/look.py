@@ -211,7 +211,7 @@ class Look:
         if now - before.at < rule.window_s:
             return before
         bodies = self._store.delta(watched.name, epoch.number, "", judge.digest, before.fold, fold)
-        delta = sum_panes(bodies, judge.digest, judge.size)
+        delta = sum_panes([body for _, body in bodies], judge.digest, judge.size)
         reading, state = stepped(rule, judge, delta, now - before.at, before.state)
         slot = Slot(rule.name, "", epoch.number, before.at, now, reading)
         return Ticks(watched.name, rule.name, epoch.number, fold, now, state, (*before.slots, slot)[-TICKS_KEPT:])
