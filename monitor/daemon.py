@@ -187,7 +187,12 @@ class Daemon:
             models=models,
             proving=Proving(self._servers, self._known_good, self._clock, settings.fold.proof_wait),
             fold=Fold(self._store, models, self._ask, bounds.fold_settings(settings)),
-            look=Look(self._store, grace_s=settings.panes.grace, ticks=self._store.facts(Ticks)),
+            look=Look(
+                self._store,
+                grace_s=settings.panes.grace,
+                ticks=self._store.facts(Ticks),
+                sums_bytes_max=settings.panes.sums_bytes_max,
+            ),
             outbox=self._outbox,
             execute=Switching(self._servers, self._clock).run,
             clock=self._clock,

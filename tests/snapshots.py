@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from monitor.export.edges import AlertmanagerView, EvidenceView, KeptView, ModelEvidence
+from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, KeptView, ModelEvidence, StoreView
 from monitor.export.pictures import BinsView, Drawn, Pictures, SpreadView
 from monitor.export.shown import SHOWN
 from monitor.export.snapshot import (
@@ -152,29 +152,34 @@ def full():
         NOW,
         (busy,),
         daemon(
-            accepted={RowKind.PREDICTIONS: 9_000},
-            rejected={RejectReason.TIME_IN_FUTURE: 4},
+            intake=IntakeView(
+                accepted={RowKind.PREDICTIONS: 9_000},
+                rejected={RejectReason.TIME_IN_FUTURE: 4},
+                refused={(413, "too_many_rows"): 2},
+                requests={("/v1/predictions", "2xx"): 90},
+                parts_dropped={"bundle": 2},
+                unknown_features={MODEL: 1},
+            ),
+            store=StoreView(
+                commits=500,
+                commit_seconds=1.2,
+                journal_rows=12,
+                journal_oldest=NOW - 1,
+                free_bytes=1 << 34,
+                free_bytes_min=1 << 28,
+                db_bytes=1 << 20,
+                wal_bytes=1 << 22,
+                run_bytes=1 << 24,
+                run_files=4,
+                kept=(KeptView(MODEL, 9_000, 1 << 20, 10, 0.5, 2, 90, 1 << 16, 3, 0),),
+            ),
             fold=Timing(10, 1.5, 0.1),
             look=Timing(3, 0.01, 0.002),
             reloaded=NOW - 3_600,
             waiting={"http": 1},
             links={"opened": 2, "expired": 1, "invalid": 0, "off": 0},
             receivers=(ReceiverView("on-call", 1, 0, 5, 2),),
-            commits=500,
-            commit_seconds=1.2,
-            journal_rows=12,
-            journal_oldest=NOW - 1,
-            free_bytes=1 << 34,
-            free_bytes_min=1 << 28,
-            db_bytes=1 << 20,
-            wal_bytes=1 << 22,
-            run_bytes=1 << 24,
-            run_files=4,
             rss_bytes=100 << 20,
-            requests={("/v1/predictions", "2xx"): 90},
-            parts_dropped={"bundle": 2},
-            unknown_features={MODEL: 1},
-            kept=(KeptView(MODEL, 9_000, 1 << 20, 10, 0.5, 2, 90, 1 << 16, 3, 0),),
             alertmanagers=(AlertmanagerView("main", 9, 4, {"timeout": 1}, 0, 1, 0, NOW),),
             evidence=EvidenceView(
                 0, False, 3, 21.5, {(MODEL, "timeout"): 1}, starts=2, ends={"idle": 1}, rss_bytes=1 << 28

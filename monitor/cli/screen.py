@@ -16,6 +16,7 @@ from monitor.cli.output import cell
 
 COLOURS: Final = {"breach": "bold red", "broken": "magenta", "ok": "green", "unknown": "bright_black"}
 ELASTIC: Final = {"model": 14, "served": 14, "reading": 40, "worst reading": 60, "why": 60}  # and their most
+UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60))
 WIDE = 100  # columns from which on rows and roles are shown too
 
 
@@ -105,8 +106,11 @@ def number(value: float | None) -> str:
 
 
 def measure(value: float | None, unit: str) -> str:
-    """A value in its unit, where that is a time; shares are 0 to 1, and what a target is counted in nobody knows here."""
-    return number(value) if unit != "s" else span(value)
+    """A value, in its unit where that is a time; what a target is counted in nobody knows here."""
+    if unit != "s" or value is None:
+        return number(value)
+    name, size = next((each for each in UNITS if abs(value) >= each[1]), ("s", 1))
+    return f"{value / size:.3g}{name}"
 
 
 def rate(value: float | None) -> str:
@@ -118,7 +122,7 @@ def span(seconds: float | None) -> str:
     """A duration in its largest unit."""
     if seconds is None:
         return "-"
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+    for unit, size in UNITS:
         if seconds >= size:
             return f"{seconds / size:.0f}{unit}"
     return f"{seconds:.0f}s"

@@ -16,8 +16,11 @@ which nine in ten errors of the history do not exceed; without labels it is the 
 Categories. Counted exactly up to 50,000; above, the rarer half is dropped and the largest dropped count subtracted
 from the rest (Misra & Gries 1982: a count is too small by at most rows / 25,000, which no top category notices).
 
-Same batches, same bytes: nothing here is random or depends on time. Cost: both passes over 2,000,000 x 20 values, the
-reading of Parquet included, 3 s of CPU (measured 2026-11).
+Rhythm. Pass one learns on which days there were rows, pass two counts by slots of time as well (rhythm_count.py), and
+from these tables the band of every signal is learned (rhythm_learn.py).
+
+Same batches, same bytes: nothing here is random or depends on time. Cost: both passes over 10,000,000 x 20 values, the
+reading of Parquet included, 23 s of CPU and 250 MB resident, no more than for 200,000 (measured 2026-11).
 """
 
 import math

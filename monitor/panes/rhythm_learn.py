@@ -7,14 +7,14 @@ Without times, or with less than two days of them, nobody can tell an evening fr
 sampling error of as many rows as the history holds, divided by a design effect that is assumed and not measured, plus
 the tolerance; the caller must say so, loudly (`Rhythm.why`).
 
-A band as wide as half of all rows (two standard deviations of a mean score) would promise nothing: it is unknown. So
-is one of fewer than 30 rows.
+A band as wide as .8 of all rows (2.6 standard deviations of a mean score) would promise nothing: it is unknown. So is
+one of fewer than 30 rows.
 
 Design effects of a handful of hours are noisy: that of a signal is no less than the median of its column's. They are
 raised by a tenth, because tempering at the design effect itself left multipliers of up to 12 on average in simulated
-sessions (detection.md, section 2).
+sessions.
 
-Cost: 500 features, 7 days, 2 s of CPU (measured 2026-11). Memory: one column's slots in doubles, 30 MB at 10,000 slots.
+Cost: 500 features, 7 days, 2.3 s of CPU (measured 2026-11). Memory: one column's slots in doubles, 2 MB at 10,000.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from monitor.panes.layout import Layout
 from monitor.panes.normal import mean_scores
 from monitor.panes.rhythm import DAILY, WEEKLY, Band, Rhythm, ScoredBins, Z, share_band
 from monitor.panes.rhythm_count import DAY_S, HOUR_S, MEMORY, Tally
-from monitor.panes.rhythm_noise import Noise, measure, minute_design
+from monitor.panes.rhythm_noise import Noise, measure, memories, minute_design
 from monitor.panes.rhythm_season import Season, Slots, fit_season
 from monitor.panes.signals import Signals
 
@@ -38,9 +38,10 @@ Counts = NDArray[np.int64]
 DESIGN_MARGIN: Final = 1.1
 SPAN_S_MIN: Final = 2 * DAY_S
 ROWS_MIN: Final = 30
-WIDTH_MAX: Final = 0.5  # of a share's band
-SCORE_WIDTH_MAX: Final = 2.0  # of a mean score's, in standard deviations
+WIDTH_MAX: Final = 0.8  # of a share's band: around a half, up to 1.3 standard deviations of the column
+SCORE_WIDTH_MAX: Final = 2.6  # of a mean score's, in standard deviations
 _DIGITS: Final = 6
+_WAVES: Final = ((), DAILY, WEEKLY)  # by level of Season
 _TOGETHER: Final = 256  # signals learned at once
 
 
@@ -69,10 +70,9 @@ DEFAULT_LEARNING: Final = Learning()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Group:
-    """Signals learned together: sums f8[T, s] of slots over `rows` f8[T], the same of minutes, and of all history."""
+    """Signals learned together: their slots, the same of minutes (f8[H, 60, s] over f8[H, 60]), and their rows."""
 
-    sums: Doubles
-    rows: Doubles
+    slots: Slots
     minute_sums: Doubles
     minute_rows: Doubles
     minute_squares: Doubles  # f8[H, s]
@@ -91,10 +91,12 @@ def learn_rhythm(layout: Layout, tally: Tally | None, learning: Learning) -> Rhy
         signals = [_untimed(x / max(n, 1), n, learning) for x, n in zip(counted.x, counted.n, strict=True)]
         scored = _untimed_scores(shares, counted.bins.sum(axis=1), learning)
         return _rhythm(learning, why, signals, scored, shares)
+    groups = [_score_group(table, tally, at, shares[at]) for at in range(len(shares))]
+    common = _common_memory(groups)
+    scored = [_learn(group, common, learning)[0] for group in groups]
     found: dict[int, Band] = {}
     for places, group in _groups(table, tally):
-        found |= dict(zip(places, _learn(group, tally, learning), strict=True))
-    scored = [_learn(_score_group(table, tally, at, shares[at]), tally, learning)[0] for at in range(len(shares))]
+        found |= dict(zip(places, _learn(group, common, learning), strict=True))
     return _rhythm(learning, "", [found[place] for place in range(len(found))], scored, shares)
 
 
@@ -106,8 +108,8 @@ def _unusable(tally: Tally | None) -> str:
     span = (held[-1] - held[0] + 1) * tally.plan.slot_s
     if span < SPAN_S_MIN:
         return (
-            f"the history spans {span / HOUR_S:.3g} hours, and two days are the least that tells an evening from a drift: "
-            "bands know no hour of the day, and how far rows hang together is assumed"
+            f"the history spans {span / HOUR_S:.3g} hours, and two days are the least that tells an evening "
+            "from a drift: bands know no hour of the day, and how far rows hang together is assumed"
         )
     return ""
 
@@ -143,10 +145,8 @@ def _groups(table: Signals, tally: Tally) -> Iterator[tuple[list[int], _Group]]:
             sums = np.stack([tally.by_slot(*each).sum(axis=-1) for each in ranges], axis=-1).astype(float)
             minutes = np.stack([tally.by_minute(*each).sum(axis=-1) for each in ranges], axis=-1).astype(float)
             share = sums.sum(axis=0) / max(rows.sum(), 1.0)
-            yield (
-                places,
-                _Group(sums, rows, minutes, minute_rows, minutes.sum(axis=1), share * (1 - share), is_share=True),
-            )
+            slots, variance = _slots(tally, sums, rows), share * (1 - share)
+            yield places, _Group(slots, minutes, minute_rows, minutes.sum(axis=1), variance, is_share=True)
 
 
 def _score_group(table: Signals, tally: Tally, at: int, shares: Doubles) -> _Group:
@@ -159,8 +159,7 @@ def _score_group(table: Signals, tally: Tally, at: int, shares: Doubles) -> _Gro
     mean = float(total @ z) / many
     variance = max(float(total @ z**2) / many - mean**2, 0.0)
     return _Group(
-        (slots @ z)[:, np.newaxis],
-        slots.sum(axis=1).astype(float),
+        _slots(tally, (slots @ z)[:, np.newaxis], slots.sum(axis=1).astype(float)),
         (minutes @ z)[:, :, np.newaxis],
         minutes.sum(axis=-1).astype(float),
         (minutes.sum(axis=1) @ z**2)[:, np.newaxis],
@@ -169,44 +168,58 @@ def _score_group(table: Signals, tally: Tally, at: int, shares: Doubles) -> _Gro
     )
 
 
-def _learn(group: _Group, tally: Tally, learning: Learning) -> list[Band]:
-    total = group.rows.sum()
-    if total < ROWS_MIN:
-        return [_unknown(f"{total:.0f} rows of the history had a value")] * group.sums.shape[1]
+def _slots(tally: Tally, sums: Doubles, rows: Doubles) -> Slots:
     slot_h = tally.plan.slot_s / HOUR_S
-    hours: Doubles = tally.plan.start / HOUR_S + (np.arange(len(group.rows)) + 0.5) * slot_h
-    season = fit_season(Slots(group.sums, group.rows, hours, slot_h))
-    residuals = group.sums - group.rows[:, np.newaxis] * season.expected
+    hours = tally.plan.start / HOUR_S + (np.arange(len(rows), dtype=np.float64) + 0.5) * slot_h
+    return Slots(sums, rows, hours, slot_h)
+
+
+def _left(slots: Slots, season: Season) -> Slots:
+    """What the season does not explain."""
+    return Slots(slots.sums - slots.rows[:, np.newaxis] * season.expected, slots.rows, slots.hours, slots.slot_h)
+
+
+def _common_memory(groups: list[_Group]) -> float:
+    """The median memory of scored columns; 0 where there are none."""
+    found = [
+        float(memories(_left(group.slots, fit_season(group.slots)))[0])
+        for group in groups
+        if group.slots.rows.sum() >= ROWS_MIN
+    ]
+    return float(np.median(found)) if found else 0.0
+
+
+def _learn(group: _Group, common: float, learning: Learning) -> list[Band]:
+    total, many = group.slots.rows.sum(), group.slots.sums.shape[1]
+    if total < ROWS_MIN:
+        return [_unknown(f"{total:.0f} rows of the history had a value")] * many
+    season = fit_season(group.slots)
     minutes = minute_design(group.minute_sums, group.minute_rows, group.minute_squares)
-    if not np.isnan(minutes).all():
-        minutes = np.where(np.isnan(minutes), np.nanmedian(minutes), minutes)
-    noise = measure(residuals, group.rows, group.variance, minutes, slot_h)
-    return [_band(group, season, noise, at, total, learning) for at in range(group.sums.shape[1])]
+    noise = measure(_left(group.slots, season), group.variance, minutes, common)
+    errors = np.sqrt(noise.error**2 + season.variance)
+    bands = []
+    for at, design in enumerate(_designs(noise, learning)):
+        error, variance, level = float(errors[at]), float(group.variance[at]), int(season.level[at])
+        band = Band(
+            _short(float(season.centre[at])),
+            _short(min(total, variance / error**2) if error > 0 else total),
+            _short(variance**0.5),
+            _short(float(noise.wander[at])),
+            _short(design),
+            _short(error),
+            noise.slow,
+            tuple(_short(float(wave)) for wave in season.waves[at, : 2 * len(_WAVES[level])]),
+        )
+        bands.append(_told(band, learning, is_share=group.is_share))
+    return bands
 
 
-def _band(group: _Group, season: Season, noise: Noise, at: int, total: float, learning: Learning) -> Band:
-    centre, variance = float(season.centre[at]), float(group.variance[at])
-    error = float(np.sqrt(noise.error[at] ** 2 + season.variance[at]))
-    rows = min(total, variance / error**2) if error > 0 else total
-    design = float(noise.minutes[at])
-    if np.isnan(design):
-        design = learning.design
-    else:
-        design = DESIGN_MARGIN * max(1.0, design, float(np.nanmedian(noise.minutes)))
-    if noise.slow:
-        design = max(design, DESIGN_MARGIN * float(noise.days[at]))
-    waves = season.waves[at, : 2 * len(WEEKLY if season.level[at] > 1 else DAILY)] if season.level[at] else ()
-    band = Band(
-        _short(centre),
-        _short(rows),
-        _short(float(np.sqrt(variance))),
-        0.0 if noise.slow else _short(float(noise.wander[at])),
-        _short(max(1.0, design)),
-        _short(error),
-        noise.slow,
-        tuple(_short(float(wave)) for wave in waves),
-    )
-    return _told(band, learning, is_share=group.is_share)
+def _designs(noise: Noise, learning: Learning) -> list[float]:
+    """Raise what was measured to the column's median, and by a tenth; what is assumed stays."""
+    if np.isnan(noise.design).all():
+        return [learning.design] * len(noise.design)
+    least = max(1.0, float(np.nanmedian(noise.design)))
+    return [DESIGN_MARGIN * max(least, design) for design in np.fmax(noise.design, least).tolist()]
 
 
 def _untimed(share: float, rows: int, learning: Learning) -> Band:

@@ -34,7 +34,7 @@ from monitor.turns.watched import Counted, Shown, Watched
 Slots: TypeAlias = dict[tuple[str, str], tuple[Slot, ...]]  # by (rule, segment), oldest first
 Place: TypeAlias = tuple[str, str, float, float]  # reference, segment, start, end
 WHOLE = ""  # the segment that is everything
-CELLS_MAX = 1 << 23  # of the sums that are held of a model: 64 MB, and up to twice that as histograms
+SUMS_BYTES_MAX = 64 << 20  # held of a model, and up to twice that as histograms
 TICKS_KEPT = 100  # slots of a sequential rule: the longest hold or calm a rule may have
 
 
@@ -80,7 +80,11 @@ class Looked:
 class Look:
     """Reads what is due. Its memory is a cache: a new one answers the same."""
 
-    def __init__(self, store: Store, *, grace_s: float, ticks: Mapping[str, Ticks]) -> None:
+    def __init__(
+        self, store: Store, *, grace_s: float, ticks: Mapping[str, Ticks], sums_bytes_max: int = SUMS_BYTES_MAX
+    ) -> None:
+        self.sums_dropped = 0  # sums that made room since the start: each is made again when it is asked for
+        self._cells_max = sums_bytes_max // 8
         self._store = store
         self._grace_s = grace_s
         self._ticks = dict(ticks)
@@ -181,7 +185,7 @@ class Look:
         return read_groups(rule, {name: self._pane(watched, seen, (reference, name, start, end)) for name in names})
 
     def _pane(self, watched: Watched, seen: Seen, place: Place) -> Views:
-        """Sum a window once for all rules; the ones summed first make room when `CELLS_MAX` are held."""
+        """Sum a window once for all rules; the ones summed first make room when too many cells are held."""
         if place not in seen.panes:
             reference, segment, start, end = place
             found = self._store.panes(watched.name, seen.epoch.number, segment, reference, start, end)
@@ -189,8 +193,9 @@ class Look:
             pane = sum_panes([body for _, body in found], reference, layout.size)
             seen.panes[place] = Views(layout, pane)
             held = sum(views.layout.size for views in seen.panes.values())
-            while held > CELLS_MAX and len(seen.panes) > 1:
+            while held > self._cells_max and len(seen.panes) > 1:
                 held -= seen.panes.pop(next(iter(seen.panes))).layout.size
+                self.sums_dropped += 1
         return seen.panes[place]
 
     def _reference(self, watched: Watched, reference: str) -> Views:

@@ -106,5 +106,6 @@ def slot_of(  # noqa: PLR0917 - the coordinates of a slot
 
 
 def excess(reading: Reading) -> float:
-    """How far a value is beyond its limit; for ordering only."""
-    return abs((reading.value or 0.0) - (reading.limit or 0.0))
+    """How far a value is beyond its limit, below 0 on the side where it is ok; for ordering only."""
+    apart = abs((reading.value or 0.0) - (reading.limit or 0.0))
+    return apart if reading.verdict is Verdict.BREACH else -apart

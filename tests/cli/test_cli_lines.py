@@ -61,6 +61,13 @@ def test_the_worst_reading_stands_first_and_too_little_data_last() -> None:
     assert found == ["worse", "bad", "failed", "near", "far", "few"]
 
 
+def test_a_rule_in_breach_stands_before_what_is_only_shown() -> None:
+    shown = reading("psi", "breach", 14.0, 0.2, column="temp", severity="none")
+    ruled = reading("mean_absolute_error", "breach", 31.0, 29.0, severity="critical")
+    found = reading_lines(status(m=model(shown, ruled, reading("near", "ok", 0.9, 1.0, severity="warning"))))
+    assert [line.rule for line in found] == ["mean_absolute_error", "psi", "near"]
+
+
 def test_a_bundles_own_profile_is_display_and_left_out() -> None:
     assert reading_lines(status(m=model(reading("psi", "breach", 1.0, 0.2, reference="own")))) == []
 

@@ -11,7 +11,6 @@ from servers import alertmanager, prometheus, query, wait_for
 
 from grafana.ask import Look, Prometheus, Span
 from grafana.tasks import playing
-from monitor.facts import Task
 
 sys.path.append(str(Path(__file__).parents[1] / "loop"))  # loopworld starts the daemon of the loop's tests
 
@@ -105,10 +104,3 @@ def played(tmp_path_factory):
             start = _last_scrape(url)
             wait_for(page.over, "twelve days of flights", 400)
             yield page, Prometheus(url), Span(start, _last_scrape(url), 1.0, 0.5)
-
-
-@pytest.fixture(scope="session")
-def task_looks(played):
-    """The dashboard of each task looked at, with the model of that task."""
-    _, prometheus_, span = played
-    return {task: Look(BOARDS[f"model-{task.value}"], prometheus_, span) for task in Task}

@@ -160,3 +160,13 @@ def test_the_state_of_500_features_in_three_tiers_is_below_a_mebibyte_even_while
     bounds = bands([0.4] * 4500, 0.6, 1.0, ((-0.1, 0.1),) * 500)
     _, state = run(plan, bounds, [rows([n // 2] * 4500, n, np.tile([0, 0, 0, n, 0, 0, 0], (500, 1)))])
     assert len(msgspec.msgpack.encode(state)) <= 1 << 20
+
+
+def test_what_crosses_resets_no_other_group_and_no_other_tier() -> None:
+    plan = plan_of(share("features/a"), share("features/b"), warn=3.0)
+    quiet, _ = run(plan, bands([0.2, 0.2], 0.3), [rows([15, 23], 60)] * 40)
+    loud, _ = run(plan, bands([0.2, 0.2], 0.3), [rows([40, 23], 60)] * 40)
+    warned = [{(c.tier, c.group) for c in one.crossings} for one in loud]
+    both = [w for w in warned if {(Tier.PAGE, "features/a"), (Tier.WARN, "features/b")} <= w]
+    assert both, "a pages while b warns"
+    assert [one.odds[:, 1].tolist() for one in quiet] == [one.odds[:, 1].tolist() for one in loud]
