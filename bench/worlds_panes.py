@@ -48,7 +48,7 @@ def rows(world: World, block: Block) -> Predictions:
 
 
 def live(layout: Layout, signals: Signals, blocks: Iterator[Block]) -> Iterator[tuple[int, Counted]]:
-    """Yield each minute of `draw`'s blocks with the hour since 1970 that it lies in, counted as the layout's panes are."""
+    """Yield each minute of `draw`'s blocks, counted as the layout's panes are, after its hour since 1970."""
     table, places = _tables(layout), _places(layout)
     margins = signals.margins
     for block in blocks:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from monitor.panes.rhythm import Band, Bounds, Rhythm
 
 _SCORE = "mean score"
+_DAYS = ("Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed")
 _SHOWN = (
     *("group", "watched", "usual", "low", "high", "sigma", "rhythm"),
     *("sampling", "tolerance", "wander", "design", "rows", "why"),
@@ -88,7 +89,7 @@ def _told(band: "Band", ends: list[tuple[float, float]], tolerance: float, watch
     moving = any(band.waves)
     weekly = moving and any(band.waves[2 * len(DAILY) :])
     kept = ends[: 24 if moving and not weekly else len(ends)] if moving else ends[:1]
-    hourly = [{"hour": hour, "low": low, "high": high} for hour, (low, high) in enumerate(kept)]
+    hourly = [{"hour": _hour(hour, len(kept)), "low": low, "high": high} for hour, (low, high) in enumerate(kept)]
     return {
         "usual": band.centre,
         "low": min(low for low, _ in kept),
@@ -104,6 +105,14 @@ def _told(band: "Band", ends: list[tuple[float, float]], tolerance: float, watch
         "hours": hourly,
         "why": "",
     }
+
+
+def _hour(hour: int, period: int) -> str:
+    """Name an hour of the rhythm, UTC; 1970 began on a Thursday."""
+    if period == 1:
+        return "any"
+    clock = f"{hour % 24:02}:00"
+    return clock if period == 24 else f"{_DAYS[hour // 24]} {clock}"
 
 
 def _sigma(watched: str, centre: float, ends: list[tuple[float, float]]) -> float | None:

@@ -37,6 +37,9 @@ def build(
         float,
         typer.Option("--design", min=1.0, max=1e6, help="How many rows count as one where that cannot be measured."),
     ] = 4.0,
+    memory: Annotated[
+        int, typer.Option("--memory", metavar="MIB", min=1, max=65_536, help="For counting by time, at most.")
+    ] = 64,
     as_json: AsJson = False,
 ) -> None:
     """Freeze the history a model was approved on, in two passes and constant memory; a sample is one pass more."""
@@ -55,7 +58,7 @@ def build(
     facts, names = parse_schema(document.value)
     batches = open_history(data, facts, names)
     with _progress(history_rows(data), 2, shown=not as_json) as progress:
-        reference = build_reference(batches, facts, progress, Learning(tolerance, design))
+        reference = build_reference(batches, facts, progress, Learning(tolerance, design, memory << 20))
     body = encode_reference(reference)
     _write(out, body)
     _warn(reference)

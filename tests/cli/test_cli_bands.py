@@ -22,7 +22,7 @@ columns: {prediction: answer, time: at}
 """
 
 
-def write(path: Path, *, days: int, timed: bool = True) -> None:
+def write(path: Path, *, days: int, timed: bool = True, weekend: float = 0.0) -> None:
     """Write rows every five minutes; `load` follows the hour of the day."""
     rng, start = Random(4), datetime(2024, 1, 1, tzinfo=UTC)
     with path.open("w", newline="") as file:
@@ -30,7 +30,8 @@ def write(path: Path, *, days: int, timed: bool = True) -> None:
         out.writerow(["at", "load", "kind", "answer"])
         for i in range(days * 288):
             at = start + timedelta(minutes=5 * i)
-            load = round(rng.gauss(2 * cos(2 * pi * (at.hour - 15) / 24), 1), 4)
+            usual = 2 * cos(2 * pi * (at.hour - 15) / 24) + weekend * (at.weekday() > 4)
+            load = round(rng.gauss(usual, 1), 4)
             out.writerow([at.isoformat() if timed else "", load, rng.choice("ab"), rng.choice(["yes", "no"])])
 
 
@@ -52,7 +53,7 @@ def test_a_rhythm_is_shown_by_the_hour(profile, tocsin: Tocsin) -> None:
     load = [band for band in told["bands"] if band["group"] == "features/load" and band["unit"] == "share"]
     assert {band["rhythm"] for band in load} == {"hour of the day"}
     middle = load[4]
-    assert len(middle["hours"]) == 24
+    assert [hour["hour"] for hour in middle["hours"]] == [f"{hour:02}:00" for hour in range(24)]
     assert middle["hours"][3]["high"] + 0.4 < middle["hours"][15]["low"]
     assert 0 < middle["tolerance"] < middle["hours"][3]["high"]
     assert middle["sigma"] > 0.05
@@ -101,3 +102,13 @@ def test_bands_that_are_unknown_say_why(profile, tocsin: Tocsin, home: Path) -> 
 
 def test_a_profile_that_is_absent_is_told(tocsin: Tocsin) -> None:
     assert tocsin("bands", "gone.json").code == Exit.PROBLEMS
+
+
+def test_a_week_names_its_days(profile, tocsin: Tocsin) -> None:
+    profile(days=28, weekend=3.0)
+    bands = tocsin("bands", "made.json", "--json").json["bands"]
+    score = next(band for band in bands if band["unit"] == "sigma")
+    assert score["rhythm"] == "hour of the week"
+    middle = {hour["hour"]: hour["low"] for hour in score["hours"]}
+    assert len(middle) == 168
+    assert middle["Sun 12:00"] > middle["Wed 12:00"] + 0.5

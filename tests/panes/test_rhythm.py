@@ -150,6 +150,7 @@ def test_without_times_bands_are_wide_and_it_is_said():
     assert "no times" in untimed.why
     assert {band.design for band in untimed.signals} == {Learning().design}
     assert untimed.scored[0].band.error > 1.5 * timed.scored[0].band.error
+    assert untimed.signals[4].rows == pytest.approx(len(times) / 4)
 
 
 def test_an_hour_of_history_is_no_rhythm():
@@ -219,8 +220,9 @@ def test_tables_stay_within_the_memory(days, cells, memory):
     assert plan.slots * plan.slot_s >= days * DAY_S
 
 
-def test_counted_hours_meet_every_hour_of_the_day():
-    hours = Plan.of(np.arange(19_000, 19_030), 500).hours
+@pytest.mark.parametrize("days", [7, 14, 28, 30])
+def test_counted_hours_meet_every_hour_of_the_day(days):
+    hours = Plan.of(np.arange(19_000, 19_000 + days), 500).hours
     assert len(hours) == 168
     assert set((hours % 24).tolist()) == set(range(24))
 

@@ -127,10 +127,9 @@ class Plan:
 
     def table(self, bounds: Bounds) -> Table:
         """The table of an hour's bands, made once while the same object is given; at most TABLES_MAX are kept."""
-        kept = self._tables.get(id(bounds))
-        if kept is not None and kept[0] is bounds:  # the object is held, so its id is not another's
+        if id(bounds) in self._tables:  # what is kept is held, so its id is no other object's
             self._tables.move_to_end(id(bounds))
-            return kept[1]
+            return self._tables[id(bounds)][1]
         made = tabulate(bounds, self.lane_signal, self.falls)
         self._tables[id(bounds)] = (bounds, made)
         if len(self._tables) > TABLES_MAX:
