@@ -9,7 +9,8 @@ from world import MODEL, Killed, alive, budget, many
 
 from monitor.decisions.budget import Watch
 from monitor.detectors.sequential import Ledger
-from monitor.facts import Verdict
+from monitor.facts import Subject, Verdict
+from monitor.settings import SegmentColumn
 from monitor.turns.lookout import NO_BANDS, NO_GROUP_BAND, NOT_WATCHED
 from monitor.turns.ticking import Armed
 
@@ -74,10 +75,13 @@ def test_what_is_not_bet_on_yet_is_not_consumed(turns):
 
 
 def test_rows_of_segments_are_not_bet_on_twice(tmp_path):
-    turns = ticking(tmp_path / "state", settings={"segments": {}})
+    by = {"plant": SegmentColumn(values=("a", "b"))}
+    turns = ticking(tmp_path / "state", settings={"segments": by})
     turns.serve((0.0, "v1"))
-    minutes(turns, 0, 3)
-    assert armed(turns).rows == {"features": 180, "quality": 180, "output": 180}
+    turns.count([replace(row, segment={"plant": "ab"[i % 2]}) for i, row in enumerate(rows(60, 0.0))])
+    turns.looked(60.0)
+    assert turns.view(Subject.ARRIVALS, "plant=a").rows == 30
+    assert armed(turns).rows == {"features": 60, "quality": 60, "output": 60}
     turns.close()
 
 
