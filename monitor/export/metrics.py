@@ -212,10 +212,13 @@ MODEL = (
         "tier",
     ),
     _gauge("tocsin_sequential_latched", "1 while a group that crossed a budget is not calm.", "model", "rule", "group"),
-    _gauge("tocsin_sequential_budget_minutes", "Minutes for each false alarm of a tier.", "model", "tier"),
+    _gauge(
+        "tocsin_sequential_budget_seconds", "Event time for each false alarm of a tier, on average.", "model", "tier"
+    ),
     _gauge("tocsin_sequential_bands", "Quantities that the e-detector watches.", "model"),
     _gauge("tocsin_sequential_bands_unknown", "Of these, quantities without a band: nothing is bet on them.", "model"),
     _counter("tocsin_sequential_rows_total", "Rows bet on since the activation or the budget began.", "model"),
+    _gauge("tocsin_sequential_every_seconds", "Event time between ticks, as the rules say.", "model"),
     _gauge("tocsin_sequential_tick_timestamp_seconds", "Event time of the e-detector's last tick.", "model"),
     _gauge("tocsin_evidence_value", "A metric of Evidently, by its name in the settings.", "model", "metric"),
     _gauge("tocsin_evidence_end_timestamp_seconds", "Event time the rows of these values ended.", "model"),

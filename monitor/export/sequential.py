@@ -31,6 +31,7 @@ class SequentialView:
 
     at: float  # event time of the last tick; the epoch's start before the first
     since: float  # event time it began, without a past
+    every_s: float  # between ticks
     rows: int  # bet on since then
     budgets: Mapping[str, float]  # minutes for each false alarm, by tier
     watched: int  # shares and scores that could be bet on

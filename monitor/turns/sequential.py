@@ -19,6 +19,7 @@ def view(ticked: Ticked, watch: Watch, before: SequentialView | None) -> Sequent
     return SequentialView(
         at=armed.at,
         since=armed.since,
+        every_s=watch.every_s,
         rows=max(armed.rows.values(), default=0),
         budgets={tier.value: minutes for tier, minutes in zip(TIERS, watch.ledger.minutes, strict=True)},
         watched=lookout.size,
