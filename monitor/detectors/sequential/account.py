@@ -2,8 +2,8 @@
 
 Made of counts alone: what arrived since the evidence began, beside what the reference holds and the band of this hour.
 
-- *Which quantity*: of the group that crossed the one farthest outside its band, in standard errors of what arrived (each
-  row counted as 1 / design rows), not the bet that happened to pay most: a mean score bets best and says least to people.
+- *Which quantity*: of the group that crossed the one farthest outside its band, in standard errors of what arrived (a
+  row counts as 1 / design), not the bet that happened to pay most: a mean score bets best and says least to people.
 - *Sigma*: the mean normal score, by how many standard deviations of the column it moved (`monitor.panes.normal`).
 - *By chance*: where no quantity left its band, E[crossings of a level of m minutes by time T] <= T / m, so evidence of
   odds times the budget is seen by chance at most once in so long: 3 times a budget of 30 days is once in 90.
@@ -12,7 +12,7 @@ It ranks and words what the detector has decided; it decides nothing, and a page
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -26,7 +26,7 @@ from monitor.detectors.sequential.process import Crossing
 from monitor.facts import Family
 from monitor.panes.rhythm import Bounds
 from monitor.panes.sections import OTHER
-from monitor.panes.signals import Counted, Signal, Signals, What
+from monitor.panes.signals import Counted, Signal, What
 
 ALSO_MAX: Final = 3  # further quantities of the group that are named
 LISTED_MAX: Final = 5  # other groups that are named
@@ -78,9 +78,9 @@ class Account(msgspec.Struct, frozen=True):
     others: tuple[str, ...] = ()  # other groups that stand out
 
 
-def explain(  # noqa: PLR0913  # the page and everything it rests on
+def explain(
     plan: Plan,
-    signals: Signals,
+    signals: Sequence[Signal],
     crossing: Crossing,
     *,
     now: Counted,
@@ -90,16 +90,16 @@ def explain(  # noqa: PLR0913  # the page and everything it rests on
     others: tuple[str, ...] = (),
 ) -> Account | None:
     """Account for a crossing by what arrived `since`; `then` is the reference. None where nothing arrived."""
-    mine = np.array([signal.group == crossing.group for signal in signals.signals], np.bool_)
+    mine = np.array([signal.group == crossing.group for signal in signals], np.bool_)
     beyond = np.where(mine, _beyond(signals, now, bounds), -np.inf)
     order = np.argsort(-beyond, kind="stable")
-    sigma = _sigma(signals, crossing.group, now, bounds)
+    sigma = _sigma(plan, crossing.group, now, bounds)
     if not math.isfinite(beyond[order[0]]):
         return None
     at = int(order[0])
-    signal = signals.signals[at]
+    signal = signals[at]
     share, usual = int(now.x[at]) / int(now.n[at]), _share(then, at)
-    also = [_moved(signals.signals[i], now, bounds, int(i)) for i in order[1 : 1 + ALSO_MAX] if beyond[i] > 1]
+    also = [_moved(signals[i], now, bounds, int(i)) for i in order[1 : 1 + ALSO_MAX] if beyond[i] > 1]
     budget = plan.ledger.minutes[TIERS.index(crossing.tier)]
     return Account(
         group=crossing.group,
@@ -159,25 +159,27 @@ def next_step(account: Account) -> str:
     return NEXT.get(account.family, "read the incident's evidence").format(column=account.column or "it")
 
 
-def _beyond(signals: Signals, now: Counted, bounds: Bounds) -> NDArray[np.float64]:
+def _beyond(signals: Sequence[Signal], now: Counted, bounds: Bounds) -> NDArray[np.float64]:
     """How far each share lies outside its band in standard errors, negative inside; -inf where nothing is known."""
     n = now.n.astype(np.float64)
     known = (n > 0) & np.isfinite(bounds.low) & np.isfinite(bounds.high)
     share = now.x / np.maximum(n, 1.0)
-    edge = np.where(share > (bounds.low + bounds.high) / 2, bounds.high, bounds.low)
+    up = share > (bounds.low + bounds.high) / 2
+    edge = np.where(up, bounds.high, bounds.low)
     design = np.where(np.isfinite(bounds.design), np.maximum(bounds.design, 1.0), 1.0)
     spread = np.sqrt(np.maximum(edge * (1 - edge), 1e-6) * design / np.maximum(n, 1.0))
-    signed = np.where(edge == bounds.high, share - edge, edge - share)
-    watched = np.array([s.rises for s in signals.signals]) | (share < bounds.low)
+    watched = np.where(up, [signal.rises for signal in signals], [signal.falls for signal in signals])
+    signed = np.where(up, share - edge, edge - share)
     beyond: NDArray[np.float64] = np.where(known & watched, signed / np.where(known, spread, 1.0), -np.inf)
     return beyond
 
 
-def _sigma(signals: Signals, group: str, now: Counted, bounds: Bounds) -> float | None:
+def _sigma(plan: Plan, group: str, now: Counted, bounds: Bounds) -> float | None:
     """By how much the mean normal score of the group's column lies from the middle of its band; None without one."""
-    if group not in signals.scored_group:
+    scored = [lane.group for lane in plan.lanes[plan.sides :]]  # each column twice: it rises, it falls
+    if group not in scored:
         return None
-    at = signals.scored_group.index(group)
+    at = scored.index(group)
     n = int(now.bins[at].sum())
     middle = float(bounds.score_low[at] + bounds.score_high[at]) / 2
     if not n or not math.isfinite(middle):
