@@ -76,6 +76,7 @@ class Account(msgspec.Struct, frozen=True):
     sigma: float | None = None  # by which the column's mean score moved
     also: tuple[str, ...] = ()  # other quantities of the group outside their bands
     others: tuple[str, ...] = ()  # other groups that stand out
+    carried: tuple[str, ...] = ()  # features whose own change accounts for it, of a changed answer
 
 
 def explain(
@@ -88,6 +89,7 @@ def explain(
     bounds: Bounds,
     since: float,
     others: tuple[str, ...] = (),
+    carried: tuple[str, ...] = (),
 ) -> Account | None:
     """Account for a crossing by what arrived `since`; `then` is the reference. None where nothing arrived."""
     mine = np.array([signal.group == crossing.group for signal in signals], np.bool_)
@@ -119,6 +121,7 @@ def explain(
         sigma=sigma,
         also=tuple(also),
         others=tuple(other for other in others if other != crossing.group)[:LISTED_MAX],
+        carried=carried[:LISTED_MAX],
     )
 
 
@@ -146,17 +149,37 @@ by chance at most once in 60 days'
         parts[0] += f", band {account.low:.3g} to {account.high:.3g}"
     if account.sigma is not None:
         parts.append(f"mean moved {account.sigma:+.2g} sigma")
+    if account.carried:
+        parts.append("carried by " + ", ".join(account.carried))
     if account.also:
         parts.append("also " + ", ".join(account.also))
-    parts.append(f"by chance at most once in {account.chance_days:,.3g} days")
+    parts.append(f"by chance at most once in {rarity(account.chance_days)}")
     if account.others:
         parts.append(f"{', '.join(account.others)} stand out as well")
     return "; ".join(parts)
 
 
-def next_step(account: Account) -> str:
-    """What to look at next."""
-    return NEXT.get(account.family, "read the incident's evidence").format(column=account.column or "it")
+def rarity(days: float) -> str:
+    """So many days in the unit that people count them in.
+
+    >>> rarity(.5), rarity(45), rarity(800), rarity(1e6)
+    ('12 hours', '45 days', '2.2 years', 'more than 1,000 years')
+    """
+    if days < 2:
+        return f"{days * 24:.3g} hours"
+    years = days / 365.25
+    if years < 2:
+        return f"{days:.3g} days"
+    return f"{years:,.2g} years" if years < 1000 else "more than 1,000 years"
+
+
+def next_step(family: Family, column: str) -> str:
+    """What to look at next; "" for families that say it themselves.
+
+    >>> next_step(Family.QUALITY, "age")
+    'look at the feed of age: its schema, its joins, its last deployment'
+    """
+    return NEXT.get(family, "").format(column=column or "what moved")
 
 
 def _beyond(signals: Sequence[Signal], now: Counted, bounds: Bounds) -> NDArray[np.float64]:

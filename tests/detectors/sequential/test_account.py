@@ -102,9 +102,8 @@ def test_few_others_are_named():
 
 @pytest.mark.parametrize("family", list(NEXT))
 def test_every_family_has_a_next_step(family):
-    told = account((AGE,), [520])
-    step = next_step(type(told)(**{name: getattr(told, name) for name in told.__struct_fields__} | {"family": family}))
-    assert step == NEXT[family].format(column="age")
+    assert "{" not in next_step(family, "")
+    assert next_step(family, "age") == NEXT[family].format(column="age")
 
 
 @pytest.mark.parametrize("what", list(What))
