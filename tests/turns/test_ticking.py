@@ -53,7 +53,20 @@ def test_a_latched_group_says_what_crossed_as_it_crossed(turns):
     [slot] = minutes(turns, 5, 7, *PAGED).slots[X_PAGES]
     assert (slot.end, slot.reading.n, slot.worst) == (360.0, 360, ("x",))
     assert slot.reading.low == slot.reading.value > slot.reading.limit == 1.0
-    assert slot.reading.why == "the share of x above 0.5 rises"
+    assert slot.reading.why.startswith("share of x above 0.5 rose to 1 in 60 rows, usual 0.525, band 0.504 to 0.546")
+
+
+def test_a_page_says_since_when_and_counts_from_there(turns):
+    minutes(turns, 0, 30)
+    found = minutes(turns, 30, 31, *PAGED)
+    assert found.slots[X_PAGES][0].start == 1800.0
+
+
+def test_since_when_survives_a_restart(turns):
+    minutes(turns, 0, 30)
+    turns.restart()
+    turns.serve((0.0, "v1"))
+    assert minutes(turns, 30, 31, *PAGED).slots[X_PAGES][0].start == 1800.0
 
 
 def test_features_never_cross_for_a_rollback(turns):
