@@ -3,16 +3,17 @@
 from math import isfinite
 
 from monitor.decisions.budget import WATCHED, Watch
+from monitor.decisions.rules import Rule, RulePack
 from monitor.detectors.sequential import Plan, Step
 from monitor.detectors.sequential.ledger import TIERS
 from monitor.export.sequential import EvidenceView, LatchView, SequentialView
-from monitor.facts import Family
-from monitor.turns.latched import place
+from monitor.facts import Family, Severity, Verdict
+from monitor.turns.latched import groups, place
 from monitor.turns.lookout import NO_BANDS, Lookout
 from monitor.turns.ticking import Armed, Ticked
 
 
-def view(ticked: Ticked, watch: Watch, before: SequentialView | None) -> SequentialView:
+def view(ticked: Ticked, pack: RulePack, watch: Watch, before: SequentialView | None) -> SequentialView:
     """What a look found; evidence is of the last tick, so a look without one shows that of `before`."""
     armed, lookout = ticked.armed, ticked.lookout
     kept = () if before is None or before.since != armed.since else before.evidence
@@ -27,6 +28,11 @@ def view(ticked: Ticked, watch: Watch, before: SequentialView | None) -> Sequent
         why=NO_BANDS if lookout.rhythm is None else "",
         evidence=kept if ticked.step is None else evidence(lookout.plan, ticked.step),
         latched=latches(armed),
+        verdicts={
+            rule.name: verdicts(rule, armed, lookout)
+            for rule in pack.budgeted
+            if rule.severity is not Severity.NONE and groups(lookout.plan, rule.family)
+        },
         untold=untold(lookout, watch),
     )
 
@@ -50,6 +56,14 @@ def latches(armed: Armed) -> tuple[LatchView, ...]:
         LatchView(slot.rule, slot.segment, slot.end, slot.reading.value or 1.0, slot.reading.why)
         for slot in armed.slots
     )
+
+
+def verdicts(rule: Rule, armed: Armed, lookout: Lookout) -> dict[Verdict, int]:
+    """How many groups of a rule are latched, are not, and are not to be told of: no band, or no rows yet."""
+    named = groups(lookout.plan, rule.family)
+    breach = sum(slot.rule == rule.name for slot in armed.slots)
+    known = len([group for group in named if not lookout.untold(rule.family, group)]) if any(armed.rows.values()) else 0
+    return {Verdict.BREACH: breach, Verdict.OK: known - breach, Verdict.UNKNOWN: len(named) - known}
 
 
 def untold(lookout: Lookout, watch: Watch) -> dict[str, str]:
