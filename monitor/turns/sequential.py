@@ -4,11 +4,11 @@ from math import isfinite
 
 from monitor.decisions.budget import WATCHED, Watch
 from monitor.decisions.rules import Rule, RulePack
-from monitor.detectors.sequential import Plan, Step
+from monitor.detectors.sequential import Step
 from monitor.detectors.sequential.ledger import TIERS
 from monitor.export.sequential import EvidenceView, LatchView, SequentialView
 from monitor.facts import Family, Severity, Verdict
-from monitor.turns.latched import groups, place
+from monitor.turns.latched import place
 from monitor.turns.lookout import NO_BANDS, Lookout
 from monitor.turns.ticking import Armed, Ticked
 
@@ -26,26 +26,25 @@ def view(ticked: Ticked, pack: RulePack, watch: Watch, before: SequentialView | 
         watched=lookout.size,
         unknown=lookout.unknown,
         why=NO_BANDS if lookout.rhythm is None else "",
-        evidence=kept if ticked.step is None else evidence(lookout.plan, ticked.step),
+        evidence=kept if ticked.step is None else evidence(lookout, ticked.step),
         latched=latches(armed),
         verdicts={
             rule.name: verdicts(rule, armed, lookout)
             for rule in pack.budgeted
-            if rule.severity is not Severity.NONE and groups(lookout.plan, rule.family)
+            if rule.severity is not Severity.NONE and rule.family in lookout.families
         },
         untold=untold(lookout, watch),
     )
 
 
-def evidence(plan: Plan, said: Step) -> tuple[EvidenceView, ...]:
+def evidence(lookout: Lookout, said: Step) -> tuple[EvidenceView, ...]:
     """Of each family and tier the group with the most."""
     log_odds, found = said.log_odds, []
-    for family in dict.fromkeys(plan.families):
-        mine = [index for index, of in enumerate(plan.families) if of is family]
-        for tier, odds in zip(TIERS, log_odds, strict=True):
-            loudest = max(mine, key=lambda index: float(odds[index]))
+    for family, kin in lookout.families.items():
+        for tier, odds in zip(TIERS, log_odds[:, kin.places], strict=True):
+            loudest = int(odds.argmax())
             if isfinite(odds[loudest]):
-                group = place(plan.groups[loudest])
+                group = place(kin.groups[loudest])
                 found.append(EvidenceView(family.value, tier.value, group, float(odds[loudest])))
     return tuple(found)
 
@@ -60,10 +59,10 @@ def latches(armed: Armed) -> tuple[LatchView, ...]:
 
 def verdicts(rule: Rule, armed: Armed, lookout: Lookout) -> dict[Verdict, int]:
     """How many groups of a rule are latched, are not, and are not to be told of: no band, or no rows yet."""
-    named = groups(lookout.plan, rule.family)
+    kin = lookout.families[rule.family]
     breach = sum(slot.rule == rule.name for slot in armed.slots)
-    known = len([group for group in named if not lookout.untold(rule.family, group)]) if any(armed.rows.values()) else 0
-    return {Verdict.BREACH: breach, Verdict.OK: known - breach, Verdict.UNKNOWN: len(named) - known}
+    known = len(kin.known) if any(armed.rows.values()) else 0
+    return {Verdict.BREACH: breach, Verdict.OK: known - breach, Verdict.UNKNOWN: len(kin.groups) - known}
 
 
 def untold(lookout: Lookout, watch: Watch) -> dict[str, str]:
