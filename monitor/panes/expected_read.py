@@ -1,0 +1,171 @@
+"""Reads from a window's counts what its labels are expected to say (expected.py): chances by score, or mean errors.
+
+Chances. The reference's labelled rows by output and score bin give shares, made to rise with the score by pooling
+neighbours that do not (isotonic regression: Ayer et al. 1955). With two classes the cells form one chain, in the order
+of the score and within a bin of the output, so that a threshold in the middle of a bin is no matter; with more, each
+output has a chain of its own, as the score of its class. A cell's variance is p (1 - p) / rows with its own rows and
+the pooled share (half a row added to each side): as if it had not been pooled, which is never too small. A cell that
+the reference never saw lies between its neighbours in the chain: the middle of them, with half their distance as slack.
+
+Errors. The coefficients times the window's shares of cells; the variance by the jackknife (expected_fit.py).
+"""
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.facts import Chances, ExpectedErrors, Expectation, Pane, Scored, Task
+from monitor.panes import errors
+from monitor.panes.expected import BINS, GROUPS, STEP, Additive, Calibration, ScoreBin
+
+if TYPE_CHECKING:
+    from monitor.panes.layout import Layout
+
+SEEN_MIN: Final = 10  # rows of the reference in a cell whose effect is taken for known
+
+Counts: TypeAlias = NDArray[np.int64]
+Doubles: TypeAlias = NDArray[np.float64]
+
+
+def read_expected(layout: "Layout", pane: Pane) -> Expectation:
+    """What labels are expected to say; of a ranking, or of a reference without labels, that nothing was learned."""
+    rows = int(pane.counts[layout.rows.start])
+    expected = layout.reference.expected
+    if layout.task is Task.CLASSIFICATION:
+        schema = layout.reference.schema
+        if not isinstance(expected, Calibration):
+            return Chances(rows, 0, schema.classes, layout.positive)
+        calibrated = sum(hits + misses for _, hits, misses in expected.cells)
+        return Chances(rows, calibrated, schema.classes, layout.positive, _scored(layout, pane, expected))
+    if not isinstance(expected, Additive):
+        return ExpectedErrors(rows, 0, 0)
+    return _expected_errors(layout, pane, expected, rows)
+
+
+# ---------------------------------------------------------------- chances
+
+
+def calibrate(counts: Counts, chains: list[Counts]) -> tuple[Doubles, Doubles, Doubles]:
+    """Chance, its variance and its slack f8[cells] from `counts` i8[cells, 2] (came true, did not), chain by chain.
+
+    >>> [found.round(3).tolist() for found in calibrate(np.array([[1, 3], [0, 0], [4, 0]]), [np.arange(3)])]
+    [[0.25, 0.625, 1.0], [0.052, 0.052, 0.022], [0.0, 0.375, 0.0]]
+    """
+    chance, variance, slack = np.full(len(counts), 0.5), np.full(len(counts), 0.25), np.full(len(counts), 0.5)
+    for chain in chains:
+        hits, rows = counts[chain, 0], counts[chain].sum(axis=1)
+        seen = np.flatnonzero(rows)
+        if len(seen):
+            place = np.arange(len(chain))
+            share, noise = isotonic(hits[seen], rows[seen])
+            after = np.searchsorted(seen, place)
+            before = np.searchsorted(seen, place, side="right") - 1
+            low, high = np.append(share, 0.0)[before], np.append(share, 1.0)[after]  # -1 and len(seen): the ends
+            noises = np.maximum(np.append(noise, 0.0)[before], np.append(noise, 0.0)[after])
+            chance[chain], variance[chain], slack[chain] = (low + high) / 2, noises, (high - low) / 2
+    return chance, variance, slack
+
+
+def isotonic(hits: Counts, rows: Counts) -> tuple[Doubles, Doubles]:
+    """Shares f8[n] that never fall, nearest to hits / rows by rows, and the variance of each; every `rows` >= 1."""
+    blocks: list[tuple[int, int, int]] = []  # hits, rows, cells
+    for hit, row in zip(hits.tolist(), rows.tolist(), strict=True):
+        block = (hit, row, 1)
+        while blocks and blocks[-1][0] * block[1] >= block[0] * blocks[-1][1]:
+            last = blocks.pop()
+            block = (last[0] + block[0], last[1] + block[1], last[2] + block[2])
+        blocks.append(block)
+    cells = [block[2] for block in blocks]
+    share = np.repeat([block[0] / block[1] for block in blocks], cells)
+    safe = np.repeat([(block[0] + 0.5) / (block[1] + 1) for block in blocks], cells)
+    return share, safe * (1 - safe) / rows
+
+
+def _chains(layout: "Layout") -> list[Counts]:
+    cells = np.arange((layout.classes + 1) * BINS).reshape(-1, BINS)
+    if layout.positive is None:
+        return list(cells)
+    order = [1 - layout.positive, layout.classes, layout.positive]
+    return [cells[order].T.ravel()]
+
+
+def _scored(layout: "Layout", pane: Pane, found: Calibration) -> tuple[Scored, ...]:
+    counts = np.zeros(((layout.classes + 1) * BINS, 2), np.int64)
+    for place, hits, misses in found.cells:
+        counts[place] = hits, misses
+    numbers = np.stack(calibrate(counts, _chains(layout)), axis=1).tolist()
+    bins = {each.bin: each for each in found.bins}
+    rows = pane.counts[layout.score].reshape(-1, BINS + 1)[:, :BINS].ravel()
+    return tuple(
+        Scored(cell // BINS, cell % BINS, int(rows[cell]), *numbers[cell], *_described(bins, cell % BINS))
+        for cell in np.flatnonzero(rows > 0).tolist()
+    )
+
+
+def _described(bins: dict[int, ScoreBin], place: int) -> tuple[float, ...]:
+    """The bin's score and its losses; where the reference has no row of it, those of its middle."""
+    if place in bins:
+        return (each := bins[place]).score, each.one, each.one_squared, each.zero, each.zero_squared
+    middle = (place + 0.5) / BINS
+    one, zero = float(-np.log(middle)), float(-np.log(1 - middle))
+    return middle, one, one * one, zero, zero * zero
+
+
+# ---------------------------------------------------------------- errors
+
+
+def _expected_errors(layout: "Layout", pane: Pane, found: Additive, rows: int) -> ExpectedErrors:
+    cells, told = _cells(layout, pane, found)
+    if told <= 0:
+        return ExpectedErrors(rows, 0, found.rows)
+    scale = layout.reference.error_scale
+    design = np.append(1.0, np.concatenate(cells) / told)
+    absolute, absolute_variance = _estimate(found.absolute, design)
+    squared, squared_variance = _estimate(found.squared, design)
+    strange, share = _strangest(layout, found, cells, told)
+    return ExpectedErrors(
+        rows,
+        told,
+        found.rows,
+        absolute * scale,
+        absolute_variance * scale**2,
+        squared * scale**2,
+        squared_variance * scale**4,
+        _kurtosis(layout),
+        strange,
+        share,
+    )
+
+
+def _estimate(coefficients: tuple[tuple[int, ...], ...], design: Doubles) -> tuple[float, float]:
+    value, *others = (np.array(coefficients) * STEP @ design).tolist()
+    middle = sum(others) / GROUPS
+    return value, (GROUPS - 1) / GROUPS * sum((other - middle) ** 2 for other in others)
+
+
+def _cells(layout: "Layout", pane: Pane, found: Additive) -> tuple[list[Counts], int]:
+    """Counts of the cells of each column over the rows with a finite number, and how many these are."""
+    assert layout.output_cells is not None, "a regression has bins of its output"
+    by_group = pane.counts[layout.joint_span].reshape(-1, len(layout.group_names))[:, :-1].sum(axis=1)
+    output = pane.counts[layout.output].copy()
+    output[layout.output_cells.bins :] = 0
+    features = [by_group[each.start : each.start + each.size] for each in layout.feature_cells]
+    return [[*features, output][i] for i in found.columns], int(output.sum())
+
+
+def _strangest(layout: "Layout", found: Additive, cells: list[Counts], told: int) -> tuple[str, float]:
+    """The column of which most of the rows lie in cells that next to none of the reference's lie in."""
+    known, _ = _cells(layout, layout.reference_pane(), found)
+    shares = [int(now[then < SEEN_MIN].sum()) / told for now, then in zip(cells, known, strict=True)]
+    worst = max(range(len(shares)), key=shares.__getitem__)
+    names = [*(each.name for each in layout.feature_cells), "output"]
+    return names[found.columns[worst]], shares[worst]
+
+
+def _kurtosis(layout: "Layout") -> float:
+    """Mean of e^4 over the square of that of e^2 in the reference, at least 1; 3 as of a normal where it has none."""
+    counts = layout.reference_pane().counts
+    sums = errors.joined(counts[layout.errors].tolist())
+    labelled, squares, fourths = int(counts[layout.labelled.start]), sums[2], sums[3]
+    return max(1.0, float(fourths * labelled / squares**2)) if squares > 0 else 3.0
