@@ -7,11 +7,13 @@ weighted as a calibrated score would have them come true, so these need no label
 
 A regression's errors are *additive* in the cells of the row:
 
-    E |e| = c + sum over features f of t_f[cell of f] + t_out[cell of the prediction]        and the same for e^2
+    E |e| = c + t_out[cell of the prediction] + sum over features f of t_f[cell of f] + u_f[cell of f, group of the prediction]
 
-fitted by ridge least squares (expected_fit.py), so the expected error of a window is a sum over its marginal counts,
-which every pane holds. What it cannot see: interactions (an error that is large only where two features meet moves
-neither marginal), changes within one bin, and whatever is in no feature.
+and the same for e^2, fitted by ridge least squares (expected_fit.py). So the expected error of a window is a sum over
+counts that every pane holds: those of the features by about five groups of the prediction. What it cannot see:
+interactions of two features (an error that is large only where both meet), changes within one bin, and whatever is in
+no feature. Without u_f, on NannyML's car prices, whose errors grow with the price and with the car's age together, it
+said 800 after a change where the truth was 698; with them 735, and NannyML's trees, which see every interaction, 715.
 
 Both hold while P(label | row) is what it was in the history, and while those histories are not the rows that the model
 was trained on: on these it is too sure of itself. Neither sees a concept drift, nor a backdoor that answers confidently.
@@ -19,8 +21,8 @@ was trained on: on these it is too sure of itself. Neither sees a concept drift,
 Source: Kivimaki et al. 2025, "Performance Estimation in Binary Classification Using Calibrated Confidence"; NannyML's
 CBPE and DLE, of which the second fits gradient boosted trees where this is additive.
 
-Stored as whole numbers: counts, and coefficients in steps of 1/4096 of the error's scale. With 20 features 525 cells of
-a regression take 60 KB, a classification 3 KB.
+Stored as whole numbers: counts, and coefficients in steps of 1/4096 of the error's scale: of a classification 4 KB, of
+a regression 60 bytes a coefficient, of which there are at most 1,024.
 """
 
 from collections.abc import Sequence
@@ -53,7 +55,9 @@ class Calibration(msgspec.Struct, frozen=True, tag="calibration", tag_field="kin
 
 
 class Additive(msgspec.Struct, frozen=True, tag="additive", tag_field="kind"):
-    """Of a regression: coefficients of the constant, then of the cells of each of `columns`, the output's last.
+    """Of a regression: coefficients of the constant, of the cells of each of `columns`, of [cell][group] of `crossed`.
+
+    Columns are numbered as the schema's features; the number after the last feature stands for the output.
 
     `absolute` and `squared` are i[1 + GROUPS][1 + cells] in steps of STEP error scales (squared: of their squares): the
     first from all `rows`, the others with one part of the history left out.
@@ -61,7 +65,8 @@ class Additive(msgspec.Struct, frozen=True, tag="additive", tag_field="kind"):
 
     rows: int
     ridge: int  # rows by which each cell is shrunk
-    columns: tuple[int, ...]  # of the schema's features; the number of features stands for the output
+    columns: tuple[int, ...]
+    crossed: tuple[int, ...]  # some of `columns`, never the output
     absolute: tuple[tuple[int, ...], ...]
     squared: tuple[tuple[int, ...], ...]
 
@@ -69,13 +74,13 @@ class Additive(msgspec.Struct, frozen=True, tag="additive", tag_field="kind"):
 Expected: TypeAlias = Calibration | Additive
 
 
-def expected_fault(expected: Expected, classes: int, sizes: Sequence[int]) -> str:
+def expected_fault(expected: Expected, classes: int, sizes: Sequence[int], groups: int) -> str:
     """Say what makes it unusable, or nothing. `classes` is 0 for a regression; `sizes` are cells of all columns."""
     if isinstance(expected, Calibration) != bool(classes):
         return "what labels are expected to say is of another task"
     if isinstance(expected, Calibration):
         return _calibration_fault(expected, (classes + 1) * BINS)
-    return _additive_fault(expected, sizes)
+    return _additive_fault(expected, sizes, groups)
 
 
 def _calibration_fault(found: Calibration, cells: int) -> str:
@@ -92,12 +97,14 @@ def _calibration_fault(found: Calibration, cells: int) -> str:
     )
 
 
-def _additive_fault(found: Additive, sizes: Sequence[int]) -> str:
+def _additive_fault(found: Additive, sizes: Sequence[int], groups: int) -> str:
     if found.columns != tuple(sorted(set(found.columns))) or not set(found.columns) <= set(range(len(sizes))):
         return "the expected errors are of no such columns"
-    cells = 1 + sum(sizes[column] for column in found.columns)
+    if found.crossed != tuple(sorted(set(found.crossed))) or not set(found.crossed) <= set(found.columns[:-1]):
+        return "the expected errors cross no such columns"
+    cells = 1 + sum(sizes[each] for each in found.columns) + groups * sum(sizes[each] for each in found.crossed)
     if any(
-        len(rows) != 1 + GROUPS or any(len(row) != cells for row in rows) for rows in (found.absolute, found.squared)
+        len(sets) != 1 + GROUPS or any(len(row) != cells for row in sets) for sets in (found.absolute, found.squared)
     ):
         return "the expected errors do not fit the columns"
-    return "" if found.rows > 0 <= found.ridge else "the expected errors rest on no rows"
+    return "" if found.rows > 0 and found.ridge > 0 else "the expected errors rest on no rows"

@@ -116,11 +116,11 @@ def _described(bins: dict[int, ScoreBin], place: int) -> tuple[float, ...]:
 
 
 def _expected_errors(layout: "Layout", pane: Pane, found: Additive, rows: int) -> ExpectedErrors:
-    cells, told = _cells(layout, pane, found)
+    cells, crossed, told = _cells(layout, pane, found)
     if told <= 0:
         return ExpectedErrors(rows, 0, found.rows)
     scale = layout.reference.error_scale
-    design = np.append(1.0, np.concatenate(cells) / told)
+    design = np.concatenate([[told], *cells, *crossed]) / told
     absolute, absolute_variance = _estimate(found.absolute, design)
     squared, squared_variance = _estimate(found.squared, design)
     strange, share = _strangest(layout, found, cells, told)
@@ -144,19 +144,20 @@ def _estimate(coefficients: tuple[tuple[int, ...], ...], design: Doubles) -> tup
     return value, (GROUPS - 1) / GROUPS * sum((other - middle) ** 2 for other in others)
 
 
-def _cells(layout: "Layout", pane: Pane, found: Additive) -> tuple[list[Counts], int]:
-    """Counts of the cells of each column over the rows with a finite number, and how many these are."""
+def _cells(layout: "Layout", pane: Pane, found: Additive) -> tuple[list[Counts], list[Counts], int]:
+    """Counts of the cells of each column, of [cell][group] of the crossed ones, and of all rows; finite numbers only."""
     assert layout.output_cells is not None, "a regression has bins of its output"
-    by_group = pane.counts[layout.joint_span].reshape(-1, len(layout.group_names))[:, :-1].sum(axis=1)
+    by_group = pane.counts[layout.joint_span].reshape(-1, len(layout.group_names))[:, :-1]
     output = pane.counts[layout.output].copy()
     output[layout.output_cells.bins :] = 0
-    features = [by_group[each.start : each.start + each.size] for each in layout.feature_cells]
-    return [[*features, output][i] for i in found.columns], int(output.sum())
+    joint = [by_group[each.start : each.start + each.size] for each in layout.feature_cells]
+    marginal = [*(each.sum(axis=1) for each in joint), output]
+    return [marginal[i] for i in found.columns], [joint[i].ravel() for i in found.crossed], int(output.sum())
 
 
 def _strangest(layout: "Layout", found: Additive, cells: list[Counts], told: int) -> tuple[str, float]:
     """The column of which most of the rows lie in cells that next to none of the reference's lie in."""
-    known, _ = _cells(layout, layout.reference_pane(), found)
+    known, *_ = _cells(layout, layout.reference_pane(), found)
     shares = [int(now[then < SEEN_MIN].sum()) / told for now, then in zip(cells, known, strict=True)]
     worst = max(range(len(shares)), key=shares.__getitem__)
     names = [*(each.name for each in layout.feature_cells), "output"]

@@ -30,6 +30,7 @@ BINS_MAX = 20  # detection.md's choice: deciles halved; a cell index must stay b
 TOP_MAX = 31  # named categories; the rest of the known is `other`
 KNOWN_MAX = 10_000  # categories remembered beside the top, so that `unseen` means unseen
 GROUPS_MAX = 8  # groups of outputs that features are counted by, the rest included
+NUMBER_GROUPS = 5  # groups of predicted numbers that features are counted by, at most
 EXPONENT_MAX = 1_000  # of a scale: its inverse is still a normal double
 
 
@@ -156,7 +157,8 @@ def _outputs_fault(reference: Reference) -> str:
         return why
     columns = reference.columns if reference.output is None else (*reference.columns, reference.output)
     sizes = [len(each.top) + 4 if isinstance(each, CategoryBins) else each.bins + 5 for each in columns]
-    return "" if reference.expected is None else expected_fault(reference.expected, classes, sizes)
+    crossed = 1 if reference.output is None else max(1, min(NUMBER_GROUPS, reference.output.bins))
+    return "" if reference.expected is None else expected_fault(reference.expected, classes, sizes, crossed)
 
 
 def _is_scale(scale: float) -> bool:
