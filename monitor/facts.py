@@ -454,9 +454,9 @@ class ExpectedErrors(msgspec.Struct, frozen=True):
     told: int  # of these, the ones with a finite number
     fitted: int  # rows of the reference that it was learned from; 0: nothing was learned
     absolute: float = 0.0  # mean of |e|
-    absolute_variance: float = 0.0  # of that mean, as the reference is a sample
+    absolute_sd: float = 0.0  # of that mean, as the reference is a sample
     squared: float = 0.0  # mean of e^2
-    squared_variance: float = 0.0
+    squared_sd: float = 0.0
     kurtosis: float = 3.0  # mean of e^4 over the square of that of e^2, in the reference
     strange: str = ""  # the feature (or "output") of which most rows lie where the reference held next to none
     strange_share: float = 0.0  # the share of these rows

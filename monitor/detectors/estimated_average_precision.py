@@ -7,8 +7,8 @@ Of the 64 score bins with their expected hits and misses, evenly mixed inside a 
 
 Interval: of the figure that this window's labels will give: the rows' own luck and the reference's sampling error
 (expected.py, where both are written out). Source: Kivimaki et al. 2025; NannyML's CBPE. Failure mode: it needs P(y|x)
-unchanged and calibration given x, so it cannot see a concept drift or a confident backdoored model, and a reference made
-of the model's training rows makes it too high. It is displayed, and no rule may alert or roll back by it.
+unchanged and calibration given x, so it cannot see a concept drift or a confident backdoored model, and a reference
+made of rows that the model was trained on flatters it. It is displayed; no rule may alert or roll back by it.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,8 @@ from typing import ClassVar
 from monitor.detectors.coverage import COVERAGE_MIN
 from monitor.detectors.curves import demand_of
 from monitor.detectors.estimates import at_least
-from monitor.detectors.expected import average_precision, curve, read
+from monitor.detectors.expected import read
+from monitor.detectors.expected_figures import average_precision, curve
 from monitor.detectors.protocol import CLASSIFICATION, NO_KIND
 from monitor.facts import Chances, FeatureKind, Reading, Subject, Task, View
 
@@ -43,5 +44,10 @@ class EstimatedAveragePrecision:
     def read(self, reference: View, current: View) -> Reading:
         """Compare what is expected of two windows; ValueError for other views."""
         return read(
-            at_least(self), Chances, reference, current, lambda view: curve(view, self.of, average_precision), "share"
+            at_least(self),
+            Chances,
+            reference,
+            current,
+            figure=lambda view: curve(view, self.of, average_precision),
+            unit="share",
         )

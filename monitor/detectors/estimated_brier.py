@@ -7,8 +7,8 @@ two classes s is the score of the answered class, and true says that it was righ
 
 Interval: of the figure that this window's labels will give: the rows' own luck and the reference's sampling error
 (expected.py, where both are written out). Source: Kivimaki et al. 2025; NannyML's CBPE. Failure mode: it needs P(y|x)
-unchanged and calibration given x, so it cannot see a concept drift or a confident backdoored model, and a reference made
-of the model's training rows makes it too high. It is displayed, and no rule may alert or roll back by it.
+unchanged and calibration given x, so it cannot see a concept drift or a confident backdoored model, and a reference
+made of rows that the model was trained on flatters it. It is displayed; no rule may alert or roll back by it.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ from typing import ClassVar
 
 from monitor.detectors.coverage import COVERAGE_MIN
 from monitor.detectors.estimates import at_most
-from monitor.detectors.expected import brier, read
+from monitor.detectors.expected import read
+from monitor.detectors.expected_figures import brier
 from monitor.detectors.protocol import CLASSIFICATION, NO_KIND
 from monitor.facts import Chances, FeatureKind, Reading, Subject, Task, View
 
@@ -39,4 +40,4 @@ class EstimatedBrier:
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare what is expected of two windows; ValueError for other views."""
-        return read(at_most(self), Chances, reference, current, brier, "")
+        return read(at_most(self), Chances, reference, current, figure=brier, unit="")

@@ -7,8 +7,8 @@ are taken as those of the reference's rows there, so a shift inside the first or
 
 Interval: of the figure that this window's labels will give: the rows' own luck and the reference's sampling error
 (expected.py, where both are written out). Source: Kivimaki et al. 2025; NannyML's CBPE. Failure mode: it needs P(y|x)
-unchanged and calibration given x, so it cannot see a concept drift or a confident backdoored model, and a reference made
-of the model's training rows makes it too high. It is displayed, and no rule may alert or roll back by it.
+unchanged and calibration given x, so it cannot see a concept drift or a confident backdoored model, and a reference
+made of rows that the model was trained on flatters it. It is displayed; no rule may alert or roll back by it.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ from typing import ClassVar
 
 from monitor.detectors.coverage import COVERAGE_MIN
 from monitor.detectors.estimates import at_most
-from monitor.detectors.expected import log_loss, read
+from monitor.detectors.expected import read
+from monitor.detectors.expected_figures import log_loss
 from monitor.detectors.protocol import CLASSIFICATION, NO_KIND
 from monitor.facts import Chances, FeatureKind, Reading, Subject, Task, View
 
@@ -39,4 +40,4 @@ class EstimatedLogLoss:
 
     def read(self, reference: View, current: View) -> Reading:
         """Compare what is expected of two windows; ValueError for other views."""
-        return read(at_most(self), Chances, reference, current, log_loss, "nats")
+        return read(at_most(self), Chances, reference, current, figure=log_loss, unit="nats")

@@ -3,13 +3,13 @@
     value = expected hits / expected to be of the class        in [0, 1]
 
 `of` as of the measured one. With two classes the whole confusion is expected, cell by cell. With more, rows without
-labels are counted by the score of the answered class alone: then only the averages
-that equal the accuracy (`micro`, `weighted`) are told, the others are UNKNOWN.
+labels are counted by the score of the answered class alone: then only the averages that equal the accuracy (`micro`,
+`weighted`) are told, the others are UNKNOWN.
 
 Interval: of the figure that this window's labels will give: the rows' own luck and the reference's sampling error
 (expected.py, where both are written out). Source: Kivimaki et al. 2025; NannyML's CBPE. Failure mode: it needs P(y|x)
-unchanged and calibration given x, so it cannot see a concept drift or a confident backdoored model, and a reference made
-of the model's training rows makes it too high. It is displayed, and no rule may alert or roll back by it.
+unchanged and calibration given x, so it cannot see a concept drift or a confident backdoored model, and a reference
+made of rows that the model was trained on flatters it. It is displayed; no rule may alert or roll back by it.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ from typing import ClassVar
 from monitor.detectors.confusion import Figure, demand_of
 from monitor.detectors.coverage import COVERAGE_MIN
 from monitor.detectors.estimates import at_least
-from monitor.detectors.expected import by_class, read
+from monitor.detectors.expected import read
+from monitor.detectors.expected_figures import by_class
 from monitor.detectors.protocol import CLASSIFICATION, NO_KIND
 from monitor.facts import Chances, FeatureKind, Reading, Subject, Task, View
 
@@ -44,5 +45,10 @@ class EstimatedRecall:
     def read(self, reference: View, current: View) -> Reading:
         """Compare what is expected of two windows; ValueError for other views."""
         return read(
-            at_least(self), Chances, reference, current, lambda view: by_class(view, self.of, Figure.RECALL), "share"
+            at_least(self),
+            Chances,
+            reference,
+            current,
+            figure=lambda view: by_class(view, self.of, Figure.RECALL),
+            unit="share",
         )

@@ -7,19 +7,19 @@ weighted as a calibrated score would have them come true, so these need no label
 
 A regression's errors are *additive* in the cells of the row:
 
-    E |e| = c + t_out[cell of the prediction] + sum over features f of t_f[cell of f] + u_f[cell of f, group of the prediction]
+    E |e| = c + t_out[cell of the prediction] + sum over f of t_f[cell of f] + u_f[cell of f, group of the prediction]
 
 and the same for e^2, fitted by ridge least squares (expected_fit.py). So the expected error of a window is a sum over
 counts that every pane holds: those of the features by about five groups of the prediction. What it cannot see:
 interactions of two features (an error that is large only where both meet), changes within one bin, and whatever is in
-no feature. Without u_f, on NannyML's car prices, whose errors grow with the price and with the car's age together, it
-said 800 after a change where the truth was 698; with them 735, and NannyML's trees, which see every interaction, 715.
+no feature. On NannyML's car prices, where features that used to move apart move together after a change, the truth is
+then 698: without u_f it says 804, with them 742, and NannyML's trees, which see every interaction, 712.
 
 Both hold while P(label | row) is what it was in the history, and while those histories are not the rows that the model
 was trained on: on these it is too sure of itself. Neither sees a concept drift, nor a backdoor that answers confidently.
 
-Source: Kivimaki et al. 2025, "Performance Estimation in Binary Classification Using Calibrated Confidence"; NannyML's
-CBPE and DLE, of which the second fits gradient boosted trees where this is additive.
+Source: Kivimaki et al. 2025, "Performance Estimation in Binary Classification Using Calibrated Confidence"; CBPE and
+DLE of NannyML, of which the second fits gradient boosted trees where this is additive.
 
 Stored as whole numbers: counts, and coefficients in steps of 1/4096 of the error's scale: of a classification 4 KB, of
 a regression 60 bytes a coefficient, of which there are at most 1,024.
@@ -37,7 +37,7 @@ GROUPS: Final = 8  # parts of the history that are left out one by one: the jack
 
 
 class ScoreBin(msgspec.Struct, frozen=True, array_like=True):
-    """What the rows of one score bin are like. Zeros where the weights say nothing: such rows never come true, or always."""
+    """What the rows of one score bin are like. Zeros where no row can come true, or must."""
 
     bin: int
     score: float  # mean

@@ -39,7 +39,7 @@ class Expecting:
         self._kept: list[tuple[Cells, Cells, Doubles]] = []
 
     def update(self, binned: Binned, scores: Doubles, labels: Doubles) -> None:
-        """Count a batch: `scores` f8[n] as they came, `labels` f8[n] as of `monitor.facts.Label`, NaN where none came."""
+        """Count a batch: `scores` f8[n] as they came, `labels` f8[n] as of `Label`, NaN where none came."""
         match self._layout.task:
             case Task.CLASSIFICATION:
                 self._calibrate(binned, scores, labels)
@@ -68,11 +68,10 @@ class Expecting:
         one, zero = (-np.log(np.clip(chance, EPS, 1 - EPS)) for chance in (given, 1 - given))
         rest = 1 - given
         terms = (np.ones_like(given), given, given * one, given * one**2, rest, rest * zero, rest * zero**2)
-        for sums, term in zip(self._sums, terms, strict=True):
-            sums += np.bincount(bins, term, BINS + 1)
+        self._sums += np.stack([np.bincount(bins, term, BINS + 1) for term in terms])
 
     def _calibration(self) -> Calibration:
-        cells = [(place, *counts) for place, counts in enumerate(self._counts.tolist()) if any(counts)]
+        cells = [(place, hits, misses) for place, (hits, misses) in enumerate(self._counts.tolist()) if hits or misses]
         return Calibration(
             tuple(cells), tuple(_describe(i, *self._sums[:, i]) for i in range(BINS) if self._sums[0, i])
         )

@@ -3,7 +3,8 @@
 Ridge least squares on indicators of cells, the constant free. With the parts of the history g = 1 .. 8, each an eighth
 of the sampled rows in order, and the normal matrices A_g = X_g' X_g,
 
-    beta(-g) = (sum over h != g of A_h + ridge I)^-1 (X'y without g)        var(a' beta) = 7/8 sum_g (a' beta(-g) - mean)^2
+    beta(-g) = (sum over h != g of A_h + ridge I)^-1 (X'y without g)
+    var(a' beta) = 7/8 sum_g (a' beta(-g) - mean of them)^2
 
 (Quenouille 1956; Miller 1974, "The jackknife - a review"). Parts are long stretches, so rows that come in sessions or
 days widen it, as a formula for independent rows would not. The ridge is, of 1, 10, 100 and 1,000 rows, the one with the
@@ -57,7 +58,7 @@ def fit_errors(layout: Layout, cells: Cells, outputs: Cells, errors: Doubles) ->
 def choose_terms(plain: list[Term], group: Term, errors: Doubles) -> tuple[list[int], list[int]]:
     """Which columns have effects, and which of them crossed with the output's group, as the design note says.
 
-    The output, the last of `plain`, is always among the columns: that errors grow with the number is the commonest thing.
+    The output, the last of `plain`, is always among the columns: errors that grow with the number are common.
     """
     last = len(plain) - 1
     gains = [_explained(term, errors) for term in plain]
@@ -122,9 +123,12 @@ def _normal(terms: list[Term], rows: Codes, errors: Doubles) -> tuple[Doubles, D
 
 
 def _solve(matrix: Doubles, sides: Doubles, ridge: float) -> Doubles:
-    penalty = np.full(len(matrix), float(ridge))
+    """Coefficients f8[cells, 2]; 0 for cells that no row lies in, which would only make the matrix larger."""
+    used = np.flatnonzero(matrix.diagonal())
+    penalty = np.full(len(used), float(ridge))
     penalty[0] = 0.0
-    found: Doubles = np.linalg.solve(matrix + np.diag(penalty), sides)
+    found = np.zeros_like(sides)
+    found[used] = np.linalg.solve(matrix[np.ix_(used, used)] + np.diag(penalty), sides[used])
     return found
 
 
