@@ -37,6 +37,7 @@ from numpy.typing import NDArray
 from monitor.errors import Problem, SettingsError
 from monitor.facts import FeatureKind, Schema, Task
 from monitor.panes.count import NOT_ASKED, Binned, bin_rows, count_rows
+from monitor.panes.expected_count import Expecting
 from monitor.panes.layout import Layout
 from monitor.panes.margins import Margins
 from monitor.panes.outcomes import count_outcomes
@@ -93,10 +94,12 @@ def build_reference(
     layout = Layout.draft(draft)
     margins, chosen = Margins.of(layout), days.chosen()
     tally = Tally(margins, Plan.of(chosen, margins.size, learning.memory)) if len(chosen) else None
+    expecting = Expecting(layout, draft.rows)
     counts, rows, labelled = np.zeros(layout.size, np.int64), 0, False
     for batch in open_batches():
         binned = bin_rows(layout, batch.predictions)
         counts += _count(layout, batch, binned)
+        expecting.update(binned, batch.predictions.scores, batch.labels)
         if tally is not None:
             tally.update(binned, batch.predictions.times)
         labelled = labelled or not bool(np.isnan(batch.labels).all())
@@ -104,7 +107,8 @@ def build_reference(
         progress(draft.rows + rows)
     if rows != draft.rows:
         raise SettingsError([Problem("history", f"had {draft.rows} rows, then {rows}", "it changed while it was read")])
-    counted = msgspec.structs.replace(draft, labelled=labelled, counts=tuple(counts.tolist()))
+    learned = expecting.complete()
+    counted = msgspec.structs.replace(draft, labelled=labelled, counts=tuple(counts.tolist()), expected=learned)
     return msgspec.structs.replace(counted, rhythm=learn_rhythm(Layout.draft(counted), tally, learning))
 
 
