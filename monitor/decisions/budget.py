@@ -8,7 +8,8 @@
 
 One detector (`monitor.detectors.sequential`) watches everything; what it says becomes alerts by family and tier, one
 for each group: `features_page/age`. A crossing of the tier `rollback` is no alert, because the page came before it: it
-is a signal of the rollback policy (`monitor.decisions.gates`), of the families that can speak against the model.
+is a signal of the rollback policy (`monitor.decisions.gates`), of the families that can speak against the model. A
+family without weight is not watched and has no rules: a pack whose `labels` weigh nothing sets the policy no budget.
 
 `1/30d` reads "one in 30 days", which is how people ask for it; a number of minutes is what the detector is given.
 """
@@ -21,6 +22,7 @@ from typing import Final
 
 from monitor.decisions.entry import Entry, seconds
 from monitor.detectors.sequential import Ledger, Tier
+from monitor.detectors.sequential.ledger import FUNDS
 from monitor.facts import Family, Severity
 
 MINUTE_S: Final = 60.0
@@ -67,6 +69,11 @@ class Watch:
     def calm_s(self) -> float:
         """Seconds without a crossing after which a group is calm."""
         return self.ledger.hold * MINUTE_S
+
+    def weight(self, family: Family) -> float:
+        """The share of the budget that this family may spend, perhaps together with another; 0: it is not watched."""
+        weight: float = getattr(self.ledger, FUNDS[family])
+        return weight
 
 
 def rule_name(family: Family, tier: Tier) -> str:

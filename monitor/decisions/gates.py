@@ -156,7 +156,7 @@ def _false_alarms(case: Case) -> Gate:
     """Windows say that it is so now; the sequential detector, how often chance alone would say it."""
     watched = [signal for signal in case.signals if signal.budgeted and signal.family in BOUNDED]
     if not watched:
-        return Gate("false_alarms", True, "the rules set no budget of false alarms")
+        return Gate("false_alarms", True, "the rules set no budget of false alarms for errors")
     crossed = [signal.rule for signal in watched if held(signal, case)]
     if crossed:
         return Gate("false_alarms", True, f"{', '.join(crossed)}: rarer by chance than its budget")

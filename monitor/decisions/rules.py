@@ -167,7 +167,7 @@ def parse_pack(document: object, detectors: Mapping[str, type]) -> RulePack:
                 _parse_rule(Entry(f"{section}.{number}", item, problems), detectors, alerting=section == "rules")
             )
     watch = read_watch(Entry("sequential", top.take("sequential"), problems)) if "sequential" in top.left else None
-    budgeted = () if watch is None else tuple(_budgeted(watch))
+    budgeted = () if watch is None else tuple(follow(watch))
     top.refuse_rest(("version", "sequential", "readings", "rules"))
     known = tuple(rule for rule in rules if rule is not None)
     problems += _repeated((*known, *budgeted))
@@ -194,10 +194,13 @@ def misfits(pack: RulePack, task: Task) -> list[Problem]:
     return problems
 
 
-def _budgeted(watch: Watch) -> Iterator[Rule]:
-    """What every family may say at every tier; at `rollback` only those that can speak against the model."""
+def follow(watch: Watch) -> Iterator[Rule]:
+    """What every family that has weight may say at every tier; at `rollback` only what can speak against the model.
+
+    None of them says that the target would do better: that is for N of M windows to say (S8).
+    """
     for family in WATCHED:
-        for tier in Tier:
+        for tier in Tier if watch.weight(family) > 0 else ():
             supports = tier is Tier.ROLLBACK
             if supports and family not in SUPPORTS:
                 continue
@@ -209,7 +212,6 @@ def _budgeted(watch: Watch) -> Iterator[Rule]:
                 watch.every_s,
                 severity=SEVERITIES[tier],
                 rollback=supports,
-                better=supports and family is Family.PAIRED,
                 cause=CAUSES[family],
                 summary=MOVED[family],
             )

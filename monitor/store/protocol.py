@@ -212,7 +212,7 @@ class Store(Protocol):
     def delta(  # noqa: PLR0917  # the coordinates of a delta
         self, model: ModelName, epoch: int, segment: str, reference: str, after_fold: int, upto_fold: int
     ) -> list[tuple[int, bytes]]:
-        """Deltas by arrival, with the start of their pane: those of folds in (`after_fold`, `upto_fold`], oldest first."""
+        """Deltas by arrival, with the start of their pane: of folds in (`after_fold`, `upto_fold`], oldest first."""
         ...
 
     def find_receipts(

@@ -26,8 +26,8 @@ from monitor.export.snapshot import (
 )
 from monitor.facts import TRANSITION, UNREGISTERED, Bundle, BundleStatus, RollbackStep, Severity
 from monitor.turns.pictures import Drawing
+from monitor.turns.timed import Timed
 from monitor.turns.watched import Shown, Watched
-from monitor.turns.wheel import Timed
 
 OTHER = "__other__"
 NO_FEATURES = Drawing()

@@ -57,8 +57,13 @@ def test_a_crossing_at_the_tier_rollback_makes_no_alert_of_its_own():
     assert parse().severity("labels_rollback") is Severity.NONE
 
 
-def test_only_the_paired_family_says_that_the_target_would_do_better():
-    assert [rule.name for rule in parse().budgeted if rule.better] == ["paired_rollback"]
+def test_no_crossing_says_that_the_target_would_do_better():
+    assert [rule.name for rule in parse().budgeted if rule.better] == []
+
+
+def test_a_family_without_weight_has_no_rules():
+    names = [rule.name for rule in parse(weights={"labels": 0, "quality": 0}).budgeted]
+    assert names == ["output_warn", "output_page", "output_rollback", "features_warn", "features_page"]
 
 
 def test_no_rule_may_take_the_name_of_one_that_follows_from_the_budget():
