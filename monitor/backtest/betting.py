@@ -17,7 +17,7 @@ from monitor.detectors.sequential.ledger import TIERS
 from monitor.facts import Family
 from monitor.panes.rhythm import Bounds
 from monitor.panes.signals import Counted
-from monitor.turns.ticking import Lookout
+from monitor.turns.lookout import Lookout
 
 Counts = NDArray[np.int64]
 Parts = Sequence[tuple[Bounds, Counted]]

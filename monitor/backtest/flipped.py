@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from monitor.backtest.plants import Plant, touched
 from monitor.backtest.report import Planted
+from monitor.backtest.told import TIER_OF
 from monitor.backtest.windows import Windows
 from monitor.detectors.sequential import Tier
 from monitor.facts import Family

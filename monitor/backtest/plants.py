@@ -75,7 +75,9 @@ def read_plants(texts: Sequence[str], layout: Layout) -> tuple[Plant, ...]:
         try:
             plants.append(_demand(_read(text), layout))
         except ValueError as error:
-            problems.append(Problem(f"--plant {text}", str(error), "like age+0.5sigma@2013-06-01; see docs/backtest.md"))
+            problems.append(
+                Problem(f"--plant {text}", str(error), "like age+0.5sigma@2013-06-01; see docs/backtest.md")
+            )
     if problems:
         raise SettingsError(problems)
     return tuple(plants)

@@ -124,9 +124,8 @@ def replay_history(
     epoch = Epoch(1, terms.model, BundleId("backtest"), "", found.start, found.start, terms.layout.digest)
     windows = Windows(terms, epoch, ledgered, rules)
     bets = None if betting is None else _bets(terms, betting, ledgered, placed, within_s)
-    flipped = [
-        Flipped(plant, within_s or WITHIN_LABELS_S) for plant in placed if plant.change is Change.FLIP
-    ]
+    flips = [plant for plant in placed if plant.change is Change.FLIP]
+    flipped = [Flipped(plant, within_s or WITHIN_LABELS_S, terms.layout.classes) for plant in flips]
     whole = Whole(terms, windows, flipped)
     rows, left_out = 0, 0
     clock = Clock(every_s, HOUR_S)
@@ -149,7 +148,8 @@ def replay_history(
         bets.end_tick()
         bets.crossings.close(end)
     whole.close(end)
-    planted = [one.close() for one in (*([] if bets is None else bets.sown), *flipped)]
+    sown = [] if bets is None else bets.sown
+    planted = [*(one.close() for one in sown), *(one.close() for one in flipped)]
     unwatched = () if betting is not None else (_unwatched(terms),)
     return Replayed(
         ledgered,
@@ -181,6 +181,8 @@ class Whole:
         """Count a batch whose first row is the `first` of the file."""
         if not self.windows.rules:
             return
+        for each in (self.windows, *(one.windows for one in self.flipped if one.windows is not None)):
+            each.arrive(batch.predictions.times)
         for run in self.clock.cut(batch.predictions.times):
             now = run.tick * self.clock.every_s
             self._go_on(now)
@@ -191,8 +193,6 @@ class Whole:
                 for one in self.flipped:
                     if one.looks(now + self.clock.every_s):
                         self._count(one.take_over(self.windows), start, one.flip(piece, first + rows), cells)
-        for run in self.ticks.cut(batch.predictions.times) if self.ticks is not None else ():
-            pass
 
     def close(self, end: float) -> None:
         """The rows are over: read the windows that are, too."""
@@ -214,22 +214,17 @@ class Whole:
         for name, rows in self.terms.segments.rows(binned.cells, packed):
             windows.count(start, name, count_history(layout, *part(batch, binned, rows)))
 
-    def _arrive(self, now: float, rows: int) -> None:
-        self.windows.arrive(now, rows)
-
 
 def _betting(terms: Terms, found: Survey) -> Betting | None:
     lookout = terms.lookout()
-    if lookout is None:
+    if lookout is None or lookout.rhythm is None:
         return None
     assert terms.pack.watch is not None, "what is looked out for follows from a budget"
     every_s = terms.pack.watch.every_s
     return Betting(lookout, every_s, found.start // every_s * every_s)
 
 
-def _bets(
-    terms: Terms, betting: Betting, ledgered: Ledgered, placed: Sequence[Plant], within_s: float | None
-) -> Bets:
+def _bets(terms: Terms, betting: Betting, ledgered: Ledgered, placed: Sequence[Plant], within_s: float | None) -> Bets:
     assert terms.pack.watch is not None, "what is looked out for follows from a budget"
     crossings = Crossings(betting, terms.pack, ledgered, terms.pack.watch.calm_s)
     features = [plant for plant in placed if plant.change is not Change.FLIP]
@@ -261,4 +256,3 @@ def _unwatched(terms: Terms) -> str:
     if terms.pack.watch is None:
         return "sequential: the pack has no section `sequential:`, so nothing is bet on"
     return "sequential: the reference has no bands, so nothing is bet on"
-

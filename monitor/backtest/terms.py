@@ -23,8 +23,8 @@ from monitor.panes.segments import Segments
 from monitor.settings import load
 from monitor.settings.fits import chosen
 from monitor.settings.rules import read_rules
+from monitor.turns.lookout import Lookout
 from monitor.turns.rehearsal import judging
-from monitor.turns.ticking import Lookout
 
 GRACE_S: Final = 60.0  # panes.grace of settings that leave it out
 NEEDS_LABELS: Final = (Subject.OUTCOMES, Subject.PAIRS)
@@ -57,7 +57,7 @@ class Terms:
         return tuple(rule for rule in self.pack.rules if rule.severity is not Severity.NONE)
 
     def lookout(self) -> Lookout | None:
-        """What is bet on; None where the pack sets no budget or the reference has no bands."""
+        """What is bet on; None where the pack sets no budget."""
         return None if self.pack.watch is None else Lookout.of(self.layout, self.pack.watch)
 
     def tolerant(self, tolerance: float) -> "Terms":

@@ -5,10 +5,10 @@ group is latched. A crossing of a latched group counts for that alert and pages 
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from monitor.backtest.betting import Betting, Parts
@@ -114,7 +114,7 @@ class Crossings:
 
     def _moved(self, crossing: Crossing) -> Moved:
         """What carries a crossing, over the rows of the last hour."""
-        lane, plan = crossing.lane, self.betting.lookout.plan
+        lane = crossing.lane
         signals = self.betting.lookout.signals
         direction = "fell" if lane.falls else "rose"
         bounds = self.recent[-1][1] if self.recent else None
@@ -132,7 +132,6 @@ class Crossings:
             rows = sum(int(counted.n[at]) for _, _, counted in self.recent)
             low, high = (None, None) if bounds is None else (bounds.low[at], bounds.high[at])
             what, unit = f"{lane.signal.what.value} {lane.signal.item}".strip(), "share"
-        assert plan.groups, "who crossed is watched"
         return Moved(
             column=lane.column,
             what=what,
@@ -157,7 +156,8 @@ def in_words(moved: Moved) -> str:
         return f"{name} {moved.direction}"
     said = [_said(value, moved.unit) for value in (moved.value, moved.low, moved.high)]
     of = "of" if moved.unit == "share" else "over"
-    return f"{name} {moved.direction} to {said[0]} {of} {moved.rows} rows in the hour before; {said[1]} to {said[2]} is usual"
+    way = f"{name} {moved.direction} to {said[0]} {of} {moved.rows} rows in the hour before"
+    return f"{way}; {said[1]} to {said[2]} is usual"
 
 
 def _said(value: float, unit: str) -> str:
@@ -169,12 +169,4 @@ def _known(value: float | None) -> float | None:
 
 
 def _replace(fired: Fired, **changes: object) -> Fired:
-    import msgspec
-
     return msgspec.structs.replace(fired, **changes)
-
-
-def by_tier(ledgered: Ledgered) -> Iterator[tuple[str, int]]:
-    """Alerts of each tier, whatever the family."""
-    for tier in Tier:
-        yield tier.value, sum(count for (of, _), count in ledgered.counts.items() if of == tier.value)

@@ -4,16 +4,17 @@ A window closes when simulated time has passed its end and grace; it is then rea
 the alert is stepped: by the functions that the look and the judge call. A row that comes late revises the window it is
 in while its counts are held (`HELD` windows of each length); later ones are counted in no window.
 
-Labels of a history have no time of their own and are taken to have come at once; so what is said of `label_coverage` and
-of how soon a worse model is seen is the best case.
+Labels of a history have no time of their own and are taken to have come at once; so what is said of `label_coverage`,
+and of how soon a worse model is seen, is the best case.
 """
 
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import floor
-from typing import Any, Final
+from math import floor, gcd
+from typing import Any, Final, cast
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,8 +23,8 @@ from monitor.backtest.terms import NEEDS_LABELS, Terms
 from monitor.backtest.told import TIER_OF, Ledgered
 from monitor.decisions.alerts import step
 from monitor.decisions.rules import Rule
+from monitor.detectors.protocol import Sequential
 from monitor.facts import Alert, AlertState, Arrivals, Epoch, Reading, Slot, Subject
-from monitor.panes.layout import Layout
 from monitor.panes.views import Views
 from monitor.turns.look import TICKS_KEPT
 from monitor.turns.reading import advanced, due, read_all, read_groups, slot_of
@@ -32,6 +33,7 @@ WHOLE: Final = ""
 HELD: Final = 2  # closed windows of each length whose counts are kept for late rows
 
 Counts = NDArray[np.int64]
+Doubles = NDArray[np.float64]
 
 
 @dataclass(slots=True)
@@ -73,11 +75,14 @@ class Windows:
             if number < self.closed[width]:
                 self._forget(width, number * width)
 
-    def arrive(self, time: float, rows: int) -> None:
-        """Tell rules that take ticks that so many rows came by `time`."""
+    def arrive(self, times: Doubles) -> None:
+        """Tell rules that take ticks of rows to come, in the order in which they do."""
         for width in {rule.window_s for rule in self.rules if rule.sequential}:
-            number = floor(time / width)
-            self.arrived[width, number] = self.arrived.get((width, number), 0) + rows
+            numbers, rows = np.unique(
+                np.floor(np.maximum.accumulate(times) / width).astype(np.int64), return_counts=True
+            )
+            for number, many in zip(numbers.tolist(), rows.tolist(), strict=True):
+                self.arrived[width, number] = self.arrived.get((width, number), 0) + many
 
     def close(self, now: float) -> Iterator[tuple[float, str]]:
         """Read what is over by `now`; the time and rule of each alert that fired."""
@@ -138,7 +143,9 @@ class Windows:
         rows = self.arrived.pop((rule.window_s, number), 0)
         reference, current = self.reference.of(Subject.ARRIVALS), Arrivals(rows)
         before = self.states.get(rule.name)
-        reading, self.states[rule.name] = advanced(rule.detector, reference, current, rule.window_s, before)
+        reading, self.states[rule.name] = advanced(
+            cast("Sequential", rule.detector), reference, current, rule.window_s, before
+        )
         return Slot(rule.name, WHOLE, self.epoch.number, at - rule.window_s, at, reading)
 
     def _judge(  # noqa: PLR0917  # the coordinates of a slot
@@ -224,14 +231,9 @@ def _words(reading: Reading, worst: tuple[str, ...]) -> str:
 
 
 def _ended(one: Fired, at: float) -> Fired:
-    import msgspec
-
     return msgspec.structs.replace(one, end=at)
 
 
-def grain(layout: Layout, rules: tuple[Rule, ...]) -> float:
+def grain(rules: tuple[Rule, ...]) -> float:
     """Seconds that rows may be counted together and still lie in one window of every rule; an hour at most."""
-    from math import gcd
-
-    assert layout.size, "a layout has cells"
     return float(gcd(3600, *(max(1, int(rule.window_s)) for rule in rules if not rule.sequential)))
