@@ -9,7 +9,7 @@ windows and a state for each planted shift that is still looked for: it does not
 Cost: 1,000,000 rows of 20 numbers in 16,667 ticks: see docs/backtest.md for what was measured.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,6 +55,7 @@ class Replayed:
     start: float | None
     end: float | None
     armed_s: float
+    rungs: tuple[tuple[float, Ledgered], ...] = ()  # the same rows under bands of other tolerances
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Bets:
     layout: Layout
     crossings: Crossings
     sown: list[Sown]
+    rungs: tuple[tuple[float, Crossings], ...] = ()
     tick: int | None = None
     came: dict[int, Counts] = field(default_factory=dict)  # marginal cells of the open tick, by hour
 
@@ -101,29 +103,34 @@ class Bets:
                 sown.tick(betting, now, self.came)
             else:
                 sown.told.clear()
-        self.crossings.advance(now, betting.counted(self.came))
+        climb((self.crossings, *(rung for _, rung in self.rungs)), now, self.came)
         self.came = {}
         self.tick = None
 
 
-def replay_history(
-    terms: Terms, history: History, plants: Sequence[Plant], progress: Progress, within_s: float | None = None
+def replay_history(  # noqa: PLR0917  # what is replayed, and how
+    terms: Terms,
+    history: History,
+    plants: Sequence[Plant],
+    progress: Progress,
+    within_s: float | None = None,
+    tolerances: Sequence[float] = (),
 ) -> Replayed:
     """Replay a file; SettingsError where it, or what is to be planted, does not fit.
 
-    `progress` hears the rows read, the pass over the times included.
+    `progress` hears the rows read, the pass over the times included. `tolerances` are tried beside, on the same rows.
     """
     demand_schema(history.schema, terms.layout.reference.schema)
     found = survey(history.path, history.schema, history.names, progress)
     labelled = history.names.label is not None
     rules, not_read = readable(terms, labelled=labelled, paired=False)
-    betting = _betting(terms, found)
+    betting = armed(terms, found.start)
     every_s = 60.0 if betting is None else betting.every_s
     placed = _placed(plants, found, every_s, within_s, labelled=labelled)
     ledgered = Ledgered()
     epoch = Epoch(1, terms.model, BundleId("backtest"), "", found.start, found.start, terms.layout.digest)
     windows = Windows(terms, epoch, ledgered, rules)
-    bets = None if betting is None else _bets(terms, betting, ledgered, placed, within_s)
+    bets = None if betting is None else _bets(terms, betting, ledgered, placed, within_s, tolerances)
     flips = [plant for plant in placed if plant.change is Change.FLIP]
     flipped = [Flipped(plant, within_s or WITHIN_LABELS_S, terms.layout.classes) for plant in flips]
     whole = Whole(terms, windows, flipped)
@@ -146,7 +153,8 @@ def replay_history(
     end = found.end
     if bets is not None:
         bets.end_tick()
-        bets.crossings.close(end)
+        for crossings in (bets.crossings, *(rung for _, rung in bets.rungs)):
+            crossings.close(end)
     whole.close(end)
     sown = [] if bets is None else bets.sown
     planted = [*(one.close() for one in sown), *(one.close() for one in flipped)]
@@ -161,6 +169,7 @@ def replay_history(
         found.start,
         end,
         end - found.start,
+        () if bets is None else tuple((tolerance, rung.ledgered) for tolerance, rung in bets.rungs),
     )
 
 
@@ -215,20 +224,50 @@ class Whole:
             windows.count(start, name, count_history(layout, *part(batch, binned, rows)))
 
 
-def _betting(terms: Terms, found: Survey) -> Betting | None:
+def armed(terms: Terms, start: float) -> Betting | None:
+    """The e-detector before its first tick; None where there is nothing to bet on."""
     lookout = terms.lookout()
     if lookout is None or lookout.rhythm is None:
         return None
     assert terms.pack.watch is not None, "what is looked out for follows from a budget"
     every_s = terms.pack.watch.every_s
-    return Betting(lookout, every_s, found.start // every_s * every_s)
+    return Betting(lookout, every_s, start // every_s * every_s)
 
 
-def _bets(terms: Terms, betting: Betting, ledgered: Ledgered, placed: Sequence[Plant], within_s: float | None) -> Bets:
+def followed(terms: Terms, betting: Betting, ledgered: Ledgered) -> Crossings:
+    """An e-detector and its alerts."""
     assert terms.pack.watch is not None, "what is looked out for follows from a budget"
-    crossings = Crossings(betting, terms.pack, ledgered, terms.pack.watch.calm_s)
+    return Crossings(betting, terms.pack, ledgered, terms.pack.watch.calm_s)
+
+
+def ladder(terms: Terms, start: float, tolerances: Sequence[float]) -> tuple[tuple[float, Crossings], ...]:
+    """An e-detector for each tolerance, to be told the same rows."""
+    found = []
+    for tolerance in tolerances:
+        other = terms.tolerant(tolerance)
+        betting = armed(other, start)
+        assert betting is not None, "tried where there are bands"
+        found.append((tolerance, followed(other, betting, Ledgered())))
+    return tuple(found)
+
+
+def climb(rungs: Sequence[Crossings], now: float, came: Mapping[int, Counts]) -> None:
+    """One tick of each of them."""
+    for rung in rungs:
+        rung.advance(now, rung.betting.counted(came))
+
+
+def _bets(  # noqa: PLR0917  # what is bet on, and what is tried beside
+    terms: Terms,
+    betting: Betting,
+    ledgered: Ledgered,
+    placed: Sequence[Plant],
+    within_s: float | None,
+    tolerances: Sequence[float],
+) -> Bets:
     features = [plant for plant in placed if plant.change is not Change.FLIP]
-    return Bets(terms.layout, crossings, [Sown(plant, terms.layout, within_s or WITHIN_S) for plant in features])
+    sown = [Sown(plant, terms.layout, within_s or WITHIN_S) for plant in features]
+    return Bets(terms.layout, followed(terms, betting, ledgered), sown, ladder(terms, betting.at, tolerances))
 
 
 def _moved(bets: Bets, batch: HistoryBatch, first: int) -> list[tuple[Sown, NDArray[np.uint8]]]:

@@ -49,7 +49,7 @@ class Survey:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
-    """Consecutive rows of a batch that arrive in one tick, parted by the unit of time that they belong to themselves."""
+    """Consecutive rows of a batch that arrive in one tick, parted by the unit of their own time."""
 
     tick: int  # ticks since 1970: it ends at (tick + 1) * every_s
     parts: tuple[tuple[int, Places], ...]  # units since 1970, and rows of the batch

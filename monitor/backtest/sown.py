@@ -84,15 +84,15 @@ class Sown:
         self.told[hour] = self.told[hour] + counts if hour in self.told else counts
 
     def tick(self, before: Betting, now: float, came: Mapping[int, Counts]) -> None:
-        """Bet on a tick that ends at `now`, in which marginal cells `came` by hour; `before` is the replay's betting."""
+        """Bet on a tick that ends at `now`, in which cells `came` by hour; `before` is the replay's betting."""
         if self.betting is None:
             self.betting = before.fork()
             if self._latched(self.betting):
                 self._end("already")
         place = self.column.place
         parts: dict[int, Counts] = {}
-        for hour, cells in came.items():
-            cells = cells.copy()
+        for hour, marginal in came.items():
+            cells = marginal.copy()
             cells[place.start : place.start + place.size] = self.told.get(hour, 0)
             parts[hour] = cells
         self.told.clear()

@@ -3,8 +3,8 @@
 Panes were counted in the bins of a reference, so only epochs that were judged by these bins are replayed: those of the
 same profile, or of one that differs in nothing but its bands. Each epoch begins anew, as it did live.
 
-Stored panes say when rows were made, not when they came: a row that came late bets here with its own pane, and live with
-the tick it came in. Where panes are as long as ticks and nothing came late, both are the same bets.
+Stored panes say when rows were made, not when they came: a row that came late bets here with its own pane, and
+live with the tick it came in. Where panes are as long as ticks and nothing came late, both are the same bets.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,8 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.backtest.betting import Betting
-from monitor.backtest.replay import Replayed
+from monitor.backtest.replay import Replayed, armed, climb, followed, ladder
 from monitor.backtest.terms import Terms
 from monitor.backtest.told import Crossings, Ledgered
 from monitor.backtest.windows import WHOLE, Windows, grain, readable
@@ -45,12 +44,19 @@ class Total:
     start: float | None = None
     end: float | None = None
     left: list[str] = field(default_factory=list)
+    rungs: dict[float, Ledgered] = field(default_factory=dict)
 
 
-def replay_state(terms: Terms, state_dir: Path, progress: Callable[[int], None]) -> Replayed:
-    """Replay the stored panes of a model; SettingsError where none can be. `progress` hears the rows replayed."""
+def replay_state(
+    terms: Terms, state_dir: Path, progress: Callable[[int], None], tolerances: Sequence[float] = ()
+) -> Replayed:
+    """Replay the stored panes of a model; SettingsError where none can be. `progress` hears the rows replayed.
+
+    `tolerances` are tried beside, on the same panes.
+    """
     rules, left = readable(terms, labelled=True, paired=True)
-    ledgered, total = Ledgered(), Total(left=list(left))
+    ledgered = Ledgered()
+    total = Total(left=list(left), rungs={tolerance: Ledgered() for tolerance in tolerances})
     shelf = Shelf(state_dir / REFERENCES)
     with look_at(state_dir) as looking:
         epochs = looking.facts(Timeline).get(terms.model, Timeline()).epochs
@@ -66,7 +72,18 @@ def replay_state(terms: Terms, state_dir: Path, progress: Callable[[int], None])
             _epoch(terms, looking, epoch, until, Windows(terms, epoch, ledgered, rules), total, progress)
     if total.start is None:
         raise SettingsError([Problem(str(state_dir), "holds no panes that can be replayed", "; ".join(total.left))])
-    return Replayed(ledgered, (), tuple(total.left), total.rows, 0, 0, total.start, total.end, total.armed_s)
+    return Replayed(
+        ledgered,
+        (),
+        tuple(total.left),
+        total.rows,
+        0,
+        0,
+        total.start,
+        total.end,
+        total.armed_s,
+        tuple(total.rungs.items()),
+    )
 
 
 def fits(layout: Layout, judge: str, shelf: Shelf) -> bool:
@@ -95,7 +112,11 @@ def _epoch(  # noqa: PLR0917  # one epoch of one replay
         return
     start = max(epoch.start, looking.detail_start())
     end = min(until, span[1] + PANE_S)
-    crossings = _crossings(terms, start, windows.ledgered)
+    betting = armed(terms, start)
+    rungs = [] if betting is None else [followed(terms, betting, windows.ledgered)]
+    for tolerance, rung in ladder(terms, start, tuple(total.rungs)) if betting is not None else ():
+        rung.ledgered = total.rungs[tolerance]
+        rungs.append(rung)
     by_segment = looking.segments(terms.model, epoch.number, epoch.judge) if _parted(windows) else ()
     parts = {
         segment: looking.hours((terms.model, epoch.number, segment, epoch.judge), span[0], end)
@@ -105,10 +126,10 @@ def _epoch(  # noqa: PLR0917  # one epoch of one replay
         for segment in by_segment:
             for at, counts in _sums(terms.layout, next(parts[segment]), grain(windows.rules)):
                 windows.count(at, segment, counts)
-        _hour(terms, found, crossings, windows, total)
+        _hour(terms, found, rungs, windows, total)
         progress(total.rows)
-    if crossings is not None:
-        crossings.close(end)
+    for rung in rungs:
+        rung.close(end)
     for _ in windows.close(end + terms.grace_s):
         pass
     windows.finish()
@@ -120,11 +141,11 @@ def _epoch(  # noqa: PLR0917  # one epoch of one replay
 def _hour(
     terms: Terms,
     found: Panes,
-    crossings: Crossings | None,
+    rungs: Sequence[Crossings],
     windows: Windows,
     total: Total,
 ) -> None:
-    every_s = 60.0 if crossings is None else crossings.betting.every_s
+    every_s = rungs[0].betting.every_s if rungs else PANE_S
     for at, counts in _sums(terms.layout, found, every_s):
         rows = int(counts[terms.layout.rows.start])
         total.rows += rows
@@ -132,9 +153,9 @@ def _hour(
             pass
         windows.count(at, WHOLE, counts)
         windows.arrive(np.full(rows, at))
-        if crossings is not None:
-            lookout = crossings.betting.lookout
-            crossings.advance(at + every_s, [(lookout.bounds(int(at // HOUR_S)), lookout.signals.count(counts))])
+        if rungs:
+            margins = rungs[0].betting.lookout.signals.margins
+            climb(rungs, at + every_s, {int(at // HOUR_S): margins.sum(counts)})
 
 
 def _sums(layout: Layout, found: Panes, width: float) -> Iterator[tuple[float, Counts]]:
@@ -144,16 +165,6 @@ def _sums(layout: Layout, found: Panes, width: float) -> Iterator[tuple[float, C
         by_start.setdefault(key.start // width * width, []).append(body)
     for start, bodies in by_start.items():
         yield start, sum_counts(bodies, layout.size)
-
-
-def _crossings(terms: Terms, start: float, ledgered: Ledgered) -> Crossings | None:
-    lookout = terms.lookout()
-    if lookout is None or lookout.rhythm is None or terms.pack.watch is None:
-        return None
-    every_s = terms.pack.watch.every_s
-    return Crossings(
-        Betting(lookout, every_s, start // every_s * every_s), terms.pack, ledgered, terms.pack.watch.calm_s
-    )
 
 
 def _parted(windows: Windows) -> bool:

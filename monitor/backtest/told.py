@@ -21,6 +21,7 @@ from monitor.panes.rhythm import Bounds
 from monitor.panes.signals import Counted
 
 SHOWN_S: Final = 3600.0
+CALMS_S: Final = (43_200.0, 86_400.0, 2 * 86_400.0, 3 * 86_400.0, 7 * 86_400.0)  # that tuning asks about
 TIER_OF: Final = {Severity.WARNING: Tier.WARN, Severity.CRITICAL: Tier.PAGE}
 
 
@@ -37,13 +38,19 @@ class Ledgered:
     """All alerts of a replay: counted for good, told one by one up to EVENTS_MAX."""
 
     counts: "Counter[tuple[str, str]]" = field(default_factory=Counter)  # by tier and family
-    groups: "Counter[tuple[str, str]]" = field(default_factory=Counter)  # by tier and group
+    bets: "Counter[tuple[str, str]]" = field(default_factory=Counter)  # those of the e-detector, by tier and group
     told: list[Fired] = field(default_factory=list)
+    joined: "Counter[tuple[str, float]]" = field(default_factory=Counter)  # by tier and a calm of CALMS_S
+
+    def follow(self, tier: str, quiet_s: float) -> None:
+        """Count an alert so long after the last crossing of its group: a longer calm would have joined both."""
+        self.joined.update((tier, calm) for calm in CALMS_S if quiet_s < calm)
 
     def add(self, fired: Fired) -> None:
         """Count an alert that is over, or was cut by the end of the replay."""
         self.counts[fired.tier, fired.family] += 1
-        self.groups[fired.tier, fired.group] += 1
+        if fired.odds is not None:
+            self.bets[fired.tier, fired.group] += 1
         if len(self.told) < EVENTS_MAX:
             self.told.append(fired)
 
@@ -63,6 +70,7 @@ class Crossings:
     hold_s: float
     recent: "deque[tuple[float, Bounds, Counted]]" = field(default_factory=deque)
     going: dict[tuple[Tier, str], Open] = field(default_factory=dict)
+    last: dict[tuple[Tier, str], float] = field(default_factory=dict)  # crossing of each group
 
     def advance(self, now: float, parts: Parts) -> None:
         """One tick of the replay."""
@@ -88,6 +96,9 @@ class Crossings:
             if crossing.pages or key not in self.going:
                 if key in self.going:
                     self._put_away(self.going[key], at)
+                if key in self.last:
+                    self.ledgered.follow(crossing.tier.value, at - self.last[key])
+                self.last[key] = at
                 moved = self._moved(crossing)
                 fired = Fired(
                     rule=rule.name,
@@ -105,7 +116,7 @@ class Crossings:
                 continue
             one = self.going[key]
             odds = max(one.fired.odds or 0.0, crossing.odds)
-            one.last = at
+            one.last = self.last[key] = at
             one.fired = _replace(one.fired, odds=odds, crossings=one.fired.crossings + 1)
 
     def _put_away(self, one: Open, now: float) -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from monitor.backtest.replay import History
     from monitor.backtest.report import Delay, Fired, Planted, Rate, Report
     from monitor.backtest.terms import Terms
+    from monitor.backtest.tuning import Advice, Noisy, Rung
+
+LISTED_MAX = 20  # planted shifts that are told one by one, beside those that were not found
 
 Data: TypeAlias = Annotated[
     Path | None, typer.Argument(metavar="[DATA]", help="History: .csv, .csv.gz or .parquet. Else --state.")
@@ -97,6 +100,46 @@ def backtest(
     raise typer.Exit(Exit.LIMIT if told.limits_broken else Exit.OK)
 
 
+def tune(
+    data: Data = None,
+    *,
+    schema: SchemaFile = None,
+    state: State = None,
+    config: Config = None,
+    model: Model = None,
+    reference: ReferenceFile = None,
+    rules: Rules = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay a quiet history, and propose what keeps it quiet. Nothing is changed: you decide."""
+    from monitor.backtest.replay import replay_history
+    from monitor.backtest.stored import replay_state
+    from monitor.backtest.tuning import advise, rungs_above
+
+    terms = _terms(config, model, reference, rules, None)
+    source = _source(data, state, terms)
+    if terms.pack.watch is None:
+        raise Stop(Exit.PROBLEMS, "the rules set no budget, so there is nothing to tune", "add a section `sequential:`")
+    if terms.tolerance is None:
+        raise Stop(Exit.PROBLEMS, "the reference has no bands, so there is nothing to tune", "build it again")
+    ladder = rungs_above(terms.tolerance)
+    with _progress(data, shown=not as_json) as progress:
+        if data is not None:
+            found = replay_history(terms, _history(data, schema), (), progress, tolerances=ladder)
+        else:
+            found = replay_state(terms, source, progress, ladder)
+    advice = advise(terms, str(source), found)
+    if as_json:
+        show_json(_plain(advice))
+        return
+    show_table([_rung(one) for one in advice.rungs], ("tolerance", "pages", "per_month", "95%", "warns"), "")
+    if advice.noisy:
+        show_table([_plain(one) for one in advice.noisy], ("group", "pages", "warns", "quiet_at"), "")
+    for words in advice.words:
+        say(words)
+    typer.echo(advice.yaml, nl=False)
+
+
 def _terms(
     config: Path | None, model: str | None, reference: Path | None, rules: Path | None, tolerance: float | None
 ) -> "Terms":
@@ -161,7 +204,7 @@ def _progress(data: Path | None, *, shown: bool) -> "Iterator[Callable[[int], No
         yield progress
 
 
-def _plain(report: "Report") -> Any:
+def _plain(report: "Report | Advice | Noisy") -> Any:
     import msgspec
 
     return msgspec.to_builtins(report)
@@ -186,7 +229,8 @@ def _show(report: "Report") -> None:
         say(f"{report.fired_left_out} more alerts are counted and not listed.")
     if report.planted:
         columns = ("plant", "onset", "outcome", "delay", "warned", "rule")
-        show_table([_planted(one) for one in report.planted], columns, "")
+        told = [one for one in report.planted if len(report.planted) <= LISTED_MAX or one.outcome != "found"]
+        show_table([_planted(one) for one in told], columns, "Every planted shift was found.")
         show_table([_delay(one) for one in report.delays], ("size", "plants", "missed", "median", "95%"), "")
 
 
@@ -199,6 +243,17 @@ def _rate(rate: "Rate") -> dict[str, Any]:
         "per_month": None if rate.per_month is None else f"{rate.per_month:.3g}",
         "95%": f"{rate.low:.2g} to {rate.high:.3g}" if known else None,
         "budget": None if rate.budget is None else f"{rate.budget:.3g}",
+    }
+
+
+def _rung(rung: "Rung") -> dict[str, Any]:
+    known = rung.pages_per_month is not None and rung.pages_low is not None and rung.pages_high is not None
+    return {
+        "tolerance": rung.tolerance,
+        "pages": rung.pages,
+        "per_month": None if rung.pages_per_month is None else f"{rung.pages_per_month:.3g}",
+        "95%": f"{rung.pages_low:.2g} to {rung.pages_high:.3g}" if known else None,
+        "warns": rung.warns,
     }
 
 
@@ -234,7 +289,7 @@ def _delay(one: "Delay") -> dict[str, Any]:
         "plants": one.plants,
         "missed": f"{one.missed} of {told}",
         "median": _time(one.median_s) if one.median_s is not None else ("missed" if told else None),
-        "95%": f"{_time(one.low_s)} to {upper}" if told else None,
+        "95%": f"{_time(one.low_s) if one.low_s is not None else 'missed'} to {upper}" if told else None,
     }
 
 
