@@ -98,7 +98,7 @@ def build_reference(
     counts, rows, labelled = np.zeros(layout.size, np.int64), 0, False
     for batch in open_batches():
         binned = bin_rows(layout, batch.predictions)
-        counts += _count(layout, batch, binned)
+        counts += count_history(layout, batch, binned)
         expecting.update(binned, batch.predictions.scores, batch.labels)
         if tally is not None:
             tally.update(binned, batch.predictions.times)
@@ -167,7 +167,8 @@ def _find_bins(
     return answers.complete(draft)
 
 
-def _count(layout: Layout, batch: HistoryBatch, binned: Binned) -> NDArray[np.int64]:
+def count_history(layout: Layout, batch: HistoryBatch, binned: Binned) -> NDArray[np.int64]:
+    """Count rows of history and their labels, which are taken to have come at once; i8[layout.size]."""
     rows = batch.predictions
     nobody = np.full(rows.n, NOT_ASKED, np.uint8) if layout.task is Task.CLASSIFICATION else np.full(rows.n, np.nan)
     receipts = write_receipts(
