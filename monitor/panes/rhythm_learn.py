@@ -34,9 +34,19 @@ from numpy.typing import NDArray
 
 from monitor.panes.layout import Layout
 from monitor.panes.normal import mean_scores
-from monitor.panes.rhythm import DAILY, DAY_H, WEEKLY, Band, Rhythm, ScoredBins, Z, share_band
+from monitor.panes.rhythm import DAILY, DAY_H, WEEKLY, Band, Rhythm, ScoredBins, Z, score_half, share_band
 from monitor.panes.rhythm_count import DAY_S, HOUR_S, MEMORY, Tally
-from monitor.panes.rhythm_noise import TICKS_H, Noise, measure, memories, tick_design, tick_hours, within
+from monitor.panes.rhythm_noise import (
+    TICKS_H,
+    Memories,
+    Noise,
+    correlations,
+    measure,
+    pane_count,
+    tick_design,
+    tick_hours,
+    within,
+)
 from monitor.panes.rhythm_season import Season, Slots, fit_season
 from monitor.panes.signals import Signals, What
 
@@ -229,18 +239,19 @@ def _left(slots: Slots, season: Season) -> Slots:
     return Slots(slots.sums - slots.rows[:, np.newaxis] * season.expected, slots.rows, slots.hours, slots.slot_h)
 
 
-def _common_memory(groups: list[_Group]) -> float:
-    """The median memory of scored columns; 0 where there are none."""
+def _common_memory(groups: list[_Group]) -> Memories:
+    """What the scored columns say of their memory."""
     found = [
-        float(memories(_left(group.slots, fit_season(group.slots)))[0])
-        for group in groups
-        if group.slots.rows.sum() >= ROWS_MIN
+        (float(correlations(left)[0]), float(pane_count(left)))
+        for left in (
+            _left(group.slots, fit_season(group.slots)) for group in groups if group.slots.rows.sum() >= ROWS_MIN
+        )
     ]
-    return float(np.median(found)) if found else 0.0
+    return Memories.of(*np.array(found).reshape(-1, 2).T)
 
 
 def _learn(
-    group: _Group, common: float, learning: Learning, lent: _Kin | None = None, borrows: Flags | None = None
+    group: _Group, common: Memories, learning: Learning, lent: _Kin | None = None, borrows: Flags | None = None
 ) -> tuple[list[Band], _Kin | None]:
     """The bands of a group, those that `borrows` bool[s] marks no narrower than `lent` says; and what it can lend."""
     total, many = group.slots.rows.sum(), group.slots.sums.shape[1]
@@ -268,7 +279,8 @@ def _learn(
             _short(float(wander[at])),
             _short(float(designs[at])),
             _short(float(errors[at])),
-            noise.slow,
+            _short(noise.memory_h),
+            _short(noise.reach),
             tuple(_short(float(wave)) for wave in season.waves[at, : 2 * len(_WAVES[level])]),
         )
         bands.append(_told(band, learning, is_share=group.is_share))
@@ -335,18 +347,20 @@ def _untimed_scores(shares: Doubles, rows: Counts, learning: Learning) -> list[B
 def _told(band: Band, learning: Learning, *, is_share: bool) -> Band:
     """Give the band, or say that it is too wide to mean anything."""
     assert band.centre is not None, "only bands that may be known are judged"
+    numbers = (band.rows, band.wander, band.reach)
+    rows, wander, reach = (np.array([value]) for value in numbers)
     if is_share:
-        centre, rows, wander = (np.array([value]) for value in (band.centre, band.rows, band.wander))
-        low, high = share_band(np.clip(centre, 0.0, 1.0), rows, wander, learning.tolerance)
+        centre = np.clip(np.array([band.centre]), 0.0, 1.0)
+        low, high = share_band(centre, rows, wander, reach, learning.tolerance)
         wide = float((high - low)[0]) > WIDTH_MAX
     else:
-        half = band.spread * (Z / max(band.rows, 1e-9) ** 0.5 + learning.tolerance) + Z * band.wander
-        wide = 2 * half > SCORE_WIDTH_MAX
+        half = score_half(np.array([band.spread]), np.maximum(rows, 1e-9), wander, reach, learning.tolerance)
+        wide = 2 * float(half[0]) > SCORE_WIDTH_MAX
     if not wide:
         return band
     return _unknown(
-        f"the history is worth {band.rows:.0f} independent rows here and wanders by {band.wander:.3g}: "
-        "its band would hold nearly everything"
+        f"the history is worth {band.rows:.0f} independent rows here and wanders by {band.wander:.3g} with a memory of "
+        f"{band.memory_h:.3g} hours: its band would hold nearly everything"
     )
 
 

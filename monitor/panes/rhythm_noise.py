@@ -16,51 +16,89 @@ around m_t within its slot (less than p (1 - p) where a rhythm makes hours unlik
   d v + N b^2. So b^2 = (sum of E^2 / N - K d v) / sum of N, whatever the panes' sizes; the largest of the three. Only
   panes of at least four ticks: in shorter ones a cluster of rows would look like wander, and is in d already. Where
   ticks are an hour or more, days count too.
-- *memory* r: correlation of a pane of four hours with the next one, plus (1 + 3 r) / K for what the mean took away
-  (Kendall 1954). A memory of 3 hours gives .45, of half a day .8, of a day .87.
-- *slow*: with a memory near a day the variance still grows at the scale of days, a few weeks hold K (1 - r) / (1 + r) =
-  w independent moments only, and the two estimates above are far too small: in simulated months with 50 features that
-  wandered for a day, E8 paged 3.8 times. There b is divided by sqrt(1 - 1 / w), b^2 / w joins the error, and the design
-  effect is that of the slowest panes, as in E7: .5 pages. The variance of days over that of four hours cannot tell slow
-  from fast in a week (one in six of those with a memory of 3 hours looked slow, half of those with a day's did not);
-  the correlation can, better still with a look at the neighbours: slow is r above .75, or above .65 on average with the
-  median of all columns. A column is judged as one: the median of its signals.
+- *memory* m, in hours: the correlation r of a pane of four hours with the next one, plus (1 + 3 r) / K for what the
+  mean took away (Kendall 1954), is that of a wander with correlation e^(-t / m) where r = (1 - e^-x)^2 / 2 (x - 1 + e^-x)
+  and x = 4 / m. A memory of 3 hours gives .45, of half a day .81, of a day .90. In one week r is known within .14 or
+  so, too little to tell hours from a day. So columns are looked at together: with s^2 = (1 - r^2) / K the variance of
+  an estimate and t^2 what columns differ beyond it (DerSimonian & Laird 1986), each r is drawn to the mean of all with
+  the weight s^2 / (s^2 + t^2), and raised by its standard error. Columns that are alike share one memory; one that
+  is unlike the others keeps its own. A column is judged as one: the median of its signals.
+- Of u = T / m memories that a history of T hours holds, the mean took the share q = 2 (u - 1 + e^-u) / u^2 of b^2, so b^2
+  is divided by 1 - q, and the standard error is at least that of rows and b^2 q. With a memory of hours that changes
+  little. With one of a day, a week holds seven: b and the centre are poor, however many rows there are.
+- *reach* z: how many standard deviations the band allows. Student's quantile with u degrees of freedom at the level of
+  3 of the normal, 3.0 for a long history, 4.6 at u = 7: what a variance from so few moments cannot exclude. It widens
+  without a switch as the memory grows, until the band says nothing and is unknown. (A switch at a day's memory was
+  tried: it took every fifth column with a memory of 3 hours for slow, and missed some of a day's, which then paged.)
 
 Empty slots count as no rows: gaps neither add nor take variance.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.panes.rhythm import Z
 from monitor.panes.rhythm_season import Slots
 
 Doubles = NDArray[np.float64]
 
 FREEDOM_MIN: Final = 100  # of minutes within hours: below it the design effect is a guess, within 14 %
-SLOW: Final = 0.75
-SLOW_TOGETHER: Final = 0.65
-SLOW_PANES_MIN: Final = 24  # of four hours, from the first to the last: in less than four days nobody can tell
-MEMORY_MAX: Final = 0.97  # of an estimate; beyond it nothing is left of a history
+MEMORY_MAX: Final = 0.97  # correlation; beyond it nothing is left of a history
+KEPT_MIN: Final = 0.2  # of b^2, after the mean took its share
 TICKS_H: Final = (1 / 60, 5 / 60, 0.25, 1.0, 4.0)
 TICK_ROWS: Final = 5  # as sequential/process.py waits for
 _QUARTER_H, _HOUR_H, _FOUR_H, _DAY_H = 0.25, 1.0, 4.0, 24.0
 _TICKS_MIN: Final = 4  # of a pane that shows wander
+REACH_MAX: Final = 100.0  # no band is known at it
+_RATIOS: Final = np.geomspace(1e-2, 1e2, 400)  # of four hours to a memory
+_CORRELATIONS: Final = -(np.expm1(-_RATIOS) ** 2) / -(2 * (_RATIOS + np.expm1(-_RATIOS)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Noise:
     """Of s signals, f8[s] each: the standard error of the centre, the wander b, and the design effect.
 
-    `design` is NaN where the history has too few minutes; `slow` is one word for all of them.
+    `design` is NaN where the history has too few minutes; `memory_h` and `reach` (z) are one for all of them.
     """
 
     error: Doubles
     wander: Doubles
     design: Doubles
-    slow: bool
+    memory_h: float
+    reach: float
+
+
+@dataclass(frozen=True, slots=True)
+class Memories:
+    """What columns together say of the correlation r: its mean, that mean's variance, and t^2 between columns."""
+
+    mean: float
+    error: float
+    spread: float
+
+    @classmethod
+    def of(cls, found: Doubles, panes: Doubles) -> "Memories":
+        """Of columns' correlations f8[C] over so many panes f8[C]; of fewer than two, each stands for itself."""
+        if len(found) < 2:  # nothing to compare with
+            return cls(0.0, 0.0, math.inf)
+        middle = float(np.clip(np.average(found, weights=panes), 0.0, MEMORY_MAX))
+        weights = panes / (1 - middle**2)
+        mean = float(np.average(found, weights=weights))
+        beyond = float((weights * (found - mean) ** 2).sum()) - (len(found) - 1)
+        room = float(weights.sum() - (weights**2).sum() / weights.sum())
+        spread = max(beyond / room, 0.0)
+        return cls(mean, 1 / float((1 / (1 / weights + spread)).sum()), spread)
+
+    def judged(self, own: float, panes: int) -> float:
+        """The correlation of a column whose own is `own`: drawn to the mean, and a standard error above it."""
+        noise = (1 - min(max(own if math.isinf(self.spread) else self.mean, 0.0), MEMORY_MAX) ** 2) / panes
+        trust = 1.0 if math.isinf(self.spread) else self.spread / (self.spread + noise)
+        drawn = own if trust == 1 else trust * own + (1 - trust) * self.mean
+        return min(max(drawn, 0.0) + math.sqrt(trust * noise + (1 - trust) ** 2 * self.error), MEMORY_MAX)
 
 
 def tick_hours(slots: Slots) -> float:
@@ -83,49 +121,63 @@ def within(squares: Doubles, left: Slots) -> Doubles:
     return np.maximum((squares - left.sums**2 / held).sum(axis=0), 0.0) / freedom
 
 
-def measure(left: Slots, variance: Doubles, around: Doubles, ticks: Doubles, common: float) -> Noise:
+def measure(left: Slots, variance: Doubles, around: Doubles, ticks: Doubles, common: Memories) -> Noise:
     """Measure what is `left` of slot sums, of rows with `variance` f8[s] and `around` f8[s] within their slots.
 
-    `ticks` f8[s] is their design effect, `common` the median memory of all columns.
+    `ticks` f8[s] is their design effect, `common` what all columns say of the memory.
     """
     residuals, rows = left.sums, left.rows
     tick_h = tick_hours(left)
     widths = [_width(hours, left.slot_h) for hours in (_QUARTER_H, _HOUR_H, _FOUR_H, _DAY_H)]
     panes = [_pool(residuals, rows, width) for width in widths]
-    long_run = np.maximum.reduce([_long_run(residuals, width) for width in widths[1:]])
-    error, floor = np.sqrt(long_run) / rows.sum(), np.where(np.isnan(ticks), 1.0, ticks) * around
+    floor = np.where(np.isnan(ticks), 1.0, ticks) * around
     shown = [hours >= _TICKS_MIN * tick_h * 0.99 for hours in (_QUARTER_H, _HOUR_H, _FOUR_H)]
     shown.append(tick_h >= _HOUR_H)
     wander = np.maximum.reduce([_excess(*pane, floor) for pane, shows in zip(panes, shown, strict=True) if shows])
-    memory, many = memories(left), np.count_nonzero(panes[2][1])
-    if not _is_slow(memory[variance > 0], panes[2][1], common):
-        return Noise(error, wander, ticks, slow=False)
-    moments = many * (1 - memory) / (1 + memory)
-    wander = wander / np.sqrt(np.maximum(1 - 1 / np.maximum(moments, 1.5), 0.2))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        days = np.maximum.reduce([_rate(*pane) for pane in panes[1:]]) / variance
-    days = np.where(variance > 0, days, np.nan)
-    return Noise(np.sqrt(error**2 + wander**2 / moments), wander, np.fmax(ticks, days), slow=True)
+    varied, many = variance > 0, int(np.count_nonzero(panes[2][1]))
+    own = float(np.median(correlations(left)[varied])) if varied.any() else 0.0
+    memory_h = _hours(common.judged(own, many))
+    held = _FOUR_H * many / memory_h
+    taken = 2 * (held - 1 + math.exp(-held)) / held**2
+    wander = wander / math.sqrt(max(1 - taken, KEPT_MIN))
+    long_run = np.maximum.reduce([_long_run(residuals, width) for width in widths[1:]])
+    error = np.sqrt(np.maximum(long_run / rows.sum() ** 2, floor / rows.sum() + wander**2 * taken))
+    return Noise(error, wander, ticks, memory_h, student(held))
 
 
-def memories(left: Slots) -> Doubles:
-    """Correlation f8[s] of the shares of four hours with those of the next four; in [0, MEMORY_MAX]."""
+def correlations(left: Slots) -> Doubles:
+    """Correlation f8[s] of the shares of four hours with those of the next four, below 1; an estimate may be negative."""
     sums, rows = _pool(left.sums, left.rows, _width(_FOUR_H, left.slot_h))
     share = sums / np.maximum(rows, 1.0)[:, np.newaxis]
     pairs = np.minimum(rows[1:], rows[:-1])
     together = (pairs[:, np.newaxis] * share[1:] * share[:-1]).sum(axis=0) / max(float(pairs.sum()), 1.0)
     alone = (rows[:, np.newaxis] * share**2).sum(axis=0) / rows.sum()
-    raw = np.clip(np.divide(together, alone, out=np.zeros_like(alone), where=alone > 0), 0.0, 1.0)
-    found: Doubles = np.clip(raw + (1 + 3 * raw) / np.count_nonzero(rows), 0.0, MEMORY_MAX)
+    raw = np.clip(np.divide(together, alone, out=np.zeros_like(alone), where=alone > 0), -1.0, 1.0)
+    found: Doubles = np.minimum(raw + (1 + 3 * raw) / np.count_nonzero(rows), MEMORY_MAX)
     return found
 
 
-def _is_slow(memory: Doubles, rows: Doubles, common: float) -> bool:
-    held = np.flatnonzero(rows)
-    if held[-1] - held[0] + 1 < SLOW_PANES_MIN:
-        return True
-    own = float(np.median(memory)) if len(memory) else 0.0
-    return own > SLOW or (own + common) / 2 > SLOW_TOGETHER
+def pane_count(left: Slots) -> int:
+    """How many panes of four hours have rows."""
+    return int(np.count_nonzero(_pool(left.sums, left.rows, _width(_FOUR_H, left.slot_h))[1]))
+
+
+def _hours(correlation: float) -> float:
+    """The memory of a wander whose panes of four hours are so correlated."""
+    return _FOUR_H / float(np.interp(-correlation, -_CORRELATIONS, _RATIOS))
+
+
+def student(freedom: float) -> float:
+    """Student's two-sided quantile at the level of Z, within 3 % from 4 degrees of freedom on, above it below.
+
+    Wallace 1959, solved for t. At most REACH_MAX.
+
+    >>> round(student(7), 2), round(student(1e6), 2)
+    (4.56, 3.0)
+    """
+    wide = Z * (8 * freedom + 3) / (8 * freedom + 1)
+    exponent = min(wide * wide / freedom, 2 * math.log(REACH_MAX))
+    return min(math.sqrt(freedom * math.expm1(exponent)), REACH_MAX)
 
 
 def tick_design(sums: Doubles, rows: Doubles, squares: Doubles) -> Doubles:
@@ -177,11 +229,4 @@ def _excess(sums: Doubles, rows: Doubles, floor: Doubles) -> Doubles:
     varied = (sums**2 / np.maximum(rows, 1.0)[:, np.newaxis]).sum(axis=0)
     varied -= max(1, int(np.count_nonzero(rows)) - 1) * floor
     found: Doubles = np.sqrt(np.maximum(varied, 0.0) / rows.sum())
-    return found
-
-
-def _rate(sums: Doubles, rows: Doubles) -> Doubles:
-    """Variance a row of pane sums."""
-    many = int(np.count_nonzero(rows))
-    found: Doubles = (sums**2).sum(axis=0) / rows.sum() * (many / max(1, many - 1))
     return found
