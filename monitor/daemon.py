@@ -68,6 +68,7 @@ from monitor.turns.self_view import About, self_view
 from monitor.turns.supervisor import Supervisor
 from monitor.turns.switching import Switching
 from monitor.turns.telling import telling
+from monitor.turns.ticking import Armed
 from monitor.turns.watched import ReplayTime, Watched
 from monitor.turns.wheel import Parts, Wheel
 
@@ -191,6 +192,7 @@ class Daemon:
                 self._store,
                 grace_s=settings.panes.grace,
                 ticks=self._store.facts(Ticks),
+                armed=self._store.facts(Armed),
                 sums_bytes_max=settings.panes.sums_bytes_max,
             ),
             outbox=self._outbox,

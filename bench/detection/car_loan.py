@@ -13,8 +13,8 @@ from pyarrow import csv
 from bench.detection.columns import rows_of, take_columns
 from bench.detection.wheels import data_file
 from monitor.facts import Feature, FeatureKind, ModelName, Schema
-from monitor.panes.rows import Predictions
 from monitor.panes.build import HistoryBatch
+from monitor.panes.rows import Predictions
 
 NUMERIC = ("car_value", "debt_to_income_ratio", "loan_length", "driver_tenure")
 CATEGORICAL = ("salary_range", "repaid_loan_on_prev_car", "size_of_downpayment")

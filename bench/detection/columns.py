@@ -6,8 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from monitor.panes.rows import Column, Predictions
-from monitor.panes.rows import MISSING, CategoricalColumn, NumericColumn
+from monitor.panes.rows import MISSING, CategoricalColumn, Column, NumericColumn, Predictions
 
 
 def numbers(values: NDArray[np.float64]) -> NumericColumn:

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from bench.detection.columns import rows_of, take_columns
 from bench.detection.wheels import data_file
 from monitor.facts import Feature, FeatureKind, ModelName, Schema
-from monitor.panes.rows import Predictions
 from monitor.panes.build import HistoryBatch
+from monitor.panes.rows import Predictions
 
 NUMERIC = ("AGEP",)
 CATEGORICAL = (

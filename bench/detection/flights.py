@@ -1,4 +1,4 @@
-"""Flights out of New York, 2013, February and March learned, April to December live: a season, storms, gaps in a table.
+"""Flights out of New York in 2013, February and March learned, April to December live: a season, storms, gaps.
 
 The demo's features, with its scorecard, fitted to the truths known by April, as the model. A row's time is its scheduled
 departure, as in the demo. What is true of the year: the weather table has gaps (rows without any weather, and months
@@ -13,11 +13,10 @@ import pyarrow as pa
 
 from bench.detection.columns import categories, numbers, rows_of
 from monitor.demo import train
-from monitor.demo.flights import CATEGORICAL, CLASSES, NUMERIC, Flights, Ints
-from monitor.demo.flights import load as load
+from monitor.demo.flights import CATEGORICAL, CLASSES, NUMERIC, Flights, Ints, load
 from monitor.facts import Feature, FeatureKind, ModelName, Schema
-from monitor.panes.rows import Predictions
 from monitor.panes.build import HistoryBatch
+from monitor.panes.rows import Predictions
 
 LEARNED = (2, 4)  # months, the second one not included
 LIVE = (4, 13)
@@ -38,9 +37,9 @@ def month_start(month: int) -> float:
 class Year:
     """The flights with the model's answers."""
 
-    def __init__(self, flights: Flights) -> None:
+    def __init__(self, flights: Flights | None = None) -> None:
         """Fit the model to what was known by April."""
-        self.flights = flights
+        self.flights = flights = load() if flights is None else flights
         known = self._between(*LEARNED)
         known = known[flights.truth_time[known] < month_start(LEARNED[1])]
         checkpoint = train.fit(flights, known, flights.late[known])
@@ -63,7 +62,12 @@ class Year:
         columns = {name: numbers(flights.numeric[name][chosen]) for name in NUMERIC}
         words = {name: categories(pa.array(flights.categorical[name][chosen])) for name in CATEGORICAL}
         scores = self._scores(chosen)
-        return rows_of(columns | words, flights.time[chosen].astype(np.float64), (scores >= train.THRESHOLD).astype(np.uint8), scores)
+        return rows_of(
+            columns | words,
+            flights.time[chosen].astype(np.float64),
+            (scores >= train.THRESHOLD).astype(np.uint8),
+            scores,
+        )
 
     def _between(self, first: int, last: int) -> Ints:
         return self.flights.departing(month_start(first), month_start(last))

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from monitor.detectors.sequential import Ledger, Plan, Tier, step
 from monitor.detectors.sequential.state import State
 from monitor.facts import Schema
-from monitor.panes.rows import Predictions
 from monitor.panes.binning import bin_rows
 from monitor.panes.build import DEFAULT_LEARNING, HistoryBatch, Learning, build_reference
 from monitor.panes.layout import Layout
 from monitor.panes.reference import Reference
 from monitor.panes.rhythm import Bounds, Rhythm
+from monitor.panes.rows import Predictions
 from monitor.panes.signals import Counted, Signals
 
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 86_400.0
