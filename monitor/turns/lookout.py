@@ -13,14 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.decisions.budget import Watch
-from monitor.detectors.sequential import Plan
+from monitor.detectors.sequential import Crossing, Plan
+from monitor.detectors.sequential.account import Account, explain
 from monitor.facts import Family
+from monitor.panes.carriers import carriers
 from monitor.panes.layout import Layout
 from monitor.panes.rhythm import Bounds, Rhythm
 from monitor.panes.signals import Counted, Signals
 from monitor.panes.window import sum_panes
 
 HOUR_S: Final = 3600
+ANSWERS: Final = ("output", "score")  # groups of which features may be the cause
+CARRIED_MIN: Final = 0.1  # of the change: less is not worth a word
 HOURS_MAX: Final = 8  # whose bands are kept: this one, and late rows' own; the plan keeps as many tables
 LOOKOUTS_MAX: Final = 4  # of references and budgets: what is served, what was, for two models
 NO_BANDS: Final = "the reference has no bands: build it again with tocsin reference build"
@@ -86,6 +90,25 @@ class Lookout:
             (self.bounds(hour), self.signals.count(sum_panes(bodies, self.layout.digest, self.layout.size).counts))
             for hour, bodies in sorted(hours.items())
         ]
+
+    def account(
+        self, crossing: Crossing, bodies: Sequence[bytes], since: float, now: float, others: tuple[str, ...]
+    ) -> Account | None:
+        """Account for a crossing by the stored panes since its evidence began, with the band of this hour."""
+        pane = sum_panes(bodies, self.layout.digest, self.layout.size)
+        reference = self.layout.reference_pane()
+        moved = carriers(self.layout, reference, pane) if crossing.group in ANSWERS else ()
+        return explain(
+            self.plan,
+            self.signals.signals,
+            crossing,
+            now=self.signals.count(pane.counts),
+            then=self.signals.count(reference.counts),
+            bounds=self.bounds(int(now // HOUR_S)),
+            since=since,
+            others=others,
+            carried=tuple(f"{each.feature} ({each.explained:.0%})" for each in moved if each.explained > CARRIED_MIN),
+        )
 
     def rows(self, parts: Sequence[Counted]) -> dict[str, int]:
         """How many rows these counts show of each family: those of the signal that had most."""
