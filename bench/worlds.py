@@ -7,9 +7,9 @@
 | W3 | sessions of 10 rows with intra-class correlation 0.3; a mean that wanders, sd 0.1 sigma, memory 3 h | Poisson |
 | W4 | as W1, with a mean that wanders, sd 0.1 sigma, memory a day | Poisson |
 
-sigma is the standard deviation of rows at one moment, within and between sessions. A stream goes on: its first week is
-the reference, what follows is live, and a mean that wanders does so across the seam. Same world, seed and length give
-the same counts, whatever the chunk asked for; a shift changes no random number.
+sigma is the standard deviation of rows at one moment, within and between sessions. Minutes are those since a midnight;
+a reference and what is live are two streams of seeds of their own. Same world, seed and start give the same counts,
+whatever the chunk and the length asked for; a shift changes no random number.
 
 Counting: values on a grid of 1/512 sigma, on which the edges lie, so the shares by `above` are exact. 20 bins of equal
 share, under and over beyond 4.8 sigma; the nine deciles are every second edge. 12 ns a value: a month of 50 features at
@@ -76,6 +76,25 @@ WORLDS = (W1, W2, W3, W4)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """The rows of an hour: how many came in each minute, and their places on the grid i4[rows, features]."""
+
+    start: int  # minute
+    rows: NDArray[np.int64]
+    places: NDArray[np.int32]
+
+    def count(self, table: NDArray[np.uint8]) -> NDArray[np.int32]:
+        """Count them in the cells that `table` u1[features, grid] gives: i4[minutes, features, 22]."""
+        features = len(table)
+        minute = np.repeat(np.arange(len(self.rows)), self.rows)
+        column = np.arange(features)
+        cells = table.ravel().take(self.places + (REACH + column * table.shape[1])).astype(np.int64)
+        cells += (minute[:, None] * features + column) * (BINS + 2)
+        counts = np.bincount(cells.ravel(), minlength=len(self.rows) * features * (BINS + 2))
+        return counts.reshape(len(self.rows), features, BINS + 2).astype(np.int32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
     """Consecutive minutes: bins i4[minutes, features, 22], under first and over last, as `Counted.bins` of each."""
 
@@ -114,12 +133,15 @@ def watched(world: World) -> Watched:
     return Watched(signals, names, tuple(f"features/{name}" for name in names))
 
 
-def stream(world: World, seed: int, minutes: int, moves: Moves | None = None, chunk: int = 6) -> Iterator[Chunk]:
-    """The first `minutes` of a stream, `chunk` blocks of an hour at a time; the last block is whole."""
-    blocks = _blocks(world, seed, math.ceil(minutes / BLOCK), moves)
-    for start in range(0, math.ceil(minutes / BLOCK), chunk):
-        found = [bins for _, bins in zip(range(chunk), blocks, strict=False)]
-        yield Chunk(start * BLOCK, np.concatenate(found))
+def stream(
+    world: World, seed: int, minutes: int, moves: Moves | None = None, *, start: int = 0, chunk: int = 6
+) -> Iterator[Chunk]:
+    """Count `minutes` of a stream from minute `start` of a day, `chunk` hours at a time; the last hour is whole."""
+    table = np.tile(grid_cells(world.edges), (world.features, 1))
+    drawn = draw(world, seed, minutes, moves, start=start)
+    for first in range(0, math.ceil(minutes / BLOCK), chunk):
+        blocks = [block for _, block in zip(range(chunk), drawn, strict=False)]
+        yield Chunk(start + first * BLOCK, np.concatenate([block.count(table) for block in blocks]))
 
 
 def above(world: World, means: Doubles) -> Doubles:
@@ -128,18 +150,19 @@ def above(world: World, means: Doubles) -> Doubles:
     return _cumulated(means[..., None] - cuts)
 
 
-def _blocks(world: World, seed: int, blocks: int, moves: Moves | None) -> Iterator[NDArray[np.int32]]:
+def draw(world: World, seed: int, minutes: int, moves: Moves | None = None, *, start: int = 0) -> Iterator[Block]:
+    """Draw the rows of a stream, an hour at a time."""
     rng = np.random.default_rng((seed, int.from_bytes(world.name.encode())))
-    table = _table(world.edges)
     place = rng.normal(0.0, world.wander, world.features)
-    for block in range(blocks):
-        minutes = np.arange(block * BLOCK, (block + 1) * BLOCK)
-        means = world.season(minutes)
+    for first in range(start, start + minutes, BLOCK):
+        at = np.arange(first, first + BLOCK)
+        means = world.season(at)
         if world.wander:
             place = _wander(world, rng, place, means)
         if moves is not None:
-            means += moves(minutes)
-        yield _count(world, rng, table, means, rng.poisson(world.traffic_at(minutes)))
+            means += moves(at)
+        rows = rng.poisson(world.traffic_at(at))
+        yield Block(first, rows, _draw_rows(world, rng, means, rows))
 
 
 def _wander(world: World, rng: np.random.Generator, place: Doubles, means: Doubles) -> Doubles:
@@ -152,10 +175,7 @@ def _wander(world: World, rng: np.random.Generator, place: Doubles, means: Doubl
     return place
 
 
-def _count(
-    world: World, rng: np.random.Generator, table: NDArray[np.uint8], means: Doubles, rows: NDArray[np.int64]
-) -> NDArray[np.int32]:
-    """Draw the rows of some minutes and count them by bin."""
+def _draw_rows(world: World, rng: np.random.Generator, means: Doubles, rows: NDArray[np.int64]) -> NDArray[np.int32]:
     total, features = int(rows.sum()), world.features
     minute = np.repeat(np.arange(len(rows)), rows)
     values = rng.standard_normal((total, features), np.float32)
@@ -170,15 +190,12 @@ def _count(
     values *= GRID
     np.rint(values, out=values)
     np.clip(values, -REACH, REACH, out=values)
-    cells = table[values.astype(np.int32) + REACH].astype(np.int64)
-    cells += (minute[:, None] * features + np.arange(features)) * (BINS + 2)
-    counts = np.bincount(cells.ravel(), minlength=len(rows) * features * (BINS + 2))
-    return counts.reshape(len(rows), features, BINS + 2).astype(np.int32)
+    return values.astype(np.int32)
 
 
-def _table(edges: Doubles) -> NDArray[np.uint8]:
-    """The bin of every place of the grid."""
-    every = np.concatenate(([-OUTER], edges, [OUTER]))
+def grid_cells(edges: Doubles, outer: tuple[float, float] = (-OUTER, OUTER)) -> NDArray[np.uint8]:
+    """Give the cell of every place of the grid: 0 under, 1 .. 20 the bins, 21 over."""
+    every = np.concatenate((outer[:1], edges, outer[1:]))
     return np.searchsorted(every, np.arange(-REACH, REACH + 1) / GRID, side="right").astype(np.uint8)
 
 

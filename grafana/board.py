@@ -237,6 +237,12 @@ def coloured() -> dashboard.DynamicConfigValue:
     return prop("custom.cellOptions", {"type": "color-background", "mode": "basic"})
 
 
+def verdicts(words: dict[str, tuple[str, str]]) -> list[dashboard.DynamicConfigValue]:
+    """A cell filled with the colour of its word; of an empty one nothing is filled."""
+    clear = {"mode": "absolute", "steps": [{"value": None, "color": "transparent"}]}
+    return [coloured(), cells(words), prop("thresholds", clear)]
+
+
 def share_width(panel: table.Panel, name: str, width_min: int, *more: dashboard.DynamicConfigValue) -> None:
     """Let a column have its part of the width that the others leave."""
     panel.override_by_name(name, [prop("custom.minWidth", width_min), EMPTY, *more])

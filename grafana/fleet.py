@@ -10,8 +10,6 @@ from grafana.board import (
     Words,
     bad,
     blank,
-    cells,
-    coloured,
     column,
     columns,
     event,
@@ -23,6 +21,7 @@ from grafana.board import (
     runbooks,
     share_width,
     states,
+    verdicts,
 )
 from grafana.queries import age, status, worst_verdict
 from grafana.words import BLUE, BREACH, FAMILIES, LOADED, ORANGE, STATUSES, VERDICT_CELLS, VERDICTS, VERMILLION
@@ -32,12 +31,10 @@ TO_MODEL: Final = (
     "/d/tocsin-model-${__data.fields.Task}?${datasource:queryparam}&var-model=${__data.fields.Model}"
     "&var-instance=${__data.fields.Daemon}&${__url_time_range}"
 )
-ERROR_OVER_LIMIT: Final = " or ".join(
-    (
-        'tocsin_error_ratio{segment=""} / tocsin_error_limit_ratio{segment=""}',
-        'tocsin_mean_absolute_error{segment=""} / tocsin_mean_absolute_error_limit{segment=""}',
-        'tocsin_ndcg_limit_ratio{segment=""} / tocsin_ndcg_ratio{segment=""}',
-    )
+ERROR_OVER_LIMIT: Final = (
+    'tocsin_error_ratio{segment=""} / tocsin_error_limit_ratio{segment=""} '
+    'or tocsin_mean_absolute_error{segment=""} / tocsin_mean_absolute_error_limit{segment=""} '
+    'or tocsin_ndcg_limit_ratio{segment=""} / tocsin_ndcg_ratio{segment=""}'
 )
 
 
@@ -140,28 +137,28 @@ def _models() -> table.Panel:
     words = Words(
         "Models",
         "A line for each model. Error over limit is of the newest window that has its labels: share of wrong answers, "
-        "distance from the truth, or, of a ranking, the limit over NDCG; past 1 is too much. The verdict of a family is the worst of its rules' newest readings: breach, broken, "
-        "unknown, ok. An empty cell is a family without a rule, a value nobody can tell yet, or, for the last "
-        "rollback, "
-        "that there was none. Times are by the daemon's event clock. A model's name leads to its own dashboard.",
+        "distance from the truth, or, of a ranking, the limit over NDCG; past 1 is too much. "
+        "The verdict of a family is the worst of its rules' newest readings: breach, broken, unknown, ok. An empty "
+        "cell is a family without a rule, a value nobody can tell yet, or, for the last rollback, that there was none. "
+        "Times are by the daemon's event clock. A model's name leads to its own dashboard.",
         NONE_ANSWERS,
     )
-    panel = rows(words, list(named.values()), height=5)
+    panel = rows(words, list(named.values()), height=6)
     labels = {"model": "Model", "instance": "Daemon", "task": "Task", "name": "Served", "status": "Status"}
     hidden = ("Time", "Value #A", "Value #B", "Value #C")
     columns(panel, labels | _values(named, ("Task", "Served", "Status")), hidden)
     column(panel, "Model", "string", 95, prop("links", [{"title": "This model", "url": TO_MODEL}]))
     column(panel, "Daemon", "string", 110)
-    column(panel, "Task", "string", 100)
+    column(panel, "Task", "string", 108)
     column(panel, "Served", "string", 90)
-    column(panel, "Status", "string", 100, coloured(), cells(STATUSES))
+    column(panel, "Status", "string", 100, *verdicts(STATUSES))
     column(panel, "Serving for", "s", 95, prop("decimals", 0))
     column(panel, "Last rollback", "s", 105, prop("decimals", 0))
     column(panel, "Incidents", "none", 80, *bad())
     column(panel, "Rows/s", "none", 75)
     column(panel, "Error / limit", "none", 95, prop("decimals", 2))
     for family in FAMILIES:
-        share_width(panel, family.capitalize(), 76, coloured(), cells(VERDICT_CELLS))
+        share_width(panel, family.capitalize(), 76, *verdicts(VERDICT_CELLS))
     return panel
 
 
@@ -237,7 +234,7 @@ def _daemons() -> table.Panel:
         column(panel, name, "short", 110, prop("decimals", 0))
     column(panel, "Notices lost", "none", 110, *bad())
     column(panel, "Failures", "none", 80, prop("decimals", 0), *bad(ORANGE))
-    column(panel, "Settings", "none", 95, coloured(), cells(LOADED))
+    column(panel, "Settings", "none", 95, *verdicts(LOADED))
     return panel
 
 

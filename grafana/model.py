@@ -12,7 +12,7 @@ from typing import Final
 from grafana_foundation_sdk.builders import dashboard as board
 from grafana_foundation_sdk.models.dashboard import VariableOption
 
-from grafana import model_answers, model_daemon, model_features, model_outcomes, model_segments
+from grafana import model_answers, model_daemon, model_features, model_outcomes, model_segments, model_sequential
 from grafana.board import Words, blank, event, number, runbooks, states, variable, word
 from grafana.queries import SCOPE, age, rule_verdicts, status
 from grafana.words import ALERTS, BLUE, ORANGE, PURPLE, VERDICTS, VERMILLION
@@ -47,6 +47,7 @@ def dashboard(task: Task) -> board.Dashboard:
     ):
         made.annotation(annotation)
     _at_a_glance(made)
+    model_sequential.add(made)
     model_outcomes.add(made, task)
     model_answers.add(made, task)
     model_features.add(made)
@@ -67,7 +68,8 @@ def _variables(made: board.Dashboard, task: Task) -> None:
     every = VariableOption(selected=True, text="All", value="$__all")
     reference = board.CustomVariable("reference").label("Reference").values("own,judge").include_all(True)
     made.with_variable(reference.all_value(".*").current(every))
-    features = f"label_values(tocsin_reading_rows{{{SCOPE}}}, feature)"
+    named = f'{SCOPE}, feature!="", feature!="__other__"'  # not the pool of those beyond the cap on series
+    features = f"label_values(tocsin_reading_rows{{{named}}}, feature)"
     made.with_variable(variable("feature", "Feature", features))
     ten = VariableOption(selected=True, text="10", value="10")
     made.with_variable(board.CustomVariable("top").label("Features shown").values("5,10,20").current(ten))
@@ -95,7 +97,10 @@ def _at_a_glance(made: board.Dashboard) -> None:
     mode = Words("Rollback", "How far a rollback may go without a person.", ABSENT, "TocsinRollbackLatched")
     made.with_panel(word(mode, f"tocsin_rollback_mode_info{{{SCOPE}}}", "{{mode}}"))
     incidents = Words(
-        "Open incidents", "Incidents not closed yet: read them with `tocsin incidents list`.", ABSENT, "TocsinIncidentOpen"
+        "Open incidents",
+        "Incidents not closed yet: read them with `tocsin incidents list`.",
+        ABSENT,
+        "TocsinIncidentOpen",
     )
     made.with_panel(number(incidents, "none", f"sum(tocsin_incidents_open{{{SCOPE}}})", color=VERMILLION))
     last = Words(

@@ -1,4 +1,4 @@
-"""The Model dashboard's row on answers against the reference: scores and classes, predicted numbers, lengths of lists."""
+"""The Model dashboard's row on answers against the reference: scores and classes, numbers, lengths of lists."""
 
 from typing import Final
 
@@ -73,7 +73,7 @@ def _distance(made: board.Dashboard, task: Task) -> None:
         "Distances from the reference profile with the limits of their rules (dashed). If the known-good "
         "moved as much on the same rows, the world moved, and a rollback will not undo it."
         if task is not Task.RANKING
-        else "Distances from the reference profile with the limits of their rules (dashed). Only the lists' lengths are "
+        else "Distances from the reference profile with the limits of their rules (dashed). Only the lengths are "
         "compared: which items are in them is not kept.",
         NO_RULE,
         "TocsinDrift",
@@ -135,8 +135,10 @@ def _where(made: board.Dashboard, task: Task) -> None:
     def at(quantile: str, whose: str = "") -> str:
         return f'tocsin_{whose}output_quantile{{{SCOPE}, quantile="{quantile}"}}'
 
-    what = "the predicted numbers of the newest window, in the target's unit" if task is Task.REGRESSION else (
-        "the lengths of the newest window's lists"
+    what = (
+        "the predicted numbers of the newest window, in the target's unit"
+        if task is Task.REGRESSION
+        else ("the lengths of the newest window's lists")
     )
     made.with_panel(
         lines(

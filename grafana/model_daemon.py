@@ -60,8 +60,8 @@ PANELS: Final = (
     (
         Words(
             "Rows taken and refused",
-            "Rows acknowledged; rows refused by validation, by reason, and whole requests by HTTP status. A schema "
-            "change of the sender shows as refusals, and so does an attempt to flood.",
+            "Rows acknowledged; rows refused by validation and whole requests, by reason. A schema change of the "
+            "sender shows as refusals, and so does an attempt to flood.",
             ABSENT,
             "TocsinRowsRejected",
         ),
@@ -70,7 +70,7 @@ PANELS: Final = (
             Line(_taken("predictions"), "predictions", Role.VALUE, SKY),
             Line(_taken("labels"), "labels", Role.VALUE, GREEN),
             Line(_rate("tocsin_rows_rejected_total", "reason"), "refused: {{reason}}"),
-            Line(_rate("tocsin_requests_refused_total", "code"), "requests refused: {{code}}", unit="reqps"),
+            Line(_rate("tocsin_requests_refused_total", "reason"), "requests refused: {{reason}}", unit="reqps"),
         ],
     ),
     (

@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import dashboard as board
 from grafana_foundation_sdk.builders import table
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig
 
-from grafana.board import Line, Role, Words, cells, coloured, column, columns, heat_map, lines, prop, rows
+from grafana.board import Line, Role, Words, column, columns, heat_map, lines, prop, rows, verdicts
 from grafana.queries import (
     DISTANCES,
     FEATURE,
@@ -63,14 +63,14 @@ def _table() -> table.Panel:
     )
     labels = f'{SCOPE}, segment=~"$segment", reference=~"$reference"'
     numbers = (("breach", BREACH), ("broken", BROKEN), ("ok", OK), ("unknown", UNKNOWN))
-    verdicts = " or ".join(
+    said = " or ".join(
         f'max by (feature, rule) (tocsin_reading_verdict{{{labels}, feature!="", verdict="{word}"}}) * 0 + {number}'
         for word, number in numbers
     )
     worst = f"topk($top, max by (feature, rule) ({over_limit()}))"
     counted = f'min by (feature, rule) (tocsin_reading_rows{{{labels}, feature!=""}})'
     kept = f"and on (feature, rule) {worst}"
-    panel = rows(words, [worst, f"({verdicts}) {kept}", f"{counted} {kept}"], 12, 12)
+    panel = rows(words, [worst, f"({said}) {kept}", f"{counted} {kept}"], 12, 12)
     names = {
         "feature": "Feature",
         "rule": "Rule",
@@ -83,7 +83,7 @@ def _table() -> table.Panel:
         DataTransformerConfig(id_val="sortBy", options={"sort": [{"field": "Over limit", "desc": True}]})
     )
     column(panel, "Over limit", "none", 100, prop("decimals", 2))
-    column(panel, "Verdict", "none", 90, coloured(), cells(VERDICT_CELLS))
+    column(panel, "Verdict", "none", 90, *verdicts(VERDICT_CELLS))
     column(panel, "Rows", "short", 90, prop("decimals", 0))
     return panel
 

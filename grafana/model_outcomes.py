@@ -118,8 +118,8 @@ def several(families: tuple[str, ...], end: str = "") -> list[Line]:
 
 
 PAIRED: Final = (
-    "of what is served minus that of the known-good, with its 95 % interval. Above 0 the known-good does better, whatever "
-    "the world does: when the interval's lower end passes the limit (dashed) a rollback helps."
+    "of what is served minus that of the known-good, with its 95 % interval. Above 0 the known-good does better, "
+    "whatever the world does: when the interval's lower end passes the limit (dashed) a rollback helps."
 )
 LATE: Final = "on rows whose label came, hence a while ago, with the 95 % interval and the rule's limit (dashed)"
 ROWS: Final = {
@@ -209,13 +209,16 @@ MEASURES: Final[dict[Task, tuple[tuple[Words, str, list[Line], int, int], ...]]]
         (
             Words(
                 "Bias",
-                "Mean of predicted number minus truth, in the target's unit, with the 95 % interval: above 0 it says too "
-                "much on the whole. The limit (dashed) holds in both directions.",
+                "Mean of predicted number minus truth, in the target's unit, with the 95 % interval: above 0 it says "
+                "too much on the whole. The limit (dashed) holds in both directions.",
                 NO_LABELS,
                 "TocsinError",
             ),
             "short",
-            interval("tocsin_bias", "bias", GREEN, share=False),
+            [
+                *interval("tocsin_bias", "bias", GREEN, share=False),
+                Line(f"-tocsin_bias_limit{{{READING}}}", "limit below, {{reference}}", Role.LIMIT),
+            ],
             8,
             8,
         ),

@@ -38,7 +38,8 @@ def _now(task: Task) -> table.Panel:
     measure, name, unit, _ = MEASURES[task]
     words = Words(
         "Segments now",
-        f"Each segment's rows, {name}, and how many of its readings are in breach or unknown: a model can be right on the whole and wrong for some.",
+        f"Each segment's rows, {name}, and how many of its readings are in breach or unknown: a model can be "
+        "right on the whole and wrong for some.",
         NO_SEGMENTS,
         "TocsinError",
     )

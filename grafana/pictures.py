@@ -9,6 +9,7 @@ event time in two minutes of wall time, hence the scrape interval and the least 
 
 import argparse
 import contextlib
+import itertools
 import json
 import math
 import subprocess
@@ -112,13 +113,18 @@ def write(
     out: Path, pictures: dict[str, tuple[str, str, str]], prometheus: Prometheus, played: tuple[float, float]
 ) -> None:
     """Ask for what these pictures show of the time between the first scrape and the last."""
-    scraped = prometheus.over("tocsin_incidents_open", Span(*played, SCRAPE_S, SCRAPE_S))
-    times = [at for series in scraped for at, _ in series["values"]]
-    span = Span(min(times) + 1, max(times) - 2, SCRAPE_S, SCRAPE_S)
+    span = moving(prometheus, played)
     boards = {name.removesuffix(".json"): document for name, document in documents().items()}
     for name, (board, first, last) in pictures.items():
         look = recorded(Look(boards[board], prometheus, span, {"feature": "temp"}))
         (out / f"{name}.json").write_text(json.dumps(cut(look, first, last)))
+
+
+def moving(prometheus: Prometheus, played: tuple[float, float]) -> Span:
+    """The part of this time in which event time moved: neither what was prepared before it nor what was waited for."""
+    [clock] = prometheus.over("tocsin_clock_timestamp_seconds", Span(*played, SCRAPE_S, SCRAPE_S))
+    moved = [at for (_, was), (at, value) in itertools.pairwise(clock["values"]) if value != was]
+    return Span(moved[0] + 1, moved[-1] + 1, SCRAPE_S, SCRAPE_S)
 
 
 def cut(look: dict[str, Any], first: str, last: str) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def script(http_port: int, metrics_port: int, server_port: int) -> str:
     blocks = re.findall(r"^```sh\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
     assert blocks[-1] == END
     text = "\n".join(blocks[:-1]).replace("8470", str(http_port)).replace("8080", str(server_port))
-    ports = f"s/8470/{http_port}/; s/:8080/:{server_port}/g; s/^metrics: {{/metrics: {{port: {metrics_port}, /"
+    ports = f"s/8470/{http_port}/; s/:8080/:{server_port}/g; s/^metrics:/metrics:\\n  port: {metrics_port}/"
     given = f"sed -i '{ports}' tocsin.yaml\ntocsin check-config"
     assert "tocsin check-config" in text
     return text.replace("tocsin check-config", given) + "\ntouch played\nread -r _ || true\n" + END + "wait\n"

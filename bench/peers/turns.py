@@ -14,11 +14,10 @@ from statistics import median
 
 import numpy as np
 
-from bench.peers.rivals import COLUMNS, ROWS, ROWS_REFERENCE, Rival
+from bench.peers.rivals import COLUMNS, ROUNDS, ROWS, ROWS_REFERENCE, Rival
 from bench.peers.venvs import Absent, last_line, python_of
 
 HERE = Path(__file__).parent
-ROUNDS = 7
 READY_MAX_S, ROUND_MAX_S = 600, 300
 SHIFT = 0.5  # of the first column, in standard deviations: what every run must find
 # One thread each, and nothing told to anybody; the worker forbids the network besides.
@@ -64,7 +63,7 @@ class Peer:
 
     def __init__(self, rival: Rival, python: Path, folder: Path) -> None:
         """Start it; `folder` has the arrays, and becomes its home."""
-        self._log = folder / f"{rival.name}.log"
+        self._log = folder / f"{rival.name}-{rival.rows}.log"
         arguments = [str(HERE / "runs" / f"{rival.name}.py"), str(folder), str(rival.rows)]
         paths = {"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "MPLCONFIGDIR": str(folder)}
         ours = {} if rival.requirements else {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
@@ -104,31 +103,31 @@ class Peer:
 
 
 def measure_all(rivals: Iterable[Rival], rounds: int = ROUNDS, rows: int = ROWS) -> list[Measured]:
-    """All of them in turns; who fails has no rounds, and the others go on."""
-    rivals = list(rivals)
-    peers: dict[str, Peer] = {}
-    found = {rival.name: Measured(rival, {}, {}) for rival in rivals}
+    """All of them in turns, each in at most its own number of rounds; who fails has none, and the others go on."""
+    found = {rival: Measured(rival, {}, {}) for rival in rivals}
+    peers: dict[Rival, Peer] = {}
     with tempfile.TemporaryDirectory(prefix="bench-peers-") as folder, ExitStack() as stack:
         save(Path(folder), rows)
 
         def guarded(rival: Rival, step: str) -> None:
             try:
                 if step == "start":
-                    print(f"  {rival.shown} ...", file=sys.stderr, flush=True)
-                    peers[rival.name] = Peer(rival, python_of(rival), Path(folder))
-                    stack.callback(peers[rival.name].close)
-                    found[rival.name].versions.update(peers[rival.name].ask(READY_MAX_S)["versions"])
+                    print(f"  {rival.shown}, {rival.rows:,} rows ...", file=sys.stderr, flush=True)
+                    peers[rival] = Peer(rival, python_of(rival), Path(folder))
+                    stack.callback(peers[rival].close)
+                    found[rival].versions.update(peers[rival].ask(READY_MAX_S)["versions"])
                 else:
-                    for name, cpu_s in peers[rival.name].run().items():
-                        found[rival.name].rounds.setdefault(name, []).append(cpu_s)
+                    for name, cpu_s in peers[rival].run().items():
+                        found[rival].rounds.setdefault(name, []).append(cpu_s)
             except Absent as why:
-                peers.pop(rival.name, None)
-                found[rival.name] = Measured(rival, {}, {}, str(why))
+                peers.pop(rival, None)
+                found[rival] = Measured(rival, {}, {}, str(why))
 
-        for step in ("start", *["run"] * rounds):
-            for rival in rivals:
-                if step == "start" or rival.name in peers:
-                    guarded(rival, step)
+        for rival in found:
+            guarded(rival, "start")
+        for number in range(rounds):
+            for rival in [each for each in peers if number < each.rounds]:
+                guarded(rival, "run")
     return list(found.values())
 
 

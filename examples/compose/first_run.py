@@ -56,6 +56,7 @@ def make_history(path: Path, body: bytes) -> None:
     dice = random.Random(1)
     flights = [flight(dice) for _ in range(HISTORY_ROWS)]
     model = decode(body)
+    assert model.classes is not None
     scores = model.score({name: [row[name] for row in flights] for name in FEATURES}, len(flights)).tolist()
     with path.open("w", newline="") as file:
         table = csv.writer(file)

@@ -36,7 +36,7 @@ import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import uvicorn
@@ -111,7 +111,7 @@ class Scorecard:
 
     def score(self, columns: dict[str, list[Any]], rows: int) -> NDArray[np.float64]:
         """Probability of the positive class, shape (rows,)."""
-        return cast("NDArray[np.float64]", 1.0 / (1.0 + np.exp(-self.add_up(columns, rows))))
+        return 1.0 / (1.0 + np.exp(-self.add_up(columns, rows)))
 
     def answer(self, columns: dict[str, list[Any]], rows: int) -> list[list[Any]]:
         """Data of the outputs: the numbers; or the classes, and the positive one's probabilities."""

@@ -16,6 +16,7 @@ Environment: TOCSIN_URL, MODEL_SERVER_URL.
 
 import argparse
 import json
+import math
 import os
 import sys
 import time
@@ -36,7 +37,6 @@ LEARNED: Final = (1_356_998_400, 1_362_096_000)  # January and February 2013, UT
 START: Final = 1_362_873_600  # 10 March
 DEPLOYED, REVERSED, IN_CELSIUS = 4, 4, 8  # days from then on
 STEP_S: Final = 6 * HOUR_S  # rows of so long come at once, then the clock is stepped
-LISTS_EVERY: Final = 2  # somebody asks for a list at every second departure
 ROWS_MAX: Final = 5_000
 EVIDENCE_S: Final = 120.0
 
@@ -71,7 +71,7 @@ def prepare(world: World) -> None:
 def history_of_lists(world: World) -> dict[str, Any]:
     """Lists as they were served in January and February: their lengths, and the place of the best flight."""
     lists = Lists(world)
-    shown = [(row, lists.served(row, reverse=False)) for row in world.learned[::LISTS_EVERY].tolist()]
+    shown = [(row, lists.served(row, reverse=False)) for row in world.learned[::2].tolist()]
     known = [(row, served, best) for row, served in shown if served is not None and (best := world.best(served))]
     columns = world.columns(np.array([row for row, _, _ in known]))
     said = {"answer": [float(len(served)) for _, served, _ in known], "truth": [float(best[0]) for *_, best in known]}
@@ -135,7 +135,7 @@ class Player:
             if len(rows):
                 self.minutes(rows)
                 self.band(rows, celsius_=day >= IN_CELSIUS)
-                self.choice(rows[::LISTS_EVERY], reverse=day >= REVERSED, celsius_=day >= IN_CELSIUS)
+                self.choice(rows, reverse=day >= REVERSED, celsius_=day >= IN_CELSIUS)
             self.labels(start + STEP_S)
             self.post("/v1/clock", "person", {"now": start + STEP_S})
         self.await_evidence()
@@ -164,7 +164,9 @@ class Player:
 
     def choice(self, rows: Ints, *, reverse: bool, celsius_: bool) -> None:
         """Serve a list to whoever asks; the truth is the place of the flight that will arrive least late."""
-        shown = [(row, served) for row in rows.tolist() if (served := self.lists.served(row, reverse=reverse)) is not None]
+        shown = [
+            (row, served) for row in rows.tolist() if (served := self.lists.served(row, reverse=reverse)) is not None
+        ]
         if not shown:
             return
         asked = np.array([row for row, _ in shown])
@@ -182,7 +184,7 @@ class Player:
         """Keep the labels of these flights until they have landed."""
         times = zip(self.world.flights.truth_time[rows].tolist(), self.world.flights.time[rows].tolist(), strict=True)
         for id_, (known, made), truth in zip(ids, times, truths, strict=True):
-            if known == known and truth is not None:  # NaN: it never lands where it should
+            if math.isfinite(known) and truth is not None:  # others never land where they should
                 self.due.append((known, label(model, id_, known, float(made), truth)))
 
     def send(self, model: str, ids: list[str], rows: Ints, columns: dict[str, list[Any]], said: dict[str, Any]) -> None:
@@ -191,7 +193,13 @@ class Player:
         cells = zip(*columns.values(), strict=True)
         answered = zip(*said.values(), strict=True)
         lines = [
-            {"id": i, "time": t, "model": model, "features": dict(zip(columns, c, strict=True)), **dict(zip(said, a, strict=True))}
+            {
+                "id": i,
+                "time": t,
+                "model": model,
+                "features": dict(zip(columns, c, strict=True)),
+                **dict(zip(said, a, strict=True)),
+            }
             for i, t, c, a in zip(ids, times, cells, answered, strict=True)
         ]
         self.post("/v1/predictions", "gateway", *lines)

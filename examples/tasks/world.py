@@ -82,12 +82,12 @@ class World:
     @cached_property
     def band(self) -> Any:
         """Fit scikit-learn's logistic regression of four classes."""
-        from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  # a second that only `prepare` and `play` pay
+        from sklearn.linear_model import LogisticRegression  # a second that only `prepare` and `play` pay
 
         truth = self.bands(self.learned)
         return LogisticRegression(C=0.3, max_iter=200).fit(self._matrix(self.columns(self.learned)), truth)
 
-    def bands(self, rows: Ints) -> NDArray[np.intp]:
+    def bands(self, rows: Ints) -> Any:
         """The class of each flight, as an index."""
         return np.searchsorted(BOUNDS, self.flights.delay[rows], side="right")
 
@@ -102,7 +102,8 @@ class World:
         """The flights that somebody who stands there at this one's departure may choose from, in order of departure."""
         flights = self.flights
         soon = flights.departing(flights.time[row], flights.time[row] + AHEAD_S)
-        return soon[flights.categorical["dest"][soon] == flights.categorical["dest"][row]][:LISTED_MAX]
+        there: Ints = soon[flights.categorical["dest"][soon] == flights.categorical["dest"][row]]
+        return there[:LISTED_MAX]
 
     def best(self, served: Ints) -> tuple[int, float] | None:
         """Place, counted from 1, of the flight that arrived least late, and when that was known; None: never."""
@@ -122,9 +123,8 @@ class World:
             values = np.array(columns[name], np.float64)
             edges = np.unique(np.nanquantile(values, np.linspace(0, 1, BINS + 1)[1:-1]))
             tables.append({"name": name, "kind": "numeric", "edges": edges.tolist()})
-        for name in CATEGORICAL:
-            tables.append({"name": name, "kind": "categorical", "weights": dict.fromkeys(sorted(set(columns[name])), 0)})
-        return tables
+        known = {name: dict.fromkeys(sorted(set(columns[name])), 0) for name in CATEGORICAL}
+        return tables + [{"name": name, "kind": "categorical", "weights": found} for name, found in known.items()]
 
     def _matrix(self, columns: dict[str, list[Any]]) -> Floats:
         return np.hstack([self._indicators(table, columns) for table in self._tables])

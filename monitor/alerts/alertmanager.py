@@ -177,7 +177,7 @@ class Pusher:
         self._ends, began = {}, self._clock.monotonic()
         for ident in idents[:SILENCES_MAX]:
             if self._clock.monotonic() - began > self._resend_s / 2:
-                return
+                break
             outcome, body = await self._line.fetch(f"/api/v2/silence/{ident}", headers, SILENCE_BYTES_MAX)
             if outcome.delivered:
                 self._ends[ident] = parse_end(body)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from monitor.panes.rhythm import Band, Bounds, Rhythm
 
 _SCORE = "mean score"
+_DAYS = ("Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed")
 _SHOWN = (
     *("group", "watched", "usual", "low", "high", "sigma", "rhythm"),
     *("sampling", "tolerance", "wander", "design", "rows", "why"),
@@ -60,14 +61,17 @@ def _rows(reference: "Reference", rhythm: "Rhythm", column: str | None) -> "Iter
     from monitor.panes.layout import Layout
     from monitor.panes.signals import Signals
 
-    table = Signals.table(Layout.of(reference))
+    layout = Layout.of(reference)
+    table = Signals.table(layout)
+    counted = table.count(layout.reference_pane().counts)
     hours = [rhythm.bounds(hour) for hour in range(rhythm.period)]
     for at, signal in enumerate(table.signals):
         if column in (None, signal.column):
             watched = f"{signal.what.value} {signal.item}".strip()
             ends = [_ends(bounds, at, score=False) for bounds in hours]
             named = {"group": signal.group, "watched": watched, "unit": "share"}
-            yield named | _told(rhythm.signals[at], ends, rhythm.tolerance, watched)
+            told = _told(rhythm.signals[at], ends, rhythm.tolerance, watched)
+            yield named | told | ({"usual": int(counted.x[at]) / int(counted.n[at])} if "usual" in told else {})
     for at, (name, group) in enumerate(zip(table.scored, table.scored_group, strict=True)):
         if column in (None, name):
             ends = [_ends(bounds, at, score=True) for bounds in hours]
@@ -87,8 +91,10 @@ def _told(band: "Band", ends: list[tuple[float, float]], tolerance: float, watch
         return {"low": None, "high": None, "hours": [], "why": band.why}
     moving = any(band.waves)
     weekly = moving and any(band.waves[2 * len(DAILY) :])
-    kept = ends[: 24 if moving and not weekly else len(ends)] if moving else ends[:1]
-    hourly = [{"hour": hour, "low": low, "high": high} for hour, (low, high) in enumerate(kept)]
+    period = 1 if not moving else len(ends) if weekly else 24
+    known = [(hour, each) for hour, each in enumerate(ends[:period]) if each[0] <= each[1]]  # NaN: no such hour
+    hourly = [{"hour": _hour(hour, period), "low": low, "high": high} for hour, (low, high) in known]
+    kept = [each for _, each in known]
     return {
         "usual": band.centre,
         "low": min(low for low, _ in kept),
@@ -97,13 +103,21 @@ def _told(band: "Band", ends: list[tuple[float, float]], tolerance: float, watch
         "rhythm": ("hour of the week" if weekly else "hour of the day") if moving else "none",
         "sampling": Z * band.error,
         "tolerance": tolerance * band.spread,
-        "wander": Z * band.wander,
+        "wander": band.reach * band.wander,
         "design": band.design,
         "rows": band.rows,
-        "slow": band.slow,
+        "memory_h": band.memory_h,
         "hours": hourly,
         "why": "",
     }
+
+
+def _hour(hour: int, period: int) -> str:
+    """Name an hour of the rhythm, UTC; 1970 began on a Thursday."""
+    if period == 1:
+        return "any"
+    clock = f"{hour % 24:02}:00"
+    return clock if period == 24 else f"{_DAYS[hour // 24]} {clock}"
 
 
 def _sigma(watched: str, centre: float, ends: list[tuple[float, float]]) -> float | None:
@@ -123,5 +137,4 @@ def _sigma(watched: str, centre: float, ends: list[tuple[float, float]]) -> floa
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     """Round for people: a share to four digits, rows to whole ones."""
     rounded = {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}
-    slow = "wanders from day to day: its design effect is that of days" if row.get("slow") else ""
-    return rounded | {"rows": None if "rows" not in row else int(row["rows"]), "why": row["why"] or slow}
+    return rounded | {"rows": None if "rows" not in row else int(row["rows"])}

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from monitor.cli.lines import ModelLine, ReadingLine
+from monitor.cli.lines import UNITS, ModelLine, ReadingLine, span
 from monitor.cli.output import cell
 
 COLOURS: Final = {"breach": "bold red", "broken": "magenta", "ok": "green", "unknown": "bright_black"}
@@ -105,23 +105,16 @@ def number(value: float | None) -> str:
 
 
 def measure(value: float | None, unit: str) -> str:
-    """A value in its unit, where that is a time; shares are 0 to 1, and what a target is counted in nobody knows here."""
-    return number(value) if unit != "s" else span(value)
+    """A value, in its unit where that is a time; what a target is counted in nobody knows here."""
+    if unit != "s" or value is None:
+        return number(value)
+    name, size = next((each for each in UNITS if abs(value) >= each[1]), ("s", 1))
+    return f"{value / size:.3g}{name}"
 
 
 def rate(value: float | None) -> str:
     """Rows a second."""
     return "-" if value is None else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
-
-
-def span(seconds: float | None) -> str:
-    """A duration in its largest unit."""
-    if seconds is None:
-        return "-"
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds:.0f}s"
 
 
 def _table(*head: str) -> Table:

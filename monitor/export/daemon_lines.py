@@ -1,11 +1,9 @@
 """The lines of the daemon itself: its life, its intake, its store, its deliveries, its evidence worker."""
 
-from monitor.export.edges import AlertmanagerView, EvidenceView, KeptView
+from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, KeptView, StoreView
 from monitor.export.series import Series
-from monitor.export.snapshot import DaemonView, ReceiverView, Snapshot, Timing
+from monitor.export.snapshot import ReceiverView, Snapshot, Timing
 from monitor.facts import RejectReason, RowKind
-
-REFUSALS = (400, 401, 403, 408, 413, 415, 422, 429, 503)  # start at 0, so that the first one is an increase
 
 
 def add_daemon(series: Series, snapshot: Snapshot) -> None:
@@ -15,11 +13,15 @@ def add_daemon(series: Series, snapshot: Snapshot) -> None:
     series.add("tocsin_build_info", 1, version=daemon.version)
     series.add("tocsin_start_timestamp_seconds", daemon.started)
     series.add("tocsin_clock_timestamp_seconds", daemon.clock)
-    _intake(series, daemon)
-    _requests(series, daemon)
-    _store(series, daemon)
+    _rows(series, daemon.intake)
+    series.add("tocsin_rows_duplicate_total", daemon.duplicates)
+    series.add("tocsin_rows_late_total", daemon.late_rows)
+    _requests(series, daemon.intake)
+    _store(series, daemon.store)
     _timing(series, "fold", daemon.fold)
     _timing(series, "look", daemon.look)
+    _timing(series, "sequential_tick", daemon.tick)
+    series.add("tocsin_look_sums_dropped_total", daemon.look_sums_dropped)
     series.add("tocsin_work_failures_total", daemon.work_failures)
     series.add("tocsin_config_last_reload_successful", daemon.reload_ok)
     series.add("tocsin_config_last_reload_success_timestamp_seconds", daemon.reloaded)
@@ -30,7 +32,7 @@ def add_daemon(series: Series, snapshot: Snapshot) -> None:
         _receiver(series, receiver)
     for alertmanager in daemon.alertmanagers:
         _alertmanager(series, alertmanager)
-    for kept in daemon.kept:
+    for kept in daemon.store.kept:
         _kept(series, kept)
     for outcome, times in sorted(daemon.links.items()):
         series.add("tocsin_evidence_link_requests_total", times, outcome=outcome)
@@ -38,53 +40,51 @@ def add_daemon(series: Series, snapshot: Snapshot) -> None:
         _evidence(series, daemon.evidence)
 
 
-def _intake(series: Series, daemon: DaemonView) -> None:
+def _rows(series: Series, intake: IntakeView) -> None:
     for kind in RowKind:
-        series.add("tocsin_rows_accepted_total", daemon.accepted.get(kind, 0), kind=kind.value)
+        series.add("tocsin_rows_accepted_total", intake.accepted.get(kind, 0), kind=kind.value)
     for reason in RejectReason:
-        series.add("tocsin_rows_rejected_total", daemon.rejected.get(reason, 0), reason=reason.value)
-    for code in sorted({*REFUSALS, *daemon.refused}):
-        series.add("tocsin_requests_refused_total", daemon.refused.get(code, 0), code=str(code))
-    series.add("tocsin_rows_duplicate_total", daemon.duplicates)
-    series.add("tocsin_rows_late_total", daemon.late_rows)
-    series.add("tocsin_labels_waiting", daemon.waiting_labels)
-    series.add("tocsin_labels_waiting_dropped_total", daemon.waiting_dropped, reason="bound")
-    series.add("tocsin_labels_waiting_dropped_total", daemon.waiting_expired, reason="expired")
+        series.add("tocsin_rows_rejected_total", intake.rejected.get(reason, 0), reason=reason.value)
 
 
-def _requests(series: Series, daemon: DaemonView) -> None:
-    for (route, code), times in sorted(daemon.requests.items()):
+def _requests(series: Series, intake: IntakeView) -> None:
+    for (status, why), times in sorted(intake.refused.items()):
+        series.add("tocsin_requests_refused_total", times, code=str(status), reason=why)
+    for (route, code), times in sorted(intake.requests.items()):
         series.add("tocsin_requests_total", times, route=route, code=code)
-    series.add("tocsin_requests_repeated_total", daemon.requests_repeated)
-    series.add("tocsin_body_bytes_total", daemon.body_bytes)
-    for part, rows in sorted(daemon.parts_dropped.items()):
+    series.add("tocsin_requests_repeated_total", intake.requests_repeated)
+    series.add("tocsin_body_bytes_total", intake.body_bytes)
+    for part, rows in sorted(intake.parts_dropped.items()):
         series.add("tocsin_row_parts_dropped_total", rows, part=part)
-    for model, names in sorted(daemon.unknown_features.items()):
+    for model, names in sorted(intake.unknown_features.items()):
         series.add("tocsin_unknown_features", names, model=model)
-    series.add("tocsin_requests_in_flight", daemon.in_flight_requests)
-    series.add("tocsin_in_flight_bytes", daemon.in_flight_bytes)
+    series.add("tocsin_requests_in_flight", intake.in_flight_requests)
+    series.add("tocsin_in_flight_bytes", intake.in_flight_bytes)
 
 
-def _store(series: Series, daemon: DaemonView) -> None:
-    series.add("tocsin_journal_lag_rows", daemon.journal_rows)
-    series.add("tocsin_journal_lag_bytes", daemon.journal_bytes)
-    series.add("tocsin_journal_oldest_timestamp_seconds", daemon.journal_oldest)
-    series.add("tocsin_queue_submissions", daemon.queue_submissions)
-    series.add("tocsin_queue_bytes", daemon.queue_bytes)
-    series.add("tocsin_commit_seconds_count", daemon.commits)
-    series.add("tocsin_commit_seconds_sum", daemon.commit_seconds)
-    series.add("tocsin_commits_braked_total", daemon.braked)
-    series.add("tocsin_submissions_refused_total", daemon.refused_full)
-    series.add("tocsin_idempotency_keys_dropped_total", daemon.keys_dropped)
-    series.add("tocsin_upkeep_failures_total", daemon.upkeep_failures)
-    series.add("tocsin_store_failed", daemon.store_failed)
-    series.add("tocsin_receipts_thinned_total", daemon.receipts_thinned)
-    series.add("tocsin_state_free_bytes", daemon.free_bytes)
-    series.add("tocsin_state_free_min_bytes", daemon.free_bytes_min)
-    series.add("tocsin_state_size_bytes", daemon.db_bytes, part="database")
-    series.add("tocsin_state_size_bytes", daemon.wal_bytes, part="log")
-    series.add("tocsin_state_size_bytes", daemon.run_bytes, part="receipts")
-    series.add("tocsin_run_files", daemon.run_files)
+def _store(series: Series, store: StoreView) -> None:
+    series.add("tocsin_labels_waiting", store.waiting_labels)
+    series.add("tocsin_labels_waiting_dropped_total", store.waiting_dropped, reason="bound")
+    series.add("tocsin_labels_waiting_dropped_total", store.waiting_expired, reason="expired")
+    series.add("tocsin_journal_lag_rows", store.journal_rows)
+    series.add("tocsin_journal_lag_bytes", store.journal_bytes)
+    series.add("tocsin_journal_oldest_timestamp_seconds", store.journal_oldest)
+    series.add("tocsin_queue_submissions", store.queue_submissions)
+    series.add("tocsin_queue_bytes", store.queue_bytes)
+    series.add("tocsin_commit_seconds_count", store.commits)
+    series.add("tocsin_commit_seconds_sum", store.commit_seconds)
+    series.add("tocsin_commits_braked_total", store.braked)
+    series.add("tocsin_submissions_refused_total", store.refused_full)
+    series.add("tocsin_idempotency_keys_dropped_total", store.keys_dropped)
+    series.add("tocsin_upkeep_failures_total", store.upkeep_failures)
+    series.add("tocsin_store_failed", store.failed)
+    series.add("tocsin_receipts_thinned_total", store.receipts_thinned)
+    series.add("tocsin_state_free_bytes", store.free_bytes)
+    series.add("tocsin_state_free_min_bytes", store.free_bytes_min)
+    series.add("tocsin_state_size_bytes", store.db_bytes, part="database")
+    series.add("tocsin_state_size_bytes", store.wal_bytes, part="log")
+    series.add("tocsin_state_size_bytes", store.run_bytes, part="receipts")
+    series.add("tocsin_run_files", store.run_files)
 
 
 def _timing(series: Series, work: str, timing: Timing) -> None:

@@ -1,9 +1,28 @@
-"""How the edges of the daemon are doing: what is kept, who was told, what the evidence worker made. Plain values."""
+"""How the edges of the daemon are doing: what came in, what is kept, who was told, what evidence was made.
+
+Plain values.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from monitor.facts import ModelName
+from monitor.facts import ModelName, RejectReason, RowKind
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeView:
+    """What was sent to the daemon, and what became of it before it was counted."""
+
+    accepted: Mapping[RowKind, int] = field(default_factory=dict)
+    rejected: Mapping[RejectReason, int] = field(default_factory=dict)
+    refused: Mapping[tuple[int, str], int] = field(default_factory=dict)  # whole requests by (HTTP status, reason)
+    requests: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by (route, class of the status: "2xx")
+    requests_repeated: int = 0  # answered as before, by their idempotency key
+    body_bytes: int = 0  # total, as received
+    parts_dropped: Mapping[str, int] = field(default_factory=dict)  # optional parts of rows that could not be used
+    unknown_features: Mapping[ModelName, int] = field(default_factory=dict)  # distinct names, saturates
+    in_flight_requests: int = 0  # now
+    in_flight_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +39,35 @@ class KeptView:
     sample_bytes: int = 0
     samples_over_quota: int = 0  # total of rows dropped to hold the quota
     samples_lost: int = 0  # total of rows in files that were gone or damaged
+
+
+@dataclass(frozen=True, slots=True)
+class StoreView:
+    """The journal, its writer, and the disk. Totals are since the start."""
+
+    waiting_labels: int = 0  # labels whose prediction has not come
+    waiting_dropped: int = 0  # given up because too many waited
+    waiting_expired: int = 0  # given up because their time was over
+    journal_rows: int = 0  # committed, not folded
+    journal_bytes: int = 0
+    journal_oldest: float | None = None  # event time the oldest of them arrived
+    queue_submissions: int = 0  # accepted, not committed
+    queue_bytes: int = 0
+    commits: int = 0  # transactions of the writer
+    commit_seconds: float = 0.0  # total time they took
+    refused_full: int = 0  # submissions
+    keys_dropped: int = 0  # idempotency keys
+    upkeep_failures: int = 0
+    failed: bool = False
+    braked: int = 0  # commits held back because folds were behind
+    free_bytes: int | None = None  # of the disk under the state directory
+    free_bytes_min: int | None = None  # below it rows are refused
+    db_bytes: int | None = None
+    wal_bytes: int | None = None
+    run_bytes: int | None = None
+    run_files: int | None = None
+    receipts_thinned: int = 0  # total, over the quotas
+    kept: tuple[KeptView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

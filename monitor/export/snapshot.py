@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from monitor.export.edges import AlertmanagerView, EvidenceView, KeptView, ModelEvidence
+from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, ModelEvidence, StoreView
 from monitor.export.pictures import NOTHING_DRAWN, Pictures
+from monitor.export.sequential import SequentialView
 from monitor.facts import (
     Alert,
     BundleId,
@@ -17,9 +18,7 @@ from monitor.facts import (
     Mode,
     ModelName,
     Reading,
-    RejectReason,
     RollbackStep,
-    RowKind,
     Severity,
     Subject,
     Task,
@@ -135,6 +134,8 @@ class ModelView:
     pictures: Pictures = NOTHING_DRAWN
     evidence: ModelEvidence | None = None  # None: the settings ask for none
     task: Task = Task.CLASSIFICATION
+    sequential: SequentialView | None = None  # None: the rules set no budget of false alarms
+    groups: tuple[str, ...] = ()  # that the e-detector watches, as alerts name them
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,49 +167,20 @@ class DaemonView:
     version: str
     started: float  # wall time
     clock: float  # event time
-    accepted: Mapping[RowKind, int] = field(default_factory=dict)
-    rejected: Mapping[RejectReason, int] = field(default_factory=dict)
-    refused: Mapping[int, int] = field(default_factory=dict)  # whole requests by HTTP status: 413, 429, 503 ...
-    requests: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by (route, class of the status: "2xx")
-    requests_repeated: int = 0  # answered as before, by their idempotency key
-    body_bytes: int = 0  # total, as received
-    parts_dropped: Mapping[str, int] = field(default_factory=dict)  # optional parts of rows that could not be used
-    unknown_features: Mapping[ModelName, int] = field(default_factory=dict)  # distinct names, saturates
-    in_flight_requests: int = 0  # now
-    in_flight_bytes: int = 0
+    intake: IntakeView = field(default_factory=IntakeView)
+    store: StoreView = field(default_factory=StoreView)
     duplicates: int = 0  # rows whose id was folded before
     late_rows: int = 0  # rows folded after their pane's grace
-    waiting_labels: int = 0  # labels whose prediction has not come
-    waiting_dropped: int = 0  # given up because too many waited
-    waiting_expired: int = 0  # given up because their time was over
-    journal_rows: int = 0  # committed, not folded
-    journal_bytes: int = 0
-    journal_oldest: float | None = None  # event time the oldest of them arrived
-    queue_submissions: int = 0  # accepted, not committed
-    queue_bytes: int = 0
-    commits: int = 0  # transactions of the writer
-    commit_seconds: float = 0.0  # total time they took
-    refused_full: int = 0  # submissions
-    keys_dropped: int = 0  # idempotency keys
-    upkeep_failures: int = 0
-    store_failed: bool = False
     work_failures: int = 0  # total, of unforeseen reasons
     fold: Timing = Timing()
     look: Timing = Timing()
+    tick: Timing = Timing()  # of one model's e-detector
+    look_sums_dropped: int = 0  # total: windows that were summed and given up for others
     reload_ok: bool = True  # the last attempt
     reloaded: float | None = None  # wall time of the last good one
     waiting: Mapping[str, int] = field(default_factory=dict)  # settings that wait for a restart, by section
     receivers: tuple[ReceiverView, ...] = ()
-    free_bytes: int | None = None  # of the disk under the state directory
-    free_bytes_min: int | None = None  # below it rows are refused
-    db_bytes: int | None = None
-    wal_bytes: int | None = None
-    run_bytes: int | None = None
-    run_files: int | None = None
     rss_bytes: int | None = None
-    kept: tuple[KeptView, ...] = ()
-    receipts_thinned: int = 0  # total, over the quotas
-    braked: int = 0  # commits held back because folds were behind
     alertmanagers: tuple[AlertmanagerView, ...] = ()
     evidence: EvidenceView | None = None  # None: no model asks for it
     links: Mapping[str, int] = field(default_factory=dict)  # total of requests by a link to a report, by outcome

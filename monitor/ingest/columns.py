@@ -81,6 +81,7 @@ def read_clean(body: bytes, setting: Setting, limits: Limits, rows_min: int = 1)
         known = model_of(name, setting)
         if known.typed is None:
             return None
+        setting.bound_cells(known, len(lines))
         decode = known.typed.decode
         rows = [decode(line) for line in lines]
         if [row.model for row in rows].count(name) < len(rows):

@@ -1,8 +1,8 @@
 """History files, CSV and Parquet, as streams of batches: what a reference profile is built from.
 
 One batch after the other is read and forgotten, so memory does not depend on the rows. A whole reference of 20 features
-takes, from 200,000 and from 2,000,000 rows alike, 159 MB resident from CSV and 210 MB from Parquet, 90 of them imports;
-2,000,000 rows take 16 s of CPU from CSV and 3 s from Parquet (measured 2026-11; the soak test repeats it).
+takes, from 200,000 and from 10,000,000 rows alike, 250 MB resident from Parquet, 90 of them imports, and 23 s of CPU;
+2,000,000 rows take 16 s of CPU from CSV (measured 2026-11; the soak test repeats it).
 
 A cell means here what it means at the intake (panes/cells.py), or the reference would be counted in other units than
 the traffic. Parquet has types: a string in a numeric column is invalid, null is missing, NaN is non-finite. Types that

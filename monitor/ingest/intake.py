@@ -121,6 +121,9 @@ class Intake:
         rows are left to the writer, which puts those of many requests into one record.
         """
         rows, tally = judge(kind, body, decoder, setting, self.limits)
+        if kind is RowKind.PREDICTIONS:
+            for model, each in rows.items():
+                setting.bound_cells(setting.models[model], len(each))
         total, size = sum(map(len, rows.values())), len(body)
         repeated = (
             sum(_repeated([row.id for row in each]) for each in rows.values()) if kind is RowKind.PREDICTIONS else 0
@@ -131,6 +134,8 @@ class Intake:
 
     def _submission(self, kind: RowKind, model: ModelName, rows: list[Any], size: int) -> Submission:
         if self.encode is None or len(rows) < ENCODED_ROWS_MIN:
+            if kind is RowKind.PREDICTIONS:  # as large as its cells are: absent ones fill the writer's record, too
+                size = max(size, len(rows) * len(self._known[model].schema.features))
             return Submission(kind, model, rows, size)
         ready = Encoded(self.encode(kind, model, rows), len(rows), rows[0].arrival)
         return Submission(kind, model, [], size, encoded=ready)

@@ -35,6 +35,7 @@ from monitor.ingest.problems import Refused
 
 MESSAGES_MAX: Final = 4_096  # a schema, then a dictionary a column and batch at worst
 COLUMNS_MAX: Final = 20_000  # ten times the features that are known to work
+ARRAYS_MAX: Final = 32 * MESSAGES_MAX  # columns of all batches: one of nulls takes 16 bytes, and 600 to look at
 _NATIVE: Final = pa.ipc.IpcReadOptions(use_threads=False)
 _HEADER, _DICTIONARY_DATA, _RECORD_BATCH_BUFFERS, _RECORD_BATCH_COMPRESSION = 2, 1, 2, 3  # fields, Message.fbs
 _UNREADABLE: Final = (pa.ArrowException, OSError, EOFError, ValueError, TypeError, KeyError, struct.error, MemoryError)
@@ -56,8 +57,11 @@ def _batches(stream: pa.RecordBatchStreamReader, limits: Limits) -> Iterator[pa.
         raise Refused(413, AdmissionReason.TOO_MANY_ROWS.value, "the stream has too many columns")
     if len(set(schema.names)) < len(schema):
         raise Refused(400, "arrow_invalid", "two columns of the stream have one name")
-    rows = 0
+    rows = arrays = 0
     for batch in stream:
+        arrays += len(schema)
+        if arrays > ARRAYS_MAX:
+            raise too_many_rows()
         if batch.num_rows < 0:
             raise ValueError
         rows += batch.num_rows

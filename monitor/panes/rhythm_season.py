@@ -1,4 +1,4 @@
-"""Does a signal follow the hour of the day, or of the week? And if so, how, and how well is that known?
+"""Whether a signal follows the hour of the day, or of the week; how, and how well that is known.
 
 Weighted least squares of slot sums on a constant and waves, and a covariance that is robust to whatever happens inside
 a day (or a week), because whole days are its clusters:

@@ -1,6 +1,6 @@
 """What each cell of a pane means: the one place where the binary layout of panes is written down.
 
-A pane is one vector of signed 64-bit counts, so that adding panes is adding vectors, whatever they count. Format 2
+A pane is one vector of signed 64-bit counts, so that adding panes is adding vectors, whatever they count. Format 3
 (`Reference.format`), sections in this order; C classification, R regression, K ranking; k classes, G output groups:
 
 | section | task | cells | counts |

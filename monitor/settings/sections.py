@@ -66,11 +66,12 @@ class Fold(Section):
 
 
 class Panes(Section):
-    """How time is cut, how long late rows are waited for, and how long labels may still come."""
+    """How time is cut, how long late rows are waited for, how long labels may still come, and what sums are held."""
 
     length: Annotated[Duration, between("1s", "1d"), AfterValidator(_divides_the_day)] = duration("60s")
     grace: Annotated[Duration, between("0s", "1d")] = duration("60s")
     horizon: Annotated[Duration, between("1h", "400d")] = duration("14d")
+    sums_bytes_max: Annotated[Size, between("1MiB", "16GiB")] = size("64MiB")
 
 
 class TimeBounds(Section):

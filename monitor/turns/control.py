@@ -20,6 +20,7 @@ from monitor.turns.watched import Watched
 from monitor.turns.wheel import Wheel
 
 STEP_MAX_S = 31 * 86_400.0  # of the replay clock; a month of silence in one step is a slip of the finger
+LATEST_S = 253_402_300_800.0  # the year 10000: nothing later can be written down, and the clock never goes back
 ANSWER_WITHIN_S = 30.0  # a decision waits for its commit, not for the rollback it starts
 
 Check = Callable[[], tuple[bool, str]]
@@ -139,6 +140,9 @@ class Control:
         if not isinstance(self.clock, ReplayClock):
             msg = "the clock of live traffic is not ours to move"
             raise ValueError(msg)  # noqa: TRY004 - the caller asked for a value that cannot be had
+        if not to < LATEST_S:
+            msg = "the clock shows seconds since 1970, not milliseconds"
+            raise ValueError(msg)
         async with self._stepping:
             if self.clock.now() and to - self.clock.now() > STEP_MAX_S:
                 msg = f"a step of the clock is {STEP_MAX_S:g} s at most"

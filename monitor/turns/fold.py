@@ -8,7 +8,7 @@
 A fold that is interrupted anywhere before the commit leaves no trace but an unnamed file, swept at the next start,
 and the next fold reads the same records again. After the commit the records are gone. So every row is counted once.
 
-Memory: `fold.rows_max` rows as columns. Cost: part of every figure of `python -m bench intake`.
+Memory: `fold.rows_max` rows as columns, of wide models fewer. Cost: part of every figure of `python -m bench intake`.
 Failure mode: a record that cannot be decoded is our own damage, not a sender's: it raises `Corrupt`, and the daemon
 stops rather than skip acknowledged rows.
 """
@@ -36,6 +36,7 @@ from monitor.turns.opinion import Opinion, silent
 from monitor.turns.parting import Segmentation
 from monitor.turns.watched import Watched
 
+CELLS_MAX = 16 << 20  # in one fold, a double each; at 20 features `fold.rows_max` is far below it
 log = structlog.get_logger()
 Keys: TypeAlias = NDArray[np.uint64]
 KNOWN = np.dtype([("time", "<f8")])  # what of a receipt says that its id was seen
@@ -75,10 +76,15 @@ class Fold:
 
         No record is held longer than this, so the journal's files are free for others when the fold is committed.
         """
-        records = self._store.read_journal(upto, self._settings.rows_max)
+        records = self._store.read_journal(upto, self._rows_max())
         if not records:
             return None
         return self._sort(records), records[-1].seq, sum(record.rows for record in records)
+
+    def _rows_max(self) -> int:
+        """Fewer rows of wide models: what a fold holds are cells."""
+        widest = max((len(watched.schema.features) for watched in self._models.values()), default=1)
+        return max(min(self._settings.rows_max, CELLS_MAX // max(widest, 1)), 1)
 
     def _sort(self, records: Sequence[JournalRecord]) -> list[Sorted]:
         models = {name: [r for r in records if r.model == name] for name in dict.fromkeys(r.model for r in records)}

@@ -78,8 +78,14 @@ def stepped(
     rule: Rule, layout: Layout, delta: Pane, dt_s: float, state: dict[str, Any] | None
 ) -> tuple[Reading, dict[str, Any] | None]:
     """One step of a sequential detector, and its state as plain values; BROKEN if it raises, the state unchanged."""
-    detector = cast("Sequential", rule.detector)
     reference, current = layout.view(layout.reference_pane(), rule.subject), layout.view(delta, rule.subject)
+    return advanced(cast("Sequential", rule.detector), reference, current, dt_s, state)
+
+
+def advanced(
+    detector: Sequential, reference: View, current: View, dt_s: float, state: dict[str, Any] | None
+) -> tuple[Reading, dict[str, Any] | None]:
+    """As `stepped`, for views that are there."""
     try:
         before = None if state is None else msgspec.convert(state, detector.State)
         reading, after = detector.step(reference, current, dt_s, before)
@@ -106,5 +112,6 @@ def slot_of(  # noqa: PLR0917 - the coordinates of a slot
 
 
 def excess(reading: Reading) -> float:
-    """How far a value is beyond its limit; for ordering only."""
-    return abs((reading.value or 0.0) - (reading.limit or 0.0))
+    """How far a value is beyond its limit, below 0 on the side where it is ok; for ordering only."""
+    apart = abs((reading.value or 0.0) - (reading.limit or 0.0))
+    return apart if reading.verdict is Verdict.BREACH else -apart

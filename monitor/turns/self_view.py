@@ -13,7 +13,7 @@ from monitor.alerts.alertmanager import Told
 from monitor.alerts.retry import DeliveryState
 from monitor.evidence.archive import Swept
 from monitor.evidence.office import EvidenceState
-from monitor.export.edges import AlertmanagerView, EvidenceView, KeptView
+from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, KeptView, StoreView
 from monitor.export.snapshot import DaemonView, ReceiverView
 from monitor.facts import ModelName, RowKind
 from monitor.ingest.counters import AdmissionReason
@@ -45,7 +45,6 @@ LINK_REFUSALS = {
     AdmissionReason.LINK_INVALID: "invalid",
     AdmissionReason.LINKS_OFF: "off",
 }
-
 
 NOBODY: Mapping[str, int] = MappingProxyType({})
 NO_RECEIPTS = Kept(0, 0, 0, 1.0)
@@ -83,20 +82,40 @@ def self_view(
     `held`: incidents by receiver whose notices wait; `swept`: what the last upkeep of reports left, after `removed`
     reports in all.
     """
-    accepted: Counter[RowKind] = Counter(dict.fromkeys(RowKind, 0))
-    for (kind, _), rows in counted.accepted.items():
-        accepted[kind] += rows
-    refused: Counter[int] = Counter()
-    for reason, times in counted.refused.items():
-        refused[REFUSED_AS[reason]] += times
     totals = [watched.totals for watched in wheel.parts.models.values()]
     return DaemonView(
         version=about.version,
         started=about.started,
         clock=wheel.parts.clock.now(),
+        intake=intake(counted),
+        store=store(health),
+        duplicates=sum(each.duplicates for each in totals),
+        late_rows=sum(each.late for each in totals),
+        work_failures=wheel.parts.supervisor.failures,
+        fold=show.timing(wheel.folding),
+        look=show.timing(wheel.looking),
+        tick=show.timing(wheel.parts.look.ticking.took),
+        look_sums_dropped=wheel.parts.look.sums_dropped,
+        reload_ok=about.reload_ok,
+        reloaded=about.reloaded,
+        waiting=about.waiting,
+        receivers=tuple(_receiver(outbox, name, held.get(name, 0)) for name in _named(outbox, receivers)),
+        rss_bytes=rss_bytes(),
+        alertmanagers=tuple(alertmanager(each) for each in told),
+        evidence=None if evidence is None else evidence_view(evidence, swept, removed),
+        links=links(counted),
+    )
+
+
+def intake(counted: Counted) -> IntakeView:
+    """What was sent, over all models. Every reason to refuse is there from 0, so that the first one is an increase."""
+    accepted: Counter[RowKind] = Counter(dict.fromkeys(RowKind, 0))
+    for (kind, _), rows in counted.accepted.items():
+        accepted[kind] += rows
+    return IntakeView(
         accepted=accepted,
         rejected=counted.rejected,
-        refused=refused,
+        refused={(REFUSED_AS[reason], reason.value): times for reason, times in counted.refused.items()},
         requests=counted.requests,
         requests_repeated=counted.repeated_requests,
         body_bytes=counted.body_bytes,
@@ -104,8 +123,12 @@ def self_view(
         unknown_features=counted.unknown_features,
         in_flight_requests=counted.in_flight_requests,
         in_flight_bytes=counted.in_flight_bytes,
-        duplicates=sum(each.duplicates for each in totals),
-        late_rows=sum(each.late for each in totals),
+    )
+
+
+def store(health: Health) -> StoreView:
+    """What waits to be counted, what the writer does, and what lies on the disk."""
+    return StoreView(
         waiting_labels=health.waiting_labels,
         waiting_dropped=health.waiting_dropped,
         waiting_expired=health.waiting_expired,
@@ -119,27 +142,16 @@ def self_view(
         refused_full=health.refused_full,
         keys_dropped=health.keys_dropped,
         upkeep_failures=health.upkeep_failures,
-        store_failed=bool(health.failed),
-        work_failures=wheel.parts.supervisor.failures,
-        fold=show.timing(wheel.folding),
-        look=show.timing(wheel.looking),
-        reload_ok=about.reload_ok,
-        reloaded=about.reloaded,
-        waiting=about.waiting,
-        receivers=tuple(_receiver(outbox, name, held.get(name, 0)) for name in _named(outbox, receivers)),
+        failed=bool(health.failed),
+        braked=health.braked,
         free_bytes=health.free_bytes,
         free_bytes_min=health.free_bytes_min,
         db_bytes=health.db_bytes,
         wal_bytes=health.wal_bytes,
         run_bytes=health.run_bytes,
         run_files=health.run_files,
-        rss_bytes=rss_bytes(),
-        kept=kept(health),
         receipts_thinned=health.receipts_thinned,
-        braked=health.braked,
-        alertmanagers=tuple(alertmanager(each) for each in told),
-        evidence=None if evidence is None else evidence_view(evidence, swept, removed),
-        links=links(counted),
+        kept=kept(health),
     )
 
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from bench.peers import report, turns, venvs, worker
-from bench.peers.rivals import EVIDENTLY, RIVALS, US, Rival
+from bench.peers.rivals import EVIDENTLY, EVIDENTLY_LARGE, RIVALS, US, Rival
 from bench.peers.turns import Measured
 
-NANNYML = RIVALS[1]
+NANNYML = RIVALS[2]
 
 
 def ours():
@@ -47,9 +47,19 @@ def test_who_could_not_be_measured_is_named_with_the_reason():
     assert "| NannyML 0.13.1 | not measured: pip: no such version |" in report.table(ours(), [absent()])
 
 
-def test_the_lines_are_nine_at_most():
+def test_a_look_stands_beside_evidently_at_both_sizes_of_a_window():
+    large = Measured(EVIDENTLY_LARGE, {report.PRESET: [66.0]}, {})
+    *_, small, big = report.figures(ours(), [evidently(), large])
+    assert ("100,000 x 20" in small.figure, "1,000,000 x 20" in big.figure) == (True, True)
+    assert (small.value, big.value) == (7_000, 66_000)
+    text = report.table(ours(), [evidently(), large])
+    assert "| Evidently 0.7.23 | DataDriftPreset | 1,000,000 | 66,000 | 66,000 | 660.0 | 330.0 |" in text
+    assert "Evidently, DataDriftPreset, 1,000,000 rows: 66.00 s CPU" in text
+
+
+def test_the_lines_are_ten_at_most():
     theirs = [Measured(rival, {report.PRESET: [1.0]}, {}) for rival in RIVALS]
-    assert len(report.figures(ours(), theirs)) == 9
+    assert len(report.figures(ours(), theirs)) == 10
 
 
 def test_the_table_has_every_variant():
@@ -125,6 +135,16 @@ def test_all_rivals_are_measured_and_one_that_fails_stops_nobody(tmp_path, monke
     assert len(found["good"].rounds["distance"]) == 2
     assert found["bad"].rounds == {}
     assert "No module named 'nothing_of_that_name'" in found["bad"].why
+
+
+def test_one_library_is_measured_at_two_sizes_and_the_slow_one_in_fewer_rounds(tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "worker.py").symlink_to(worker.__file__)
+    (tmp_path / "runs" / "same.py").write_text(WORK.format("pass"))
+    monkeypatch.setattr(turns, "HERE", tmp_path)
+    small, large = Rival("same", "1", "same", 6_000), Rival("same", "1", "same", 9_000, rounds=1)
+    one, other = turns.measure_all([small, large], rounds=3, rows=9_000)
+    assert [len(one.rounds["distance"]), len(other.rounds["distance"])] == [3, 1]
 
 
 def test_a_rival_that_ends_in_a_round_is_absent(tmp_path, monkeypatch):

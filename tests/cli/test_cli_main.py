@@ -22,6 +22,7 @@ COMMANDS = {
     "status": (),
     "top": (),
     "healthy": (),
+    "bands": (),
     "incidents": ("list", "show"),
     "evidence": ("list", "fetch", "rotate"),
     "rollback": ("list", "start", "approve", "decline", "unlatch"),

@@ -71,6 +71,17 @@ def test_a_name_can_neither_move_the_cursor_nor_be_markup() -> None:
     assert "[red]x[/red]" in text
 
 
+def test_a_time_is_said_as_one() -> None:
+    lag = model(reading("label_lag", "breach", 93_600.0, 86_400.0, unit="s"))
+    assert "label_lag 1.08d of 1d" in shown(screen.models(model_lines(status(m=lag)), 120), 120)[1]
+
+
+def test_a_wide_terminal_says_the_task_and_for_how_long_it_serves() -> None:
+    assert (
+        "regression  v1       1h" in shown(screen.models(model_lines(status(m=model(task="regression"))), 120), 120)[1]
+    )
+
+
 def test_a_problem_is_said_under_the_heading() -> None:
     lines = shown(screen.heading("http://h", {"now": 1_795_364_593.0}, "it does not answer", "q quit"))
     assert lines[1] == "it does not answer; trying again"

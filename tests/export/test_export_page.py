@@ -73,7 +73,8 @@ def test_promtool_has_nothing_to_say_about_the_page_but_that_pictures_use_the_la
         check=False,
     )
     drawn = re.compile(
-        r"tocsin_(reference_)?(score_bin_\w+|(feature|output)_quantile) non-\w+ metrics should not have \"(le|quantile)\" label"
+        r"tocsin_(reference_)?(score_bin_\w+|(feature|output)_quantile) "
+        r"non-\w+ metrics should not have \"(le|quantile)\" label"
     )
     said = checked.stderr.decode().splitlines()
     assert ([line for line in said if not drawn.fullmatch(line)], checked.stdout) == ([], b"")

@@ -11,7 +11,6 @@ from servers import alertmanager, prometheus, query, wait_for
 
 from grafana.ask import Look, Prometheus, Span
 from grafana.tasks import playing
-from monitor.facts import Task
 
 sys.path.append(str(Path(__file__).parents[1] / "loop"))  # loopworld starts the daemon of the loop's tests
 
@@ -24,6 +23,9 @@ MODEL = {  # what is added to the loop's settings of its model
     "samples": {"share": 1.0},
     "evidence": {"metrics_every": "10m", "metrics": {"x_drift": {"metric": "ValueDrift", "column": "x"}}},
 }
+
+
+STEP_S = 0.5  # between the points of a range
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +42,14 @@ def watched(tmp_path_factory):
         poisoned(loop)
         wait_for(lambda: query(url, "tocsin_incidents_open"), "the first scrape")
         start = _last_scrape(url)
-        loop.until(committed)
+        loop.until(lambda status: _scraped(url, loop.now, 2 * STEP_S) or committed(status))
         loop.call("POST", "/v1/predictions", "gateway", content="no row\n", headers=NDJSON)
         loop.call("POST", "/v1/predictions", "person", content="{}\n", headers=NDJSON)  # may not send predictions
         loop.live(3)
         wait_for(lambda: query(url, "tocsin_evidence_value"), "the evidence worker's first values", 120)
         wait_for(lambda: query(url, "tocsin_alertmanager_firing_alerts"), "Alertmanager is told")
         _scraped(url, loop.now)
-        yield Prometheus(url), Span(start, _last_scrape(url), 0.5, 0.2)
+        yield Prometheus(url), Span(start, _last_scrape(url), STEP_S, 0.2)
 
 
 def sided(directory):
@@ -80,11 +82,11 @@ def _last_scrape(url):
     return float(found["value"][1])
 
 
-def _scraped(url, now):
-    """Wait until Prometheus has seen the page of the last step, and once more, so that its rates end after it."""
+def _scraped(url, now, for_s=1.0):
+    """Wait until Prometheus has seen the page of the last step for so long: every point of a range then falls on it."""
     wait_for(lambda: query(url, f"tocsin_clock_timestamp_seconds >= {now}"), "a scrape after the last step")
     seen = _last_scrape(url)
-    wait_for(lambda: _last_scrape(url) > seen + 1, "scrapes of the same page")
+    wait_for(lambda: _last_scrape(url) > seen + for_s, "scrapes of the same page")
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +107,3 @@ def played(tmp_path_factory):
             start = _last_scrape(url)
             wait_for(page.over, "twelve days of flights", 400)
             yield page, Prometheus(url), Span(start, _last_scrape(url), 1.0, 0.5)
-
-
-@pytest.fixture(scope="session")
-def task_looks(played):
-    """The dashboard of each task looked at, with the model of that task."""
-    _, prometheus_, span = played
-    return {task: Look(BOARDS[f"model-{task.value}"], prometheus_, span) for task in Task}

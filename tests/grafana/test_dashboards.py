@@ -11,8 +11,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana.__main__ import FOLDER, documents, main, text
-from grafana.words import GREEN, GREY, VERDICTS
 from grafana.ask import panels
+from grafana.words import GREEN, GREY, VERDICTS
 from monitor.detectors import DETECTORS
 from monitor.export.collector import describe
 from monitor.export.shown import GENERIC, SHOWN, suffixed
@@ -174,7 +174,9 @@ def test_unknown_is_grey_and_only_ok_is_green():
 
 @pytest.mark.parametrize("task", Task)
 def test_a_model_s_dashboard_asks_nothing_that_only_another_task_has(task):
-    own = {m.name for (detector, _), shown in SHOWN.items() if task in DETECTORS[detector].tasks for m in shown.metrics()}
+    own = {
+        m.name for (detector, _), shown in SHOWN.items() if task in DETECTORS[detector].tasks for m in shown.metrics()
+    }
     others = {metric.name for shown in SHOWN.values() for metric in shown.metrics()} - own
     asked = {name for target in targets(BOARDS[f"model-{task.value}"]) for name in named(target["expr"])}
     assert not {name for name in asked & others if not DISTANCE.fullmatch(name)}

@@ -12,7 +12,12 @@ pytestmark = pytest.mark.real
 
 QUIET = {
     ("fleet", "Models", "P"): "no rule of ours is of the family identity",
-    ("model-classification", "Answers and truths", "A"): "the loop's labels come one window late, and this is of the newest",
+    (
+        "model-classification",
+        "Answers and truths",
+        "A",
+    ): "the loop's labels come one window late, and this is of the newest",
+    ("model-classification", "Latched groups", "A"): "minutes of the loop are too few to cross a budget",
     ("model-classification", "Came to nothing", "A"): "the evidence worker did what it was asked",
 }
 """Queries that this world gives nothing to show, and why. A query that has data does not belong here: see below."""

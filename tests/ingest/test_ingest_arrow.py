@@ -100,6 +100,14 @@ def both(columns, where, kind=RowKind.PREDICTIONS, batch_rows=None):
     return found, tally
 
 
+def test_scores_that_are_codes_of_numbers_are_scores():
+    coded = pa.array([0.5, None, 0.5]).dictionary_encode()
+    columns = {"id": pa.array(["a", "b", "c"]), "prediction": pa.array(["late"] * 3), "scores": coded}
+    found, tally = both(columns | {"time": pa.array([NOW] * 3)}, setting("delays"))
+    assert decode_predictions(found["delays"].body).scores.tolist()[::2] == [0.5, 0.5]
+    assert not tally.dropped
+
+
 TEXTS = ["", "a", "late", "on_time", "1", "true", "é" * 256, "x" * 257, "gateway-1", "crowd/a", "😀", "UA", "a\x00"]
 TIMES = ["2013-03-01T05:15:00-05:00", "2013-03-01T10:15:00Z", "2013-03-01T10:15:00", "x", "2013-03-09T10:15:00Z"]
 FLOATS = st.sampled_from([0.0, -0.0, 1.0, 0.5, 5.0, -1.0, 1.5, math.nan, math.inf, -math.inf, 1e300, NOW, NOW + 301])

@@ -1,12 +1,13 @@
 """The worlds in which bands are tried: rows at a rate, means that follow the clock, wander, and come in sessions."""
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
 from monitor.facts import Feature, FeatureKind, ModelName, Schema
-from monitor.panes.rows import NumericColumn, Predictions
 from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
+from monitor.panes.rows import NumericColumn, Predictions
 
 DAY_S, MINUTES = 86_400.0, 1_440
 MONDAY_S = 1_704_067_200.0  # 2024-01-01, UTC
@@ -60,6 +61,11 @@ W1 = World()
 W2 = World(daily=0.3, swing=0.5)
 W3 = World(wander=0.1, session=10, agree=0.3)
 W4 = World(wander=0.1, memory_h=24.0)
+
+
+def shares_above(edges, means):
+    """True shares of normal values above `edges`, around these means."""
+    return np.vectorize(NormalDist().cdf)(means - edges)
 
 
 def schema(features):

@@ -34,10 +34,10 @@ def make(columns=(X, C), counts=(1, 2), **rest) -> Reference:
 
 # Written out, so that a new field in Schema or Reference that would make every stored profile unreadable shows here.
 GOLDEN = (
-    b'{"format":2,"schema":{"model":"m","features":[{"name":"x","kind":"numeric"},{"name":"c","kind":"categorical"}],'
+    b'{"format":3,"schema":{"model":"m","features":[{"name":"x","kind":"numeric"},{"name":"c","kind":"categorical"}],'
     b'"classes":["no","yes"],"positive":"yes","task":"classification"},"columns":[{"kind":"numeric","name":"x","edges":[0.0,1.5,2.0],"centre":0.0,"scale":1.0},'
     b'{"kind":"categorical","name":"c","top":["red"],"known":["blue"]}],"rows":3,"start":10.0,"end":null,'
-    b'"labelled":true,"counts":[1,2],"output":null,"groups":[],"error_scale":1.0}'
+    b'"labelled":true,"counts":[1,2],"output":null,"groups":[],"error_scale":1.0,"rhythm":null}'
 )
 
 
@@ -75,7 +75,7 @@ def test_what_is_written_is_read_back_with_the_same_bytes(values, categories, to
         GOLDEN + b" ",
         GOLDEN.replace(b",", b", ", 1),
         GOLDEN.replace(b"[1,2]", b"[1,2.0]"),
-        GOLDEN.replace(b'"format":2', b'"format":3'),
+        GOLDEN.replace(b'"format":3', b'"format":4'),
         GOLDEN.replace(b'"x"', b'"\xff"'),
         GOLDEN.replace(b'"rows":3', b'"rows":3,"note":"kept"'),
         GOLDEN.replace(b"1.5", b"1.50"),
@@ -157,10 +157,11 @@ def test_a_regression_needs_bins_of_its_output():
         decode_reference(encode_reference(msgspec.structs.replace(good, output=None)))
 
 
-def test_the_first_format_is_refused_with_what_to_do():
-    old = GOLDEN.replace(b'"format":2', b'"format":1').replace(b',"output":null,"groups":[],"error_scale":1.0', b"")
-    with pytest.raises(Corrupt, match="format 1, this version reads 2; build it again"):
-        decode_reference(old)
+@pytest.mark.parametrize("old", [1, 2])
+def test_older_formats_are_refused_with_what_to_do(old):
+    body = GOLDEN.replace(b'"format":3', b'"format":%d' % old).replace(b',"rhythm":null', b"")
+    with pytest.raises(Corrupt, match=f"format {old}, this version reads 3; build it again"):
+        decode_reference(body)
 
 
 def test_a_negative_count_is_corrupt_and_a_negative_sum_is_not():

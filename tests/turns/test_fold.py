@@ -13,6 +13,7 @@ from world import MODEL, bundle, label, open_store, prediction, reference, submi
 from monitor.facts import BundleStatus, Outcomes, Subject
 from monitor.panes.layout import Layout
 from monitor.panes.window import sum_panes
+from monitor.turns import fold as module
 from monitor.turns.counting import FoldSettings
 from monitor.turns.fold import Fold
 from monitor.turns.opinion import Opinion, silent
@@ -82,6 +83,14 @@ def test_a_repeated_id_counts_once_in_one_fold_and_over_folds(world):
     world.send(rows(12))
     world.run()
     assert (world.pane().counts[0], world.watched.totals.duplicates) == (12, 20)
+
+
+def test_a_fold_holds_fewer_rows_of_wide_models(world, monkeypatch):
+    monkeypatch.setattr(module, "CELLS_MAX", 5 * len(world.watched.schema.features))
+    world.send(*([prediction(f"p{part}-{i}", 60.0) for i in range(4)] for part in range(3)))
+    held = asyncio.run(world.fold.run(world.store.last_seq(), 1000.0))  # so many fit, and the rest comes next
+    world.run()
+    assert (0 < held < 12, world.pane().counts[0]) == (True, 12)
 
 
 def test_the_first_of_two_predictions_with_one_id_wins(world):

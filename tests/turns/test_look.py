@@ -5,12 +5,12 @@ import itertools
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from world import Consumer, Covered, Spy, Turns, alive, label, looking, many, prediction, rule, shown
+from world import MODEL, Consumer, Covered, Spy, Turns, alive, label, looking, many, prediction, rule, shown
 
 from monitor.decisions.rules import RulePack
-from monitor.facts import BundleId, Epoch, ModelName, Subject, Verdict
+from monitor.facts import BundleId, Epoch, ModelName, Reading, Subject, Verdict
 from monitor.turns.look import Look
-from monitor.turns.reading import due
+from monitor.turns.reading import due, slot_of
 from monitor.turns.watched import Counted
 
 
@@ -68,6 +68,26 @@ def test_due_windows_follow_each_other_end_in_time_and_touch_the_epoch(start, cl
     assert all(end <= closed and end > start for _, end in found)
     assert len(found) <= a_rule.reach
     assert not found or found[-1][1] + width > closed
+
+
+NEAR, FAR = Reading(Verdict.OK, 9, 0.19, 0.2), Reading(Verdict.OK, 9, 0.01, 0.2)
+OVER, BEYOND = Reading(Verdict.BREACH, 9, 0.21, 0.2), Reading(Verdict.BREACH, 9, 0.9, 0.2)
+UNTOLD = Reading(Verdict.UNKNOWN, 0, why="too few")
+
+
+@pytest.mark.parametrize(
+    ("readings", "worst", "named"),
+    [
+        ({"a": FAR, "b": NEAR, "c": UNTOLD}, NEAR, ()),  # of what is ok, what is next to its limit
+        ({"a": NEAR, "b": OVER, "c": BEYOND}, BEYOND, ("c", "b")),
+        ({"a": UNTOLD, "b": FAR}, FAR, ()),
+    ],
+)
+def test_the_worst_reading_stands_for_the_window(readings, worst, named):
+    slot = slot_of(
+        rule("psi", Subject.FEATURES), "", Epoch(1, MODEL, BundleId("b"), "d", 0.0, 0.0), 0.0, 60.0, readings
+    )
+    assert (slot.reading, slot.worst) == (worst, named)
 
 
 def test_between_two_proofs_nothing_is_read(turns):

@@ -11,7 +11,6 @@ from world import LISTS, Spy, Turns, alive, label, many, prediction, profile, ru
 from monitor.detectors import DETECTORS
 from monitor.facts import Groups, Severity, Subject, Verdict
 from monitor.settings import SegmentColumn
-from monitor.turns import look as looks
 from monitor.turns.look import Look
 
 BY = {"c": SegmentColumn(values=("a", "b"))}
@@ -173,14 +172,14 @@ def test_each_window_of_each_segment_is_summed_once_for_all_rules(turns, sums):
     assert set(sums.values()) == {1}
 
 
-def test_a_look_that_may_hold_few_sums_finds_the_same(tmp_path, monkeypatch):
+def test_a_look_that_may_hold_few_sums_finds_the_same_and_counts_what_it_gave_up(tmp_path):
     turns = world(tmp_path, *RULES)
     turns.count(many(180, c="a"), many(5, 70.0, prefix="q", c="b"), [label("q1", 1)])
     wide = turns.look.run(turns.watched, 180.0).slots
-    monkeypatch.setattr(looks, "CELLS_MAX", 2 * turns.v1.size)
-    narrow = Look(turns.store, grace_s=0.0, ticks={})
+    narrow = Look(turns.store, grace_s=0.0, ticks={}, sums_bytes_max=8 * 2 * turns.v1.size)
     assert narrow.run(turns.watched, 180.0).slots == wide
     assert len(narrow._seen["m"].panes) <= 2
+    assert (turns.look.sums_dropped, narrow.sums_dropped > 0) == (0, True)
     turns.close()
 
 

@@ -36,8 +36,8 @@ def view(turns, counters=None, receivers=("on-call",), **edges):
 
 def test_a_daemon_that_did_nothing_counts_nothing(turns):
     found = view(turns)
-    assert found.accepted == {RowKind.PREDICTIONS: 0, RowKind.LABELS: 0}
-    assert (found.duplicates, found.fold.count, found.look.count, found.journal_rows) == (0, 0, 0, 0)
+    assert found.intake.accepted == {RowKind.PREDICTIONS: 0, RowKind.LABELS: 0}
+    assert (found.duplicates, found.fold.count, found.look.count, found.store.journal_rows) == (0, 0, 0, 0)
     assert (found.version, found.started, found.reload_ok, found.reloaded) == ("1.2.3", 5.0, False, 6.0)
 
 
@@ -47,24 +47,25 @@ def test_what_intake_counted_is_added_up_over_models(turns):
     counters.accepted[RowKind.LABELS, "other"] += 4
     counters.rejected[RejectReason.TIME_INVALID] += 2
     found = view(turns, counters)
-    assert found.accepted == {RowKind.PREDICTIONS: 0, RowKind.LABELS: 7}
-    assert found.rejected[RejectReason.TIME_INVALID] == 2
+    assert found.intake.accepted == {RowKind.PREDICTIONS: 0, RowKind.LABELS: 7}
+    assert found.intake.rejected[RejectReason.TIME_INVALID] == 2
 
 
 def test_every_reason_to_refuse_a_request_has_the_status_it_is_answered_with(turns):
     assert REFUSED_AS.keys() == set(AdmissionReason)
     counters = Counters()
     counters.refused.update(dict.fromkeys(AdmissionReason, 1))
-    assert sum(view(turns, counters).refused.values()) == len(AdmissionReason)
-    assert view(turns, counters).refused[413] == 2
+    found = view(turns, counters).intake.refused
+    assert sum(found.values()) == len(found) == len(AdmissionReason)
+    assert {reason for code, reason in found if code == 413} == {"body_too_large", "too_many_rows"}
 
 
 def test_the_backlog_shows_until_it_is_folded(turns):
     turns.send(many(10), [label("p1", 1)])
-    assert view(turns).journal_rows == 11
+    assert view(turns).store.journal_rows == 11
     turns.settle(60.0)
     found = view(turns)
-    assert (found.journal_rows, found.fold.count, found.look.count, found.clock) == (0, 1, 1, 60.0)
+    assert (found.store.journal_rows, found.fold.count, found.look.count, found.clock) == (0, 1, 1, 60.0)
     assert found.fold.last_s > 0
 
 
@@ -111,7 +112,7 @@ def test_what_is_kept_is_told_by_model_even_where_only_one_kind_is(turns):
 def test_receipts_of_folded_rows_are_told(turns):
     turns.send(many(10))
     turns.settle(60.0)
-    [found] = view(turns).kept
+    [found] = view(turns).store.kept
     assert (found.model, found.receipt_rows, found.inclusion_min) == (MODEL, 10, 1.0)
 
 
@@ -145,16 +146,16 @@ def test_what_intake_saw_of_requests_is_told(turns):
     counters.dropped[Claim.BUNDLE] += 3
     counters.saw_unknown(MODEL, {1, 2})
     found = view(turns, counters)
-    assert (found.requests, found.requests_repeated) == ({("/v1/predictions", "2xx"): 1}, 2)
-    assert (found.body_bytes, found.in_flight_requests, found.in_flight_bytes) == (99, 1, 50)
-    assert (found.parts_dropped["bundle"], found.unknown_features) == (3, {MODEL: 2})
-    assert found.parts_dropped.keys() == {claim.value for claim in Claim}
+    assert (found.intake.requests, found.intake.requests_repeated) == ({("/v1/predictions", "2xx"): 1}, 2)
+    assert (found.intake.body_bytes, found.intake.in_flight_requests, found.intake.in_flight_bytes) == (99, 1, 50)
+    assert (found.intake.parts_dropped["bundle"], found.intake.unknown_features) == (3, {MODEL: 2})
+    assert found.intake.parts_dropped.keys() == {claim.value for claim in Claim}
 
 
 def test_a_store_that_failed_is_said(turns):
-    assert not view(turns).store_failed
+    assert not view(turns).store.failed
     turns.store._writer.fail(OSError("an fsync failed"))
-    assert view(turns).store_failed
+    assert view(turns).store.failed
 
 
 def test_memory_is_read_from_the_system_in_bytes():

@@ -106,6 +106,12 @@ def test_replay_goes_forward_only_and_by_bounded_steps(turns, to):
     assert turns.commits == []
 
 
+def test_the_first_step_of_replay_is_a_time_that_calendars_have(turns):
+    with pytest.raises(ValueError, match="milliseconds"):
+        stepped(turns, 1_362_132_900_000.0, start=0.0)
+    assert turns.commits == []
+
+
 def test_a_step_of_replay_is_answered_when_all_of_it_is_done(turns):
     turns.settle(0.0)
     turns.clock.step(60.0)

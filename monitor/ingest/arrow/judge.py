@@ -62,6 +62,8 @@ def judge_stream(kind: RowKind, body: bytes, setting: Setting, limits: Limits) -
     tally, refused = Tally(), np.zeros(batch.num_rows, np.uint8)
     found: dict[ModelName, Ready] = {}
     for known, at in _by_model(batch, setting, refused):
+        if kind is RowKind.PREDICTIONS:
+            setting.bound_cells(known, batch.num_rows if at is None else len(at))
         part = Part(batch if at is None else batch.take(pa.array(at)), known, setting, tally)
         arrays = _prediction_arrays(part) if kind is RowKind.PREDICTIONS else _label_arrays(part)
         refused[slice(None) if at is None else at] = part.refused

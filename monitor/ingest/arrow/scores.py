@@ -28,6 +28,8 @@ def scores_of(part: Part, outputs: NDArray[np.uint8]) -> tuple[Doubles, pa.Array
     nothing = np.full(part.n, np.nan)
     if column is None:
         return nothing, None
+    if types.is_dictionary(column.type) and is_number(column.type.value_type):
+        column = column.dictionary_decode()
     given, width = ~as_mask(column.is_null()), len(schema.classes)
     if types.is_struct(column.type) or types.is_map(column.type) or is_list(column.type):
         matrix = _matrix(column, schema.classes)

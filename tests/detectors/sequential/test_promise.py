@@ -75,7 +75,7 @@ def test_beyond_the_band_the_promise_ends_and_pages_come() -> None:
 
 
 def test_at_the_least_favourable_null_thirty_groups_cross_no_more_than_they_may() -> None:
-    """E <= T / A = 40 over all groups; a crossing begins a group again, so their number varies as a Poisson count or less."""
+    """E <= T / A = 40 over all groups. A crossing begins a group again: their number varies no more than Poisson's."""
     groups, minutes, budget = 30, 6000, 150.0
     plan = plan_of(*(share(f"features/{g}") for g in range(groups)), warn=budget, page=budget, rollback=budget)
     rng = np.random.default_rng(5)
