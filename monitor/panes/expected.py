@@ -13,7 +13,7 @@ and the same for e^2, fitted by ridge least squares (expected_fit.py). So the ex
 counts that every pane holds: those of the features by about five groups of the prediction. What it cannot see:
 interactions of two features (an error that is large only where both meet), changes within one bin, and whatever is in
 no feature. On NannyML's car prices, where features that used to move apart move together after a change, the truth is
-then 698: without u_f it says 804, with them 742, and NannyML's trees, which see every interaction, 712.
+then 698: without u_f it says 804, with them 738, and NannyML's trees, which see every interaction, 712.
 
 Both hold while P(label | row) is what it was in the history, and while those histories are not the rows that the model
 was trained on: on these it is too sure of itself. Neither sees a concept drift, nor a backdoor that answers confidently.
@@ -64,7 +64,7 @@ class Additive(msgspec.Struct, frozen=True, tag="additive", tag_field="kind"):
     """
 
     rows: int
-    ridge: int  # rows by which each cell is shrunk
+    ridge: int  # rows by which crossed cells are shrunk
     columns: tuple[int, ...]
     crossed: tuple[int, ...]  # some of `columns`, never the output
     absolute: tuple[tuple[int, ...], ...]
