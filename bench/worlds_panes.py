@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from bench.worlds import BLOCK, GRID, REACH, Block, World, draw
 from monitor.facts import Feature, FeatureKind, ModelName, Schema
-from monitor.panes.batch import Column, NumericColumn, Predictions
 from monitor.panes.build import HistoryBatch
 from monitor.panes.layout import Layout
 from monitor.panes.reference import NumericBins
+from monitor.panes.rows import Column, NumericColumn, Predictions
 from monitor.panes.signals import Counted, Signals
 
 MONDAY = 4 * 1440  # minutes from 1970 to its first Monday: minute 0 of a stream

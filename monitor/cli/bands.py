@@ -61,14 +61,17 @@ def _rows(reference: "Reference", rhythm: "Rhythm", column: str | None) -> "Iter
     from monitor.panes.layout import Layout
     from monitor.panes.signals import Signals
 
-    table = Signals.table(Layout.of(reference))
+    layout = Layout.of(reference)
+    table = Signals.table(layout)
+    counted = table.count(layout.reference_pane().counts)
     hours = [rhythm.bounds(hour) for hour in range(rhythm.period)]
     for at, signal in enumerate(table.signals):
         if column in (None, signal.column):
             watched = f"{signal.what.value} {signal.item}".strip()
             ends = [_ends(bounds, at, score=False) for bounds in hours]
             named = {"group": signal.group, "watched": watched, "unit": "share"}
-            yield named | _told(rhythm.signals[at], ends, rhythm.tolerance, watched)
+            told = _told(rhythm.signals[at], ends, rhythm.tolerance, watched)
+            yield named | told | ({"usual": int(counted.x[at]) / int(counted.n[at])} if "usual" in told else {})
     for at, (name, group) in enumerate(zip(table.scored, table.scored_group, strict=True)):
         if column in (None, name):
             ends = [_ends(bounds, at, score=True) for bounds in hours]
@@ -88,8 +91,10 @@ def _told(band: "Band", ends: list[tuple[float, float]], tolerance: float, watch
         return {"low": None, "high": None, "hours": [], "why": band.why}
     moving = any(band.waves)
     weekly = moving and any(band.waves[2 * len(DAILY) :])
-    kept = ends[: 24 if moving and not weekly else len(ends)] if moving else ends[:1]
-    hourly = [{"hour": _hour(hour, len(kept)), "low": low, "high": high} for hour, (low, high) in enumerate(kept)]
+    period = 1 if not moving else len(ends) if weekly else 24
+    known = [(hour, each) for hour, each in enumerate(ends[:period]) if each[0] <= each[1]]  # NaN: no such hour
+    hourly = [{"hour": _hour(hour, period), "low": low, "high": high} for hour, (low, high) in known]
+    kept = [each for _, each in known]
     return {
         "usual": band.centre,
         "low": min(low for low, _ in kept),

@@ -13,8 +13,9 @@
   noise of their minutes.
 - *Waves*: k = 7, 14, 21 are the three harmonics of a day, the others those of a week. None: the band is constant.
 
-A band is unknown (NaN, no bet) where the reference says too little; `why` says so in words. The mean normal score of a
-column has a band of the same form around its mean, in units of its own standard deviation.
+A band is unknown (NaN, no bet) where the reference says too little, and `why` says so in words; one with waves also in
+hours of which the history has no rows. The mean normal score of a column has a band of the same form around its mean,
+in units of its own standard deviation.
 
 Stored as coefficients of 6 digits, not as tables: 70 bytes a signal, 150 with waves. Cost: the bounds of an hour of
 500 features take 7 ms of CPU (measured 2026-11); whoever asks often keeps them, at most `period` of them differ.
@@ -75,6 +76,7 @@ class Rhythm(msgspec.Struct, frozen=True):
     why: str  # of an untimed one: what that costs; of a timed one ""
     signals: tuple[Band, ...]
     scored: tuple[ScoredBins, ...]
+    unseen: tuple[int, ...] = ()  # hours of the period that the history has no rows of: there waves are a guess
 
     @property
     def period(self) -> int:
@@ -86,6 +88,8 @@ class Rhythm(msgspec.Struct, frozen=True):
     def bounds(self, hour: int) -> "Bounds":
         """Bands in the hour that begins `hour` hours after 1970, UTC; the same for hours a period apart."""
         basis = wave_basis(self.waves, np.array([hour % self.period + 0.5]))[0]
+        if hour % self.period in self.unseen:
+            basis = np.full_like(basis, np.nan)
         centres, bands = _centres(self.signals, basis), _Numbers(self.signals)
         low, high = share_band(np.clip(centres, 0.0, 1.0), bands.rows, bands.wander, self.tolerance)
         scored = tuple(each.band for each in self.scored)
@@ -117,6 +121,8 @@ def rhythm_fault(rhythm: Rhythm) -> str:
     """Say what makes a stored rhythm unusable, or nothing."""
     if rhythm.waves not in ((), DAILY, WEEKLY) or not 0 <= rhythm.tolerance < 1:
         return "the rhythm's waves or tolerance are none"
+    if list(rhythm.unseen) != sorted(set(rhythm.unseen) & set(range(rhythm.period))):
+        return "the rhythm's hours are none"
     if any(len(each.shares) != BINS or not 0.99 < sum(each.shares) < 1.01 for each in rhythm.scored):
         return "shares of scored bins do not add up"
     bands = (*rhythm.signals, *(each.band for each in rhythm.scored))
@@ -156,7 +162,8 @@ def share_band(centre: Doubles, rows: Doubles, wander: Doubles, tolerance: float
     half = Z * np.sqrt(rows * centre * (1 - centre) + square / 4)
     low, high = (middle - half) / (rows + square), (middle + half) / (rows + square)
     low, high = np.where(centre <= 0, 0.0, low), np.where(centre >= 1, 1.0, high)
-    low, high = np.where(np.isnan(rows), np.nan, low), np.where(np.isnan(rows), np.nan, high)
+    unknown = np.isnan(rows) | np.isnan(centre)
+    low, high = np.where(unknown, np.nan, low), np.where(unknown, np.nan, high)
     nearest = np.clip(0.5, low, high)
     slack = tolerance * np.sqrt(nearest * (1 - nearest)) + Z * wander
     return np.clip(low - slack, 0.0, 1.0), np.clip(high + slack, 0.0, 1.0)

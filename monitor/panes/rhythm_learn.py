@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -97,7 +98,8 @@ def learn_rhythm(layout: Layout, tally: Tally | None, learning: Learning) -> Rhy
     found: dict[int, Band] = {}
     for places, group in _groups(table, tally):
         found |= dict(zip(places, _learn(group, common, learning), strict=True))
-    return _rhythm(learning, "", [found[place] for place in range(len(found))], scored, shares)
+    rhythm = _rhythm(learning, "", [found[place] for place in range(len(found))], scored, shares)
+    return msgspec.structs.replace(rhythm, unseen=_unseen(tally, rhythm.period))
 
 
 def _unusable(tally: Tally | None) -> str:
@@ -123,12 +125,19 @@ def _rhythm(learning: Learning, why: str, signals: list[Band], scored: list[Band
     return Rhythm(waves, learning.tolerance, not why, why, tuple(_padded(band, waves) for band in signals), bins)
 
 
+def _unseen(tally: Tally, period: int) -> tuple[int, ...]:
+    """Hours of the period in which no slot of the history has rows."""
+    starts = (tally.plan.start + tally.plan.slot_s * np.flatnonzero(tally.rows)) / HOUR_S
+    reach = np.arange(max(1, round(tally.plan.slot_s / HOUR_S)))
+    seen = np.unique(np.floor(np.add.outer(starts, reach)).astype(np.int64) % period)
+    return tuple(np.setdiff1d(np.arange(period), seen).tolist())
+
+
 def _padded(band: Band, waves: tuple[int, ...]) -> Band:
     missing = 2 * len(waves) - len(band.waves)
     if not band.waves or not missing:
         return band
-    fields = {name: getattr(band, name) for name in band.__struct_fields__}
-    return Band(**{**fields, "waves": band.waves + (0.0,) * missing})
+    return msgspec.structs.replace(band, waves=band.waves + (0.0,) * missing)
 
 
 def _groups(table: Signals, tally: Tally) -> Iterator[tuple[list[int], _Group]]:

@@ -12,6 +12,7 @@ independent given the past with a share <= u each, at any d >= 1 (Jensen), and f
 d (Hoelder). Otherwise it rests on d as measured. No finite design known: no such bet.
 
 Tick bet: L = 1 + c (y / (n u) - 1), c in STAKES. E[L] <= 1 for any dependence inside the tick, exactly.
+Made where no design effect is known (plan.py says why).
 
 Scores: with z the normal score of a row's bin, p the reference's shares and K(t) = log sum p e^(t z), the tilt p e^(tz)
 has mean K'(t). At the tilt t whose mean is the band's edge,

@@ -4,6 +4,11 @@ Processes are the bets of the lanes, laid out as [3 likelihood ratios][lanes] an
 57,000 for 500 numeric features. A group's weight is shared alike by its lanes, half of it by the scores where the group
 has a scored column (a mean sees a shift in all bins at once; shares see what leaves the mean in place); the lanes of
 one direction are as many as the quantity has.
+
+A lane bets by likelihood ratios where its design effect is known, by ticks where it is not, with all of its weight
+either way: tick bets are exact whatever hangs together inside a tick, but only the design effect knows what hangs
+together across ticks. Where a band leaves out a slow wander because the design effect makes up for it, tick bets paged
+thirty times in a simulated month and the ratios never.
 """
 
 import hashlib
@@ -23,11 +28,6 @@ from monitor.panes.rhythm import Bounds
 from monitor.panes.signals import Signal
 
 SCORE_SHARE: Final = 0.5  # of the weight of a group that has a scored column
-TICK_SHARE: Final = (
-    0.1  # of a lane's weight: costs the likelihood ratios .1 in log(A/w), speaks where no design is known
-)
-ETA_SHARES: Final = (1 / 3, 1 / 3, 1 / 3)
-STAKE_SHARES: Final = (1 / 3, 1 / 3, 1 / 3)
 TABLES_MAX: Final = 8  # hours whose tables are kept: this one, and late rows' own
 
 
@@ -71,7 +71,7 @@ class Plan:
     lane_group: NDArray[np.intp]  # [lanes]
     lane_signal: NDArray[np.intp]  # [lanes of signals]
     falls: Flags  # [lanes of signals]
-    weight: NDArray[np.float32]  # [processes], sum <= 1
+    weight: NDArray[np.float32]  # [lanes], sum <= 1; its bets share alike
     eta: Doubles  # [bets, lanes]
     _tables: "OrderedDict[int, tuple[Bounds, Table]]" = field(default_factory=OrderedDict)
 
@@ -101,7 +101,7 @@ class Plan:
         )
         lane_group = np.array([number[lane.group] for lane in lanes], np.intp)
         lane_weight = _lane_weights(lane_group, group_weight, len(sides))
-        weight = _process_weights(lane_weight, len(sides))
+        weight = lane_weight.astype(np.float32)
         eta = np.repeat(np.array(ETAS)[:, None], len(lanes), axis=1)
         eta[:, len(sides) :] = np.array(SCORE_ETAS)[:, None]
         return cls(
@@ -119,6 +119,11 @@ class Plan:
             weight,
             eta,
         )
+
+    @property
+    def processes(self) -> int:
+        """How many there are."""
+        return len(ETAS) * len(self.lanes) + len(STAKES) * self.sides
 
     @property
     def sides(self) -> int:
@@ -165,16 +170,6 @@ def _lane_weights(lane_group: NDArray[np.intp], group_weight: Doubles, sides: in
     weight[:sides] = ((group_weight - to_scores) / np.maximum(of_sides, 1))[lane_group[:sides]]
     weight[sides:] = (to_scores / np.maximum(of_scores, 1))[lane_group[sides:]]
     return weight
-
-
-def _process_weights(lane_weight: Doubles, sides: int) -> NDArray[np.float32]:
-    """Each lane's weight over its bets, f4[processes]; scores have likelihood ratios only."""
-    to_ticks = TICK_SHARE * lane_weight[:sides]
-    to_ratios = lane_weight.copy()
-    to_ratios[:sides] -= to_ticks
-    ratios = np.array(ETA_SHARES)[:, None] * to_ratios
-    ticks = np.array(STAKE_SHARES)[:, None] * to_ticks
-    return np.concatenate((ratios.ravel(), ticks.ravel())).astype(np.float32)
 
 
 def _digest(signals: Watched, ledger: Ledger, weight: NDArray[np.float32]) -> str:

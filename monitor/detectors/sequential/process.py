@@ -15,6 +15,7 @@ between processes, and group by group T w_g / A after a real change elsewhere. W
 - Nothing overflows: w_j R_j < A after every tick, and log L is cut at LOG_MAX; to lower a multiplier is always allowed.
 - float32 rounds each product by at most 6e-8 of itself, in either direction: after a month of ticks at most 1 % of A.
 
+Cost (2026-11): 0.5 ms of CPU a tick for 500 numeric features (57,000 processes, three tiers), 2 ms for 2,000.
 Sources: Shin, Ramdas & Rinaldo 2024; Dandapanthula & Ramdas 2025; detection.md section 2.
 Failure mode: the promise is about the published bands. At a band's edge E[L] is 1, and outside it nothing is promised.
 """
@@ -27,7 +28,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from monitor.detectors.sequential.bets import STAKES, Doubles, Flags, Table
+from monitor.detectors.sequential.bets import ETAS, STAKES, Doubles, Flags, Table
 from monitor.detectors.sequential.latch import turn
 from monitor.detectors.sequential.ledger import DAY, TIERS, Tier
 from monitor.detectors.sequential.plan import Lane, Plan
@@ -145,7 +146,7 @@ def _demand_possible(plan: Plan, part: Counted) -> None:
 def _multipliers(plan: Plan, carried: Carried, ready: Flags) -> Floats:
     """L of every process, f4[processes]; 1 where the lane does not bet."""
     lanes, sides = len(plan.lanes), plan.sides
-    factors = np.empty(len(plan.weight), np.float32)
+    factors = np.empty(plan.processes, np.float32)
     logs = np.where(ready, np.minimum(carried.logs, LOG_MAX), 0.0)
     np.exp(logs.astype(np.float32), out=factors[: 3 * lanes].reshape(3, lanes))
     gain = np.where(ready[:sides], carried.ticks / np.maximum(carried.rows[:sides], 1.0) - 1.0, 0.0)
@@ -181,12 +182,12 @@ def _reset(plan: Plan, evidence: Floats, crossed: Sequence[tuple[int, int]]) -> 
 
 
 def _add(plan: Plan, carried: Carried, ready: Flags, ratios: Flags) -> None:
-    """Give the bets that were made their minutes."""
+    """Give the lanes that bet their minutes: to their ratios where those can be bet on, else to their tick bets."""
     lanes, sides = len(plan.lanes), plan.sides
-    given = plan.weight.copy()
-    minutes = np.where(ready, carried.waited, np.float32(0.0))
-    given[: 3 * lanes].reshape(3, lanes)[...] *= np.where(ratios, minutes, np.float32(0.0))
-    given[3 * lanes :].reshape(3, sides)[...] *= minutes[:sides]
+    share = np.where(ready, carried.waited, np.float32(0.0)) * plan.weight / np.float32(len(ETAS))
+    given = np.empty(plan.processes, np.float32)
+    given[: 3 * lanes].reshape(3, lanes)[...] = np.where(ratios, share, np.float32(0.0))
+    given[3 * lanes :].reshape(3, sides)[...] = np.where(ratios, np.float32(0.0), share)[:sides]
     carried.evidence += given
 
 

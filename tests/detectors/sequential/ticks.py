@@ -1,7 +1,9 @@
 """Plans of a few signals, their bands, and the multipliers that a tick of the detector applies to them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -73,11 +75,19 @@ def run(plan: Plan, bounds: Bounds, ticks: list[Counted], state: State | None = 
 
 def evidence(plan: Plan, state: State) -> NDArray[np.float64]:
     """w R of every process of the page tier."""
-    return np.frombuffer(state.evidence, "<f4").reshape(3, -1)[1].astype(float)
+    ratios = np.frombuffer(state.ratios, "<f4").reshape(3, -1)[1]
+    ticks = np.frombuffer(state.ticks, "<f4").reshape(3, -1)[1] if state.ticks else np.zeros(3 * plan.sides)
+    return np.concatenate((ratios, ticks)).astype(float)
 
 
 def multipliers(plan: Plan, *parts: tuple[Bounds, Counted]) -> NDArray[np.float64]:
     """L of every process: what a tick without minutes makes of R = 1. Ratios [3][lanes], then ticks [3][sides]."""
+    blind = [(msgspec.structs.replace(bounds, design=np.full_like(bounds.design, np.nan)), c) for bounds, c in parts]
+    ratios = 3 * len(plan.lanes)
+    return np.concatenate((_multipliers(plan, parts)[:ratios], _multipliers(plan, blind)[ratios:]))
+
+
+def _multipliers(plan: Plan, parts: Sequence[tuple[Bounds, Counted]]) -> NDArray[np.float64]:
     first = [(bounds, _plain(counted)) for bounds, counted in parts]
     _, before = step(plan, first, 1.0, None, 0.0)
     _, after = step(plan, parts, 0.0, before, 60.0)

@@ -27,7 +27,7 @@ def test_a_band_that_is_unknown_is_never_bet_on_and_never_pages() -> None:
 def test_of_a_band_with_one_end_known_only_that_direction_is_bet_on() -> None:
     plan = plan_of(share())
     _, state = run(plan, bands(NAN, 0.4), [rows(20, 60)] * 3)
-    assert (evidence(plan, state).reshape(6, 2) > 0).tolist() == [[True, False]] * 6
+    assert (evidence(plan, state).reshape(6, 2) > 0).tolist() == [[True, False]] * 3 + [[False, False]] * 3
 
 
 @pytest.mark.parametrize(("low", "high", "lane"), [(0.0, 0.4, 1), (0.4, 1.0, 0)])
@@ -46,9 +46,22 @@ def test_where_no_design_effect_is_known_only_tick_bets_are_made(design: float) 
     assert (ticks > 0).all()
 
 
+def test_where_a_design_effect_is_known_no_tick_bet_is_made() -> None:
+    plan = plan_of(share())
+    _, state = run(plan, bands(0.2, 0.4, 200.0), [rows(20, 60)] * 3)
+    assert not state.ticks
+
+
+@pytest.mark.parametrize("design", [NAN, 1.0])
+def test_a_minute_is_given_whole_to_whichever_bets_are_made(design: float) -> None:
+    plan = plan_of(share())
+    _, state = run(plan, bands(0.2, 0.4, design), [rows(20, 60)])
+    assert evidence(plan, state).sum() == pytest.approx(1.0)
+
+
 def test_a_direction_that_is_not_watched_has_no_process() -> None:
-    assert len(plan_of(share(falls=False)).weight) == 6
-    assert len(plan_of(share()).weight) == 12
+    assert plan_of(share(falls=False)).processes == 6
+    assert plan_of(share()).processes == 12
 
 
 def test_fewer_than_five_rows_wait_for_more_and_say_the_same_then() -> None:
@@ -156,7 +169,7 @@ def test_any_number_of_restarts_gives_the_same_pages_and_the_same_bytes(ticks: l
 def test_the_state_of_500_features_in_three_tiers_is_below_a_mebibyte_even_while_all_of_it_waits(n: int) -> None:
     groups = [f"features/{index}" for index in range(500)]
     plan = plan_of(*(share(group) for group in groups for _ in range(9)), scored=tuple(groups))
-    assert len(plan.weight) == 500 * 114
+    assert plan.processes == 500 * 114
     bounds = bands([0.4] * 4500, 0.6, 1.0, ((-0.1, 0.1),) * 500)
     _, state = run(plan, bounds, [rows([n // 2] * 4500, n, np.tile([0, 0, 0, n, 0, 0, 0], (500, 1)))])
     assert len(msgspec.msgpack.encode(state)) <= 1 << 20
