@@ -55,10 +55,7 @@ class RowSample:
             return
         columns = [self._numbers(rows, name) for name in self._names]
         hashes = _hashed([rows.times, *columns])
-        if len(self._hashes) == self._rows:
-            near = np.flatnonzero(hashes < self._hashes.max())
-        else:
-            near = np.arange(rows.n)
+        near = np.flatnonzero(hashes < self._hashes.max()) if len(self._hashes) == self._rows else np.arange(rows.n)
         if len(near) > self._rows:
             near = near[np.argpartition(hashes[near], self._rows - 1)[: self._rows]]
         if not len(near):
@@ -71,7 +68,7 @@ class RowSample:
         self._hashes, self._values = found, values
 
     def cells(self, layout: Layout) -> Cells:
-        """Put the sample into the bins of a layout: u1[features, rows], of which only those of numbers mean anything."""
+        """Put the sample into the bins of a layout: u1[features, rows], only those of numbers mean anything."""
         missing, nothing = np.isnan(self._values), np.zeros(len(self._values), np.bool_)
         columns: dict[str, Column] = {
             name: NumericColumn(self._values[:, at], missing[:, at], nothing) for at, name in enumerate(self._names)

@@ -99,4 +99,5 @@ def _packed(flags: NDArray[np.bool_]) -> Words:
 
 
 def _ones(words: Words) -> Counts:
-    return np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+    ones: Counts = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+    return ones

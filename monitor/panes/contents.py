@@ -1,6 +1,6 @@
 """Contents: which of 64 buckets a row's cells fall into, so that a flood of copies fills one of them.
 
-    bucket = top 6 bits of sum over features of a_f (c_f + 1) mod 2^32        c: cell of the feature, a: fixed odd numbers
+    bucket = top 6 bits of sum over features of a_f (c_f + 1) mod 2^32      c: cell of feature f, a_f: fixed, odd
 
 Rows whose values share all their bins share a bucket, near duplicates included; other rows meet in one in about 1 of 64
 (multilinear hashing: Carter & Wegman 1979; with the top bits Lemire & Kaser 2014). The reference's own rows are counted
@@ -45,8 +45,8 @@ def bucket_rows(by_feature: Cells) -> Cells:
 
 @cache
 def _factors(features: int) -> NDArray[np.uint32]:
-    """Make odd numbers u4[F, 1] of splitmix64 (Steele, Lea & Flood 2014): those of fewer features are the first ones."""
-    state = np.arange(1, features + 1, dtype=np.uint64) * np.uint64(_GAMMA)
-    state = (state ^ (state >> 30)) * np.uint64(_FIRST)
-    state = (state ^ (state >> 27)) * np.uint64(_SECOND)
-    return ((state ^ (state >> 31)) >> 32).astype(np.uint32)[:, np.newaxis] | np.uint32(1)
+    """Make odd numbers u4[F, 1] of splitmix64 (Steele, Lea & Flood 2014): fewer are the first ones."""
+    state: NDArray[np.uint64] = np.arange(1, features + 1, dtype=np.uint64) * np.uint64(_GAMMA)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(_FIRST)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(_SECOND)
+    return ((state ^ (state >> np.uint64(31))) >> np.uint64(32)).astype(np.uint32)[:, np.newaxis] | np.uint32(1)

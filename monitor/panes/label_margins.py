@@ -109,9 +109,7 @@ def place_labels(layout: Layout, receipts: Receipts, labels: Doubles) -> tuple[P
     return (*found, *_slice_places(layout, receipts, wrong, usable))
 
 
-def _slice_places(
-    layout: Layout, receipts: Receipts, wrong: Places, usable: NDArray[np.bool_]
-) -> Iterator[Places]:
+def _slice_places(layout: Layout, receipts: Receipts, wrong: Places, usable: NDArray[np.bool_]) -> Iterator[Places]:
     begin = 0
     for places, width in zip(layout.slicing.places(receipts["bins"]), layout.slicing.widths, strict=True):
         inside = (places < layout.slicing.many) & usable

@@ -42,6 +42,8 @@ class Layout:
     feature_cells: tuple[FeatureCells, ...]
     output_cells: FeatureCells | None  # of a predicted number or a list's length; None: classes
     groups: OutputGroups
+    pairing: Pairing  # which features' concordance is counted
+    slicing: Slicing  # by which slices labels are
     size: int  # cells of a pane; the slices below cut them into the sections of the table in sections.py
     rows: slice
     kept: slice
@@ -69,8 +71,6 @@ class Layout:
     concordance: slice
     error_bins: slice
     slices: slice
-    pairing: Pairing
-    slicing: Slicing
 
     @classmethod
     def of(cls, reference: Reference) -> "Layout":
@@ -96,7 +96,8 @@ class Layout:
         slices = map(slice, ends, ends[1:])
         k = len(schema.classes)
         pairing, slicing = Pairing.of(reference, features), Slicing.of(reference.slices)
-        return cls(reference, name, schema.task, k, positive, features, output, groups, ends[-1], *slices, pairing, slicing)
+        before = (reference, name, schema.task, k, positive, features, output, groups, pairing, slicing, ends[-1])
+        return cls(*before, *slices)
 
     @property
     def group_names(self) -> tuple[str, ...]:

@@ -57,7 +57,9 @@ def count_outcomes(
             _count_regression(layout, counts, receipts, labels, signs)
         case Task.RANKING:
             _count_ranking(layout, counts, labels, signs)
-    counts[layout.slices] = count_slices(layout.slicing, receipts["bins"], wrong_answers(layout, receipts, labels), signs)
+    counts[layout.slices] = count_slices(
+        layout.slicing, receipts["bins"], wrong_answers(layout, receipts, labels), signs
+    )
     known = ~np.isnan(lags_s)
     np.add.at(counts[layout.lag], np.searchsorted(LAG_EDGES_S, lags_s[known], side="right"), signs[known])
     return layout.pane(counts)
@@ -86,13 +88,14 @@ def wrong_answers(layout: Layout, receipts: Receipts, labels: Doubles) -> Bools:
     """Which answers were wrong, as slices.py has it; labels of a regression are finite, and so are its predictions."""
     match layout.task:
         case Task.CLASSIFICATION:
-            return _classes(layout, receipts["output"]) != _classes(layout, labels)
+            wrong: Bools = _classes(layout, receipts["output"]) != _classes(layout, labels)
         case Task.REGRESSION:
             with np.errstate(over="ignore"):
-                return np.abs(receipts["value"] - labels) > layout.reference.large_error
+                wrong = np.abs(receipts["value"] - labels) > layout.reference.large_error
         case Task.RANKING:
             first, _ = unpack(labels)
-            return (first == 0) | (first > PLACES)
+            wrong = (first == 0) | (first > PLACES)
+    return wrong
 
 
 def error_cells(bins: NumericBins, values: Doubles, labels: Doubles) -> Cells:

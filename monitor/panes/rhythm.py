@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.panes.normal import mean_scores
+from monitor.panes.volume import Volume, volume_fault
 
 WEEK_H: Final = 168
 DAY_H: Final = 24
@@ -76,6 +77,7 @@ class Rhythm(msgspec.Struct, frozen=True):
     why: str  # of an untimed one: what that costs; of a timed one ""
     signals: tuple[Band, ...]
     scored: tuple[ScoredBins, ...]
+    volume: Volume | None = None  # None: nobody knows how many rows there should be
     unseen: tuple[int, ...] = ()  # hours of the period that the history has no rows of: there waves are a guess
 
     @property
@@ -125,6 +127,8 @@ def rhythm_fault(rhythm: Rhythm) -> str:
         return "the rhythm's hours are none"
     if any(len(each.shares) != BINS or not 0.99 < sum(each.shares) < 1.01 for each in rhythm.scored):
         return "shares of scored bins do not add up"
+    if why := volume_fault(rhythm.volume):
+        return why
     bands = (*rhythm.signals, *(each.band for each in rhythm.scored))
     return "" if all(_is_sound(band, 2 * len(rhythm.waves)) for band in bands) else "a band contradicts itself"
 

@@ -29,6 +29,7 @@ from monitor.panes.binning import Binned, Cells
 from monitor.panes.concordance import count_concordance
 from monitor.panes.contents import bucket_rows
 from monitor.panes.margins import Margins
+from monitor.panes.rhythm_volume import MINUTES_MAX
 
 MEMORY: Final = 64 << 20
 SLOTS_MAX: Final = 10_000
@@ -129,12 +130,26 @@ class Tally:
         self._first_label = len(widths) - len(margins.parts)
         self._slots = [np.zeros((plan.slots, width), np.uint32) for width in widths]
         self._minutes = [np.zeros((60 * len(plan.hours), width), np.uint32) for width in widths]
+        self.first_minute = self._last_minutes(plan)
+        end = int(np.ceil((plan.start + plan.slots * plan.slot_s) / MINUTE_S))
+        self._arrivals = np.zeros(end - self.first_minute, np.uint32)
         self.timed = 0  # rows in a slot
+
+    @staticmethod
+    def _last_minutes(plan: Plan) -> int:
+        """The first minute since 1970 of which rows are counted one by one."""
+        start, stop = plan.start / MINUTE_S, (plan.start + plan.slots * plan.slot_s) / MINUTE_S
+        return int(np.floor(max(start, stop - MINUTES_MAX)))
+
+    @property
+    def arrivals(self) -> Counts:
+        """Rows of every minute from `first_minute` on."""
+        return self._arrivals.astype(np.int64)
 
     @property
     def memory(self) -> int:
         """Bytes of the tables."""
-        return sum(table.nbytes for table in (*self._slots, *self._minutes))
+        return sum(table.nbytes for table in (*self._slots, *self._minutes, self._arrivals))
 
     @property
     def rows(self) -> Counts:
@@ -145,6 +160,10 @@ class Tally:
         """Count some rows by their `times` f8[n], and the labels of some of them."""
         slots = self.plan.slot_of(times)
         self.timed += int(np.count_nonzero(slots >= 0))
+        with np.errstate(invalid="ignore"):
+            minutes = np.floor(times[slots >= 0] / MINUTE_S).astype(np.int64) - self.first_minute
+        found, many = np.unique(minutes[minutes >= 0], return_counts=True)
+        self._arrivals[found] += many.astype(np.uint32)
         columns = (*binned.cells.T, binned.output_cells, binned.score_cells)
         buckets = bucket_rows(binned.cells.T)
         for tables, places in ((self._slots, slots), (self._minutes, self.plan.minute_of(times))):
