@@ -125,7 +125,8 @@ def _assume(table: Signals, signals: list[Band], counted: Counted, learning: Lea
 
 def _learn_minutes(table: Signals, tally: Tally, common: float, learning: Learning) -> tuple[Volume | None, list[Band]]:
     """Bands of the signals whose rows are minutes, and what is usual of the volume."""
-    found = learn_volume(tally.arrivals, tally.first_minute) if learning.whole else None
+    enough = learning.whole and int(tally.rows.sum()) >= ROWS_MIN
+    found = learn_volume(tally.arrivals, tally.first_minute) if enough else None
     stale = [_learn_stale(table, tally, column, rows) for column, rows in enumerate(table.stale_rows)]
     if found is None:
         why = NO_MINUTES if learning.whole else "the history is a sample of the traffic"
