@@ -3,8 +3,8 @@
 - *concordant*: of the rows that have both numbers, those in which they lie on the same side of their halves; both ways.
 - *content*: the share of a bucket of cells rises: copies.
 - *repeated*: of all predictions that came, those whose id had come before. History has no second rows of an id, so
-  nothing can be learned: up to 2 % are taken for honest retries, which come in requests of up to a thousand rows
-  (`Learning.repeats`). Requests that are sent again under their idempotency key are answered from memory and not seen.
+  nothing can be learned: up to 2 % are taken for honest retries (`Learning.repeats`). Requests that are sent again
+  under their idempotency key are answered from memory and are not seen here.
 - *rate*: minutes with more rows than usual at that hour, fewer, or none (volume.py).
 - *stale*: minutes in which all values of a number are one and the same to the step (moments.py), where a minute has
   rows enough to make that news: the reference's largest bin to the power of the rows is below 1 in 10,000. A number

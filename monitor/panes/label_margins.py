@@ -104,6 +104,7 @@ def place_labels(layout: Layout, receipts: Receipts, labels: Doubles) -> tuple[P
                 places[usable] = error_cells(bins, receipts["value"][usable], labels[usable])
                 found = [places]
         case Task.RANKING:
+            wrong[:] = wrong_answers(layout, receipts, labels)
             first, _ = unpack(labels)
             found = [((first > 0) & (first <= place)).astype(np.intp) for place in HITS_AT]
     return (*found, *_slice_places(layout, receipts, wrong, usable))

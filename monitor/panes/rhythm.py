@@ -54,7 +54,7 @@ class Band(msgspec.Struct, frozen=True, array_like=True):
     rows: float  # effective
     spread: float
     wander: float  # standard deviation, in the unit of the centre
-    design: float  # >= 1: variance of minute sums over that of independent rows, times the margin
+    design: float  # >= 1: variance of minute sums over that of independent rows, times the margin; 0: unknown
     error: float = 0.0  # long-run standard error of the centre, for people
     slow: bool = False  # whether it wanders with a memory of a day: wander, error and design allow for it then
     waves: tuple[float, ...] = ()
@@ -106,7 +106,8 @@ class Rhythm(msgspec.Struct, frozen=True):
 class Bounds(msgspec.Struct, frozen=True, eq=False):
     """The bands of one hour: NaN is unknown, no bet. `low` may be 0 and `high` 1: nothing can be beyond them.
 
-    Rows say less than their number by `design` >= 1: a multiplier of independent rows is tempered by 1 / design.
+    Rows say less than their number by `design` >= 1: a multiplier of independent rows is tempered by 1 / design. NaN is
+    unknown: only bets that hold under any dependence inside a tick may be made.
     """
 
     low: Doubles  # f8[S]
@@ -135,7 +136,7 @@ def rhythm_fault(rhythm: Rhythm) -> str:
 
 def _is_sound(band: Band, waves: int) -> bool:
     numbers = (band.rows, band.spread, band.wander, band.design, band.error, *band.waves)
-    if not all(map(isfinite, numbers)) or min(numbers[:5]) < 0 or band.design < 1:
+    if not all(map(isfinite, numbers)) or min(numbers[:5]) < 0 or 0 < band.design < 1:
         return False
     if band.centre is None:
         return bool(band.why)
@@ -150,7 +151,7 @@ class _Numbers:
         self.rows = np.where(known, [max(band.rows, 1.0) for band in bands], np.nan)
         self.spread = np.array([band.spread for band in bands])
         self.wander = np.array([band.wander for band in bands])
-        self.design = np.array([band.design for band in bands])
+        self.design = np.array([band.design or np.nan for band in bands])
 
 
 def wave_basis(waves: tuple[int, ...], hours: Doubles) -> Doubles:

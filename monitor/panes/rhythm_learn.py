@@ -39,7 +39,6 @@ Doubles = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 DESIGN_MARGIN: Final = 1.1
-REQUEST_ROWS: Final = 1_000.0  # that are sent again at once: the design effect of repeated ids
 NO_MINUTES: Final = "the history has no two days of minutes"
 SPAN_S_MIN: Final = 2 * DAY_S
 ROWS_MIN: Final = 30
@@ -116,22 +115,32 @@ def learn_rhythm(layout: Layout, tally: Tally | None, learning: Learning) -> Rhy
 
 
 def _assume(table: Signals, signals: list[Band], counted: Counted, learning: Learning) -> list[Band]:
-    """Put in what no history tells: how many ids come again. All of the room is wander, so no traffic narrows it."""
+    """Put in what no history tells: how many ids come again.
+
+    All of the room is wander, so no traffic narrows it; requests are sent again whole, so no design effect is known.
+    """
     at = next(place for place, signal in enumerate(table.signals) if signal.what is What.REPEATED)
     rows = max(int(counted.n[at]), 1)
-    band = Band(0.0, float(rows), 0.0, _short(learning.repeats / Z), REQUEST_ROWS)
+    band = Band(0.0, float(rows), 0.0, _short(learning.repeats / Z), 0.0)
     return [band if place == at else each for place, each in enumerate(signals)]
 
 
 def _learn_minutes(table: Signals, tally: Tally, common: float, learning: Learning) -> tuple[Volume | None, list[Band]]:
-    """Bands of the signals whose rows are minutes, and what is usual of the volume."""
+    """Bands of the signals whose rows are minutes, and what is usual of the volume.
+
+    Of a minute nothing comes but yes or no, so bets need no design effect, and the exact ones are the strongest.
+    """
     enough = learning.whole and int(tally.rows.sum()) >= ROWS_MIN
     found = learn_volume(tally.arrivals, tally.first_minute) if enough else None
     stale = [_learn_stale(table, tally, column, rows) for column, rows in enumerate(table.stale_rows)]
     if found is None:
         why = NO_MINUTES if learning.whole else "the history is a sample of the traffic"
         return None, [*([_unknown(why)] * len(ITEMS)), *stale]
-    return found.volume, [*_learn(_volume_group(found), common, learning), *stale]
+    volume = _learn(_volume_group(found), common, learning)
+    return found.volume, [
+        *(msgspec.structs.replace(band, design=float(band.centre is None)) for band in volume),
+        *stale,
+    ]
 
 
 def _volume_group(found: Learned) -> _Group:
@@ -171,7 +180,7 @@ def _learn_stale(table: Signals, tally: Tally, column: int, rows_min: float) -> 
     share, hours = many.sum() / held.sum(), int(np.count_nonzero(held))
     spread = float(np.sqrt(share * (1 - share)))
     wander = np.sqrt((held * (many / np.maximum(held, 1) - share) ** 2).sum() / held.sum())
-    return Band(_short(float(share)), float(hours), _short(spread), _short(float(wander)), DESIGN_MARGIN)
+    return Band(_short(float(share)), float(hours), _short(spread), _short(float(wander)), 0.0)
 
 
 def _unusable(tally: Tally | None) -> str:
