@@ -4,7 +4,7 @@
       every: 1m                                              # the time between ticks
       budget: {warn: 1/1d, page: 1/30d, rollback: 1/1000d}   # false alarms a tier may make, on average
       weights: {labels: 0.3, output: 0.15, quality: 0.15, features: 0.2, poisoning: 0.2}
-      calm: 6h                                               # without a crossing until an alert is over
+      calm: 30h                                              # without a crossing until an alert is over
 
 One detector (`monitor.detectors.sequential`) watches everything; what it says becomes alerts by family and tier, one
 for each group: `features_page/age`. A crossing of the tier `rollback` is no alert, because the page came before it: it

@@ -1,16 +1,21 @@
 """How far shares vary beyond independent rows: within an hour, over hours, over days.
 
-Of slot sums x_t over n_t rows with expectation m_t n_t, and residuals e_t = x_t - m_t n_t, v the variance of one row:
+Of slot sums x_t over n_t rows with expectation m_t n_t, and residuals e_t = x_t - m_t n_t, v the variance of one row
+around m_t within its slot (less than p (1 - p) where a rhythm makes hours unlike):
 
-- *minute design effect* d: sum over minutes of (x - n p_h)^2 / n, p_h the share of the hour, over (minutes - 1) v_h:
-  the variance of minutes within their hour over that of independent rows. Sessions of m rows that agree at rho give
-  1 + (m - 1) rho.
+- *tick*: the shortest of 1, 5, 15 minutes, 1 and 4 hours that holds five rows, which is when the detector bets. In
+  a stream of eight rows an hour no minute has two: whatever hangs together there shows between longer panes only.
+- *design effect* d: sum over ticks of (x - n p_h)^2 / n, p_h the share of the hour (of the day, where ticks are
+  hours), over (ticks - 1) v_h: the variance of ticks within their hour over that of independent rows. Sessions of m
+  rows that agree at rho give 1 + (m - 1) rho.
 - *long-run variance* of the total: overlapping windows of an hour, four hours and a day, (1 / B) sum_j (e_j + ... +
   e_(j+B-1))^2, which is Newey & West's with Bartlett weights up to B; divided by 1 - b + b^2 / 3, b = B / T, because
   the residuals know the mean (Kiefer & Vogelsang 2005). The largest of the three: a day's window sees what wanders for
   hours, but of a week there are only seven of them.
 - *wander* b: of panes of 15 minutes, an hour, four hours with sums E and N rows, E^2 / N has the expectation
-  d v + N b^2. So b^2 = (sum of E^2 / N - K d v) / sum of N, whatever the panes' sizes; the largest of the three.
+  d v + N b^2. So b^2 = (sum of E^2 / N - K d v) / sum of N, whatever the panes' sizes; the largest of the three. Only
+  panes of at least four ticks: in shorter ones a cluster of rows would look like wander, and is in d already. Where
+  ticks are an hour or more, days count too.
 - *memory* r: correlation of a pane of four hours with the next one, plus (1 + 3 r) / K for what the mean took away
   (Kendall 1954). A memory of 3 hours gives .45, of half a day .8, of a day .87.
 - *slow*: with a memory near a day the variance still grows at the scale of days, a few weeks hold K (1 - r) / (1 + r) =
@@ -39,7 +44,10 @@ SLOW: Final = 0.75
 SLOW_TOGETHER: Final = 0.65
 SLOW_PANES_MIN: Final = 24  # of four hours, from the first to the last: in less than four days nobody can tell
 MEMORY_MAX: Final = 0.97  # of an estimate; beyond it nothing is left of a history
+TICKS_H: Final = (1 / 60, 5 / 60, 0.25, 1.0, 4.0)
+TICK_ROWS: Final = 5  # as sequential/process.py waits for
 _QUARTER_H, _HOUR_H, _FOUR_H, _DAY_H = 0.25, 1.0, 4.0, 24.0
+_TICKS_MIN: Final = 4  # of a pane that shows wander
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,26 +63,49 @@ class Noise:
     slow: bool
 
 
-def measure(left: Slots, variance: Doubles, minutes: Doubles, common: float) -> Noise:
-    """Measure what is `left` of slot sums, of rows with `variance` f8[s] and this minute design effect f8[s].
+def tick_hours(slots: Slots) -> float:
+    """How long it takes to see the rows of a tick, while there are any: one of TICKS_H."""
+    held = int(np.count_nonzero(slots.rows))
+    rate = float(slots.rows.sum()) / max(held, 1) / slots.slot_h
+    return next((hours for hours in TICKS_H if rate * hours >= TICK_ROWS), TICKS_H[-1])
 
-    `common` is the median memory of all columns.
+
+def within(squares: Doubles, left: Slots) -> Doubles:
+    """Variance f8[s] of one row within its slot; `squares` f8[T, s] are sums of squares around what was expected.
+
+    That around the whole mean where no slot has two rows.
+    """
+    freedom = float(np.maximum(left.rows - 1, 0).sum())
+    if not freedom:
+        found: Doubles = squares.sum(axis=0) / max(float(left.rows.sum()), 1.0)
+        return found
+    held = np.maximum(left.rows, 1.0)[:, np.newaxis]
+    return np.maximum((squares - left.sums**2 / held).sum(axis=0), 0.0) / freedom
+
+
+def measure(left: Slots, variance: Doubles, around: Doubles, ticks: Doubles, common: float) -> Noise:
+    """Measure what is `left` of slot sums, of rows with `variance` f8[s] and `around` f8[s] within their slots.
+
+    `ticks` f8[s] is their design effect, `common` the median memory of all columns.
     """
     residuals, rows = left.sums, left.rows
+    tick_h = tick_hours(left)
     widths = [_width(hours, left.slot_h) for hours in (_QUARTER_H, _HOUR_H, _FOUR_H, _DAY_H)]
     panes = [_pool(residuals, rows, width) for width in widths]
     long_run = np.maximum.reduce([_long_run(residuals, width) for width in widths[1:]])
-    error, floor = np.sqrt(long_run) / rows.sum(), np.where(np.isnan(minutes), 1.0, minutes) * variance
-    wander = np.maximum.reduce([_excess(*pane, floor) for pane in panes[:3]])
+    error, floor = np.sqrt(long_run) / rows.sum(), np.where(np.isnan(ticks), 1.0, ticks) * around
+    shown = [hours >= _TICKS_MIN * tick_h * 0.99 for hours in (_QUARTER_H, _HOUR_H, _FOUR_H)]
+    shown.append(tick_h >= _HOUR_H)
+    wander = np.maximum.reduce([_excess(*pane, floor) for pane, shows in zip(panes, shown, strict=True) if shows])
     memory, many = memories(left), np.count_nonzero(panes[2][1])
     if not _is_slow(memory[variance > 0], panes[2][1], common):
-        return Noise(error, wander, minutes, slow=False)
+        return Noise(error, wander, ticks, slow=False)
     moments = many * (1 - memory) / (1 + memory)
     wander = wander / np.sqrt(np.maximum(1 - 1 / np.maximum(moments, 1.5), 0.2))
     with np.errstate(divide="ignore", invalid="ignore"):
         days = np.maximum.reduce([_rate(*pane) for pane in panes[1:]]) / variance
     days = np.where(variance > 0, days, np.nan)
-    return Noise(np.sqrt(error**2 + wander**2 / moments), wander, np.fmax(minutes, days), slow=True)
+    return Noise(np.sqrt(error**2 + wander**2 / moments), wander, np.fmax(ticks, days), slow=True)
 
 
 def memories(left: Slots) -> Doubles:
@@ -97,11 +128,11 @@ def _is_slow(memory: Doubles, rows: Doubles, common: float) -> bool:
     return own > SLOW or (own + common) / 2 > SLOW_TOGETHER
 
 
-def minute_design(sums: Doubles, rows: Doubles, squares: Doubles) -> Doubles:
-    """Design effect f8[s] of minutes within their hours, NaN where too few can tell.
+def tick_design(sums: Doubles, rows: Doubles, squares: Doubles) -> Doubles:
+    """Design effect f8[s] of ticks within their hours (or days), NaN where too few can tell.
 
-    `sums` f8[H, 60, s] over `rows` f8[H, 60]; `squares` f8[H, s] is the sum of squares of the rows' values, which of
-    shares is their sum.
+    `sums` f8[H, ticks, s] over `rows` f8[H, ticks]; `squares` f8[H, s] is the sum of squares of the rows' values, which
+    of shares is their sum.
     """
     held = rows.sum(axis=1)
     keep = held > 1

@@ -29,6 +29,7 @@ from monitor.panes.layout import Layout
 from monitor.panes.views import Views
 from monitor.panes.window import sum_panes
 from monitor.store.protocol import Store
+from monitor.turns import sequential
 from monitor.turns.parting import Parting, Segmentation
 from monitor.turns.reading import due, newer, read_all, read_groups, slot_of, stepped
 from monitor.turns.ticking import Armed, Ticked, Ticking
@@ -121,6 +122,7 @@ class Look:
         fold = self._store.position().fold
         seen = self._refreshed(watched, fold)
         if not seen.epoch.acts:
+            watched.sequential = None
             return Looked({}, (), fold)
         slots: Slots = {}
         ticks = []
@@ -133,7 +135,7 @@ class Look:
                 continue
             for segment in self._segments(watched, rule, seen):
                 slots[rule.name, segment] = self._read(watched, rule, segment, seen, now)
-        ticked = self.ticking.run(watched, seen.epoch, seen.pack, now, fold)
+        ticked = self._ticked(watched, seen, now, fold)
         forget(seen, [slot for rule in seen.pack.rules if not rule.sequential for slot in read_by(rule, slots)])
         return Looked(slots | ({} if ticked is None else ticked.slots), tuple(ticks), fold, ticked)
 
@@ -247,6 +249,16 @@ class Look:
         reading, state = stepped(rule, judge, delta, now - before.at, before.state)
         slot = Slot(rule.name, "", epoch.number, before.at, now, reading)
         return Ticks(watched.name, rule.name, epoch.number, fold, now, state, (*before.slots, slot)[-TICKS_KEPT:])
+
+    def _ticked(self, watched: Watched, seen: Seen, now: float, fold: int) -> Ticked | None:
+        """Tick the e-detector, if the rules set a budget, and keep what it said."""
+        ticked = self.ticking.run(watched, seen.epoch, seen.pack, now, fold)
+        watch = seen.pack.watch
+        told = (
+            None if ticked is None or watch is None else sequential.view(ticked, seen.pack, watch, watched.sequential)
+        )
+        watched.sequential = told
+        return ticked
 
     # ------------------------------------------------------------ display
 

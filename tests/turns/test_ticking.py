@@ -5,11 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tickworld import CALM_S, PAGED, WATCH, armed, latched, rows, ticking
-from world import MODEL, Killed, alive, budget, many
+from world import MODEL, Consumer, Killed, alive, budget, many, rule
 
 from monitor.decisions.budget import Watch
 from monitor.detectors.sequential import Ledger
-from monitor.facts import Verdict
+from monitor.facts import Subject, Verdict
+from monitor.settings import SegmentColumn
 from monitor.turns.lookout import NO_BANDS, NO_GROUP_BAND, NOT_WATCHED
 from monitor.turns.ticking import Armed
 
@@ -52,7 +53,20 @@ def test_a_latched_group_says_what_crossed_as_it_crossed(turns):
     [slot] = minutes(turns, 5, 7, *PAGED).slots[X_PAGES]
     assert (slot.end, slot.reading.n, slot.worst) == (360.0, 360, ("x",))
     assert slot.reading.low == slot.reading.value > slot.reading.limit == 1.0
-    assert slot.reading.why == "the share of x above 0.5 rises"
+    assert slot.reading.why.startswith("share of x above 0.5 rose to 1 in 60 rows, usual 0.525, band 0.504 to 0.546")
+
+
+def test_a_page_says_since_when_and_counts_from_there(turns):
+    minutes(turns, 0, 30)
+    found = minutes(turns, 30, 31, *PAGED)
+    assert found.slots[X_PAGES][0].start == 1800.0
+
+
+def test_since_when_survives_a_restart(turns):
+    minutes(turns, 0, 30)
+    turns.restart()
+    turns.serve((0.0, "v1"))
+    assert minutes(turns, 30, 31, *PAGED).slots[X_PAGES][0].start == 1800.0
 
 
 def test_features_never_cross_for_a_rollback(turns):
@@ -74,10 +88,22 @@ def test_what_is_not_bet_on_yet_is_not_consumed(turns):
 
 
 def test_rows_of_segments_are_not_bet_on_twice(tmp_path):
-    turns = ticking(tmp_path / "state", settings={"segments": {}})
+    by = {"plant": SegmentColumn(values=("a", "b"))}
+    turns = ticking(tmp_path / "state", settings={"segments": by})
     turns.serve((0.0, "v1"))
-    minutes(turns, 0, 3)
-    assert armed(turns).rows == {"features": 180, "quality": 180, "output": 180}
+    turns.count([replace(row, segment={"plant": "ab"[i % 2]}) for i, row in enumerate(rows(60, 0.0))])
+    turns.looked(60.0)
+    assert turns.view(Subject.ARRIVALS, "plant=a").rows == 30
+    assert armed(turns).rows == {"features": 60, "quality": 60, "output": 60}
+    turns.close()
+
+
+def test_deltas_that_another_detector_still_waits_for_are_not_bet_on_again(tmp_path):
+    turns = ticking(tmp_path / "state", rule("slow", Subject.ARRIVALS, Consumer(), 600.0))
+    turns.serve((0.0, "v1"))
+    minutes(turns, 0, 5)
+    assert turns.store.position().consumed == 0
+    assert armed(turns).rows["features"] == 5 * 60
     turns.close()
 
 
