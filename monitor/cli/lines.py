@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 ORDER: Final = {"breach": 0, "broken": 1, "ok": 2, "unknown": 3}  # what a person must see first
+UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60))
 OVER: Final = {"committed", "refused", "failed", "expired"}  # steps of a rollback that has ended; a test holds them
 
 
@@ -83,14 +84,49 @@ def reading_lines(status: Mapping[str, Any], model: str = "") -> list[ReadingLin
     Of a verdict the rules come before what is only shown: a distance of a feature may be a hundred times its limit in
     every spring, and would hide what somebody must see.
     """
+    models = [(name, one) for name, one in status.get("models", {}).items() if model in {"", name}]
     found = [
         _reading(name, each)
-        for name, one in status.get("models", {}).items()
-        if model in {"", name}
+        for name, one in models
         for each in one.get("readings", [])
         if each.get("reference", "judge") == "judge"
     ]
+    found += [line for name, one in models for line in sequential_lines(name, one, float(status.get("now") or 0.0))]
     return sorted(found, key=lambda line: (*_badness(line), line.model, line.what))
+
+
+def sequential_lines(name: str, one: Mapping[str, Any], now: float) -> list[ReadingLine]:
+    """What the e-detector has latched, as readings of its rules, and the families of which nothing can be told."""
+    found = one.get("sequential") or {}
+    latched = [
+        {
+            "name": each["rule"],
+            "column": each["group"],
+            "verdict": "breach",
+            "value": each["odds"],
+            "limit": 1.0,
+            "n": found.get("rows"),
+            "why": f"latched for {span(max(0.0, now - each['since']))}: {each['why']}",
+            "unit": "times its budget",
+        }
+        for each in found.get("latched", [])
+        if not str(each["rule"]).endswith("_rollback")  # the page of the same group says it
+    ]
+    untold = [
+        {"name": f"{family}_page", "verdict": "unknown", "why": why}
+        for family, why in (found.get("untold") or {}).items()
+    ]
+    return [_reading(name, each) for each in (*latched, *untold)]
+
+
+def span(seconds: float | None) -> str:
+    """A duration in its largest unit."""
+    if seconds is None:
+        return "-"
+    for unit, size in UNITS:
+        if seconds >= size:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:.0f}s"
 
 
 def _badness(line: ReadingLine) -> tuple[float, bool, float]:

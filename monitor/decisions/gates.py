@@ -6,6 +6,7 @@ A gate is held, failed, or None: it could not be told. The guards among them say
 from collections.abc import Callable
 
 from monitor.decisions.case import (
+    BOUNDED,
     Case,
     Signal,
     bounded,
@@ -151,6 +152,18 @@ def _better(case: Case) -> Gate:
     return Gate("better", False, "the paired difference in error does not favour the target")
 
 
+def _false_alarms(case: Case) -> Gate:
+    """Windows say that it is so now; the sequential detector, how often chance alone would say it."""
+    watched = [signal for signal in case.signals if signal.budgeted and signal.family in BOUNDED]
+    if not watched:
+        return Gate("false_alarms", True, "the rules set no budget of false alarms for errors")
+    crossed = [signal.rule for signal in watched if held(signal, case)]
+    if crossed:
+        return Gate("false_alarms", True, f"{', '.join(crossed)}: rarer by chance than its budget")
+    told = all(held(signal, case) is False for signal in watched)
+    return Gate("false_alarms", False if told else None, "errors have not crossed the budget of the tier rollback")
+
+
 GATES: tuple[Callable[[Case], Gate], ...] = (
     _mode,
     _kill_switch,
@@ -168,6 +181,7 @@ GATES: tuple[Callable[[Case], Gate], ...] = (
     _enough,
     _independent,
     _better,
+    _false_alarms,
 )
 
 

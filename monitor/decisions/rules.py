@@ -10,18 +10,23 @@ with its path in the document and a hint. What is refused here can never weaken 
   differences says (`PROVES_BETTER`); two models may disagree and both be right;
 - how labels come (`OF_LABELS_THEMSELVES`) says nothing of the model, whatever the family.
 
+What pages by a budget of false alarms has a section of its own, `sequential:` (`monitor.decisions.budget`); its rules
+are made here, so that an alert of theirs is one like any other.
+
 Whether a pack fits a model depends on the model's task, which a pack does not know: `misfits` says what does not.
 """
 
 import re
 import sys
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from monitor.decisions.budget import MOVED, SEVERITIES, SUPPORTS, WATCHED, Budgeted, Watch, read_watch, rule_name
 from monitor.decisions.entry import Entry
 from monitor.detectors.protocol import CLASSIFICATION, Detector, Sequential
+from monitor.detectors.sequential import Tier
 from monitor.errors import Problem, SettingsError
 from monitor.facts import EVERY_TASK, Family, FeatureKind, Severity, Subject, Task
 
@@ -73,7 +78,7 @@ class Rule:
     name: str
     family: Family
     subject: Subject
-    detector: Detector | Sequential
+    detector: Detector | Sequential | Budgeted
     window_s: float  # for a sequential detector: the time between ticks
     breaches: int = 1  # N ...
     of: int = 1  # ... of the last M windows of the present epoch
@@ -88,7 +93,17 @@ class Rule:
     @property
     def sequential(self) -> bool:
         """Whether the detector takes ticks, not windows."""
-        return hasattr(self.detector, "step")
+        return self.tier is not None or hasattr(self.detector, "step")
+
+    @property
+    def tier(self) -> Tier | None:
+        """The tier of the budget of false alarms that it speaks for; None: it has no part in it."""
+        return self.detector.tier if isinstance(self.detector, Budgeted) else None
+
+    @property
+    def kinds(self) -> frozenset[FeatureKind]:
+        """Of which columns its detector reads; empty where it reads none, or all."""
+        return frozenset() if isinstance(self.detector, Budgeted) else self.detector.kinds
 
     @property
     def labels_late(self) -> bool:
@@ -103,14 +118,19 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RulePack:
-    """All rules of one model, in the document's order; readings are rules of severity NONE and come first."""
+    """All rules of one model, in the document's order; readings are rules of severity NONE and come first.
+
+    `budgeted` are those that follow from `watch`: of each family one for each tier.
+    """
 
     version: int
     rules: tuple[Rule, ...]
+    watch: Watch | None = None
+    budgeted: tuple[Rule, ...] = ()
 
     def get(self, name: str) -> Rule | None:
         """The rule of that name."""
-        return next((rule for rule in self.rules if rule.name == name), None)
+        return next((rule for rule in (*self.rules, *self.budgeted) if rule.name == name), None)
 
     def severity(self, name: str) -> Severity:
         """How loudly a rule of that name speaks; built-in pages are critical, a rule that is gone is a warning."""
@@ -146,12 +166,14 @@ def parse_pack(document: object, detectors: Mapping[str, type]) -> RulePack:
             rules.append(
                 _parse_rule(Entry(f"{section}.{number}", item, problems), detectors, alerting=section == "rules")
             )
-    top.refuse_rest(("version", "readings", "rules"))
+    watch = read_watch(Entry("sequential", top.take("sequential"), problems)) if "sequential" in top.left else None
+    budgeted = () if watch is None else tuple(follow(watch))
+    top.refuse_rest(("version", "sequential", "readings", "rules"))
     known = tuple(rule for rule in rules if rule is not None)
-    problems += _repeated(known)
+    problems += _repeated((*known, *budgeted))
     if problems:
         raise SettingsError(problems)
-    return RulePack(VERSION, known)
+    return RulePack(VERSION, known, watch, budgeted)
 
 
 def misfits(pack: RulePack, task: Task) -> list[Problem]:
@@ -165,11 +187,34 @@ def misfits(pack: RulePack, task: Task) -> list[Problem]:
         if task not in fits:
             words = f"it is for {' or '.join(sorted(each.value for each in fits))}; leave the rule out"
             problems.append(Problem(rule.name, f"does not fit a {task.value} model", words))
-        elif rule.subject is Subject.OUTPUT and _answers(task) not in (rule.detector.kinds or (_answers(task),)):
-            kinds = " or ".join(sorted(kind.value for kind in rule.detector.kinds))
+        elif rule.subject is Subject.OUTPUT and _answers(task) not in (rule.kinds or (_answers(task),)):
+            kinds = " or ".join(sorted(kind.value for kind in rule.kinds))
             words = f"its detector reads {kinds} columns; leave the rule out"
             problems.append(Problem(rule.name, f"does not fit the output of a {task.value} model", words))
     return problems
+
+
+def follow(watch: Watch) -> Iterator[Rule]:
+    """What every family that has weight may say at every tier; at `rollback` only what can speak against the model.
+
+    None of them says that the target would do better: that is for N of M windows to say (S8).
+    """
+    for family in WATCHED:
+        for tier in Tier if watch.weight(family) > 0 else ():
+            supports = tier is Tier.ROLLBACK
+            if supports and family not in SUPPORTS:
+                continue
+            yield Rule(
+                rule_name(family, tier),
+                family,
+                Subject.ARRIVALS,
+                Budgeted(tier),
+                watch.every_s,
+                severity=SEVERITIES[tier],
+                rollback=supports,
+                cause=CAUSES[family],
+                summary=MOVED[family],
+            )
 
 
 def _answers(task: Task) -> FeatureKind:
