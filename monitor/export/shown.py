@@ -96,6 +96,9 @@ _OUTCOMES: Final = {  # of a class, or averaged over classes, as the rule says
     "hit_rate": _of(Subject.OUTCOMES, "hit_ratio", "Labelled lists with a relevant item among the first k."),
     "label_coverage": _of(Subject.OUTCOMES, "label_coverage_ratio", "Rows with a trusted label."),
     "label_lag": _of(Subject.OUTCOMES, "label_lag_seconds", "Median time from prediction to label.", interval=False),
+    "label_selection": _of(
+        Subject.OUTCOMES, "label_selection_ratio", "How far labelled rows differ from all rows in scores and answers."
+    ),
     "log_loss": _of(
         Subject.OUTCOMES,
         "log_loss",
