@@ -9,7 +9,7 @@ from world import MODEL, Killed, alive, budget, many
 
 from monitor.decisions.budget import Watch
 from monitor.detectors.sequential import Ledger
-from monitor.facts import Subject, Verdict
+from monitor.facts import Family, Subject, Verdict
 from monitor.settings import SegmentColumn
 from monitor.turns.lookout import NO_BANDS, NO_GROUP_BAND, NOT_WATCHED
 from monitor.turns.ticking import Armed
@@ -140,7 +140,7 @@ def test_a_group_without_a_band_is_unknown_and_the_others_are_watched(tmp_path):
 
 
 def test_a_family_of_which_nothing_is_watched_is_unknown(turns):
-    assert verdict(minutes(turns, 0, 1), "volume_page") == (Verdict.UNKNOWN, NOT_WATCHED)
+    assert minutes(turns, 0, 1).ticked.lookout.untold(Family.FAIRNESS) == NOT_WATCHED
 
 
 def test_calm_is_ok_only_after_its_time_and_only_if_rows_came(turns):
