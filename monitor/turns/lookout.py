@@ -83,13 +83,16 @@ class Lookout:
 
     def count(self, deltas: Sequence[tuple[int, bytes]]) -> list[tuple[Bounds, Counted]]:
         """Counts of the panes (start, body) that began in each hour, earliest first."""
-        hours: dict[int, list[bytes]] = {}
+        panes: dict[int, list[bytes]] = {}
         for start, body in deltas:
-            hours.setdefault(start // HOUR_S, []).append(body)
-        return [
-            (self.bounds(hour), self.signals.count(sum_panes(bodies, self.layout.digest, self.layout.size).counts))
-            for hour, bodies in sorted(hours.items())
-        ]
+            panes.setdefault(start, []).append(body)
+        hours: dict[int, Counted] = {}
+        for start, bodies in sorted(panes.items()):
+            counts = sum_panes(bodies, self.layout.digest, self.layout.size).counts
+            counted = self.signals.count(counts) + self.signals.count_stale(counts)
+            hour = start // HOUR_S
+            hours[hour] = hours[hour] + counted if hour in hours else counted
+        return [(self.bounds(hour), counted) for hour, counted in hours.items()]
 
     def account(
         self, crossing: Crossing, bodies: Sequence[bytes], since: float, now: float, others: tuple[str, ...]
