@@ -198,10 +198,10 @@ class Whole:
             for unit, rows in run.parts:
                 start = unit * self.clock.unit_s
                 piece, cells = part(batch, binned, rows)
-                self._count(self.windows, start, piece, cells)
-                for one in self.flipped:
+                for one in self.flipped:  # first, so that what it takes over does not hold these rows
                     if one.looks(now + self.clock.every_s):
                         self._count(one.take_over(self.windows), start, one.flip(piece, first + rows), cells)
+                self._count(self.windows, start, piece, cells)
 
     def close(self, end: float) -> None:
         """The rows are over: read the windows that are, too."""

@@ -13,13 +13,14 @@ EVENTS_MAX: Final = 1_000  # told one by one; all are counted
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """What carried an alert most, over the rows of the hour before it, beside the band of that moment."""
+    """What carried an alert most, beside the band of that moment."""
 
     column: str
     what: str  # "above 35", "category AA", "missing", "mean score"
     direction: str  # "rose" or "fell"
     unit: str  # "share" or "sigma"
-    value: float | None
+    since: float | None  # about: within the hour before
+    value: float | None  # over the `rows` since then
     low: float | None
     high: float | None
     rows: int

@@ -92,9 +92,11 @@ def survey(path: Path, schema: Schema, names: ColumnNames, progress: Callable[[i
         times = batch.predictions.times
         days.update(times)
         usable = times[np.isfinite(times) & (np.abs(times) < DAY_S * 2**31)]
-        so_far = np.maximum.accumulate(np.append(newest, usable))
-        disorder += int(np.count_nonzero(usable < so_far[1:] - HOUR_S))
-        newest = float(so_far[-1])
+        if len(usable):
+            plausible = usable[usable <= np.quantile(usable, 0.999, method="lower") + DAY_S]
+            so_far = np.maximum.accumulate(np.append(newest, plausible))
+            disorder += int(np.count_nonzero(plausible < so_far[1:] - HOUR_S))
+            newest = float(so_far[-1])
         rows += batch.predictions.n
         _span(spans, usable)
         progress(rows)

@@ -1,10 +1,14 @@
-"""Crossings become alerts with a beginning, an end and words: what moved, over the rows of the last hour.
+"""Crossings become alerts with a beginning, an end and words: what moved, from what to what, since when.
 
 An alert lasts from its page to the last crossing of its group and tier, plus the time that calm takes: as long as the
 group is latched. A crossing of a latched group counts for that alert and pages nobody.
+
+Since when: of the ticks of the last hour those up to now over which the quantity stands farthest beyond its band, in
+standard errors. It is what a person wants to know, and an estimate: the detector itself looks for no beginning.
 """
 
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -124,59 +128,72 @@ class Crossings:
         self.ledgered.add(_replace(one.fired, end=calm if calm <= now else None))
 
     def _moved(self, crossing: Crossing) -> Moved:
-        """What carries a crossing, over the rows of the last hour."""
+        """What carries a crossing."""
         lane = crossing.lane
         signals = self.betting.lookout.signals
-        direction = "fell" if lane.falls else "rose"
-        bounds = self.recent[-1][1] if self.recent else None
         if lane.signal is None:
-            at = signals.scored.index(lane.column)
-            total, rows = 0.0, 0
-            for _, own, counted in self.recent:
-                total += float(counted.bins[at] @ own.score_z[at])
-                rows += int(counted.bins[at].sum())
-            low, high = (None, None) if bounds is None else (bounds.score_low[at], bounds.score_high[at])
-            what, unit = "mean score", "sigma"
+            at, what, unit = signals.scored.index(lane.column), "mean score", "sigma"
+            told = [
+                (now, float(part.bins[at] @ own.score_z[at]), int(part.bins[at].sum()))
+                for now, own, part in self.recent
+            ]
         else:
-            at = signals.signals.index(lane.signal)
-            total = float(sum(int(counted.x[at]) for _, _, counted in self.recent))
-            rows = sum(int(counted.n[at]) for _, _, counted in self.recent)
-            low, high = (None, None) if bounds is None else (bounds.low[at], bounds.high[at])
-            what, unit = f"{lane.signal.what.value} {lane.signal.item}".strip(), "share"
+            at, unit = signals.signals.index(lane.signal), "share"
+            what = f"{lane.signal.what.value} {lane.signal.item}".strip()
+            told = [(now, float(part.x[at]), int(part.n[at])) for now, _, part in self.recent]
+        low, high = _band(self.recent[-1][1], at, score=lane.signal is None) if self.recent else (None, None)
+        since, value, rows = _stretch(told, high if not lane.falls else low, falls=lane.falls)
         return Moved(
             column=lane.column,
             what=what,
-            direction=direction,
+            direction="fell" if lane.falls else "rose",
             unit=unit,
-            value=total / rows if rows else None,
-            low=_known(low),
-            high=_known(high),
+            since=None if since is None else since - self.betting.every_s,
+            value=value,
+            low=low,
+            high=high,
             rows=rows,
         )
+
+
+def _band(bounds: Bounds, at: int, *, score: bool) -> tuple[float | None, float | None]:
+    low, high = (bounds.score_low, bounds.score_high) if score else (bounds.low, bounds.high)
+    return tuple(None if np.isnan(end[at]) else float(end[at]) for end in (low, high))  # type: ignore[return-value]
+
+
+def _stretch(
+    told: Sequence[tuple[float, float, int]], edge: float | None, *, falls: bool
+) -> tuple[float | None, float | None, int]:
+    """Of ticks (end, sum, rows), oldest first: the first of those that say most, their mean and rows."""
+    best, total, rows = -np.inf, 0.0, 0
+    found: tuple[float | None, float | None, int] = None, None, 0
+    for now, more, many in reversed(told):
+        total, rows = total + more, rows + many
+        if not rows:
+            continue
+        beyond = (total / rows - (edge or 0.0)) * (-1 if falls else 1) * np.sqrt(rows)
+        if beyond > best:
+            best, found = beyond, (now, total / rows, rows)
+    return found
 
 
 def in_words(moved: Moved) -> str:
     """One line for a person.
 
-    >>> in_words(Moved(column="age", what="above 35", direction="rose", unit="share", value=0.52, low=0.39, high=0.42,
-    ...     rows=3600))
-    'age above 35 rose to 52% of 3600 rows in the hour before; 39% to 42% is usual'
+    >>> in_words(Moved(column="age", what="above 35", direction="rose", unit="share", since=None, value=0.52, low=0.39,
+    ...     high=0.42, rows=3600))
+    'age above 35 rose to 52% of 3600 rows; 39% to 42% is usual'
     """
     name = moved.what if moved.column == moved.what else f"{moved.column} {moved.what}"
     if moved.value is None or moved.low is None or moved.high is None:
         return f"{name} {moved.direction}"
     said = [_said(value, moved.unit) for value in (moved.value, moved.low, moved.high)]
     of = "of" if moved.unit == "share" else "over"
-    way = f"{name} {moved.direction} to {said[0]} {of} {moved.rows} rows in the hour before"
-    return f"{way}; {said[1]} to {said[2]} is usual"
+    return f"{name} {moved.direction} to {said[0]} {of} {moved.rows} rows; {said[1]} to {said[2]} is usual"
 
 
 def _said(value: float, unit: str) -> str:
     return f"{100 * value:.3g}%" if unit == "share" else f"{value:.2g} sigma"
-
-
-def _known(value: float | None) -> float | None:
-    return None if value is None or np.isnan(value) else float(value)
 
 
 def _replace(fired: Fired, **changes: object) -> Fired:

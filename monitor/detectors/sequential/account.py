@@ -48,7 +48,7 @@ SHARES: Final[Mapping[What, str]] = MappingProxyType(
         What.ERROR: "share of errors {item}",
         What.CLASS_ERROR: "share of wrong answers where the label is {item}",
         What.SLICE_ERROR: "share of wrong answers where {column} is {item}",
-        What.CALIBRATION: "share that comes true of scores from {item}",
+        What.CALIBRATION: "share of outcomes that came true at scores {item}",
         What.HIT: "share of lists with a relevant item {item}",
         What.RATE: "share of minutes with {item} rows than usual",
         What.STALE: "share of minutes in which {column} stood still",
