@@ -14,7 +14,7 @@ from monitor.export.collector import Collector
 from monitor.export.snapshot import Snapshot
 from monitor.facts import AlertState, Incident, Mode, Severity, Verdict
 from monitor.turns import show
-from monitor.turns.lookout import NO_BANDS, NOT_WATCHED
+from monitor.turns.lookout import NO_BANDS, NO_GROUP_BAND
 from monitor.turns.ticking import Armed
 
 
@@ -58,7 +58,7 @@ def test_the_status_says_what_is_latched_since_when_and_how_strongly(turns):
     page = found["features_page", "x"]
     assert (page["since"], page["odds"] > 1) == (360.0, True)
     assert page["why"].startswith("share of x above")
-    assert told(turns)["untold"] == {"labels": NOT_WATCHED, "paired": NOT_WATCHED, "volume": NOT_WATCHED}
+    assert told(turns)["untold"]["labels"] == NO_GROUP_BAND
 
 
 def test_without_bands_the_status_says_why_and_the_page_counts_them(tmp_path):
