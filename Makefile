@@ -40,6 +40,7 @@ docs: $(STAMP)
 	$(BIN)/python -m monitor.settings.describe examples/tocsin.yaml > docs/settings.md
 	$(BIN)/python -m monitor.settings.readings > docs/readings.md
 	$(BIN)/python -m monitor.export.describe > docs/metrics.md
+	$(BIN)/python -m monitor.backtest.describe > docs/backtest.schema.json
 
 dashboards: $(STAMP)
 	$(BIN)/python -m grafana

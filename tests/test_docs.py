@@ -162,3 +162,14 @@ def test_a_document_fits_the_width_of_a_screen(document: Path) -> None:
 def test_a_table_has_as_many_cells_in_every_row(document: Path) -> None:
     for block in re.findall(r"(?:^\|.*\n)+", document.read_text(), re.MULTILINE):
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in block.splitlines()}) == 1, block.splitlines()[0]
+
+
+# ---------------------------------------------------------------- answers of a backtest
+
+
+def test_every_field_of_a_backtest_is_in_its_page() -> None:
+    from monitor.backtest.report import Delay, Fired, Moved, Planted, Rate, Report
+
+    said = set(re.findall(r"`([a-z_]+)`", (ROOT / "docs" / "backtest.md").read_text()))
+    fields = {name for kind in (Report, Rate, Fired, Moved, Planted, Delay) for name in kind.__struct_fields__}
+    assert fields <= said

@@ -104,10 +104,10 @@ def _told(band: "Band", ends: list[tuple[float, float]], tolerance: float, watch
         "rhythm": ("hour of the week" if weekly else "hour of the day") if moving else "none",
         "sampling": Z * band.error,
         "tolerance": tolerance * band.spread,
-        "wander": Z * band.wander,
+        "wander": band.reach * band.wander,
         "design": band.design or None,
         "rows": band.rows,
-        "slow": band.slow,
+        "memory_h": band.memory_h,
         "hours": hourly,
         "why": "",
     }
@@ -138,5 +138,4 @@ def _sigma(watched: str, centre: float, ends: list[tuple[float, float]]) -> floa
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     """Round for people: a share to four digits, rows to whole ones."""
     rounded = {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}
-    slow = "wanders from day to day: its design effect is that of days" if row.get("slow") else ""
-    return rounded | {"rows": None if "rows" not in row else int(row["rows"]), "why": row["why"] or slow}
+    return rounded | {"rows": None if "rows" not in row else int(row["rows"])}

@@ -41,6 +41,7 @@ from monitor.errors import Problem, SettingsError
 from monitor.facts import FeatureKind, Pane, Schema, Task
 from monitor.panes.chosen import RowSample, choose
 from monitor.panes.count import NOT_ASKED, Binned, bin_rows, count_rows
+from monitor.panes.expected_count import Expecting
 from monitor.panes.label_margins import place_labels
 from monitor.panes.layout import Layout
 from monitor.panes.margins import Margins
@@ -99,12 +100,14 @@ def build_reference(
     layout = Layout.draft(draft)
     margins, chosen = Margins.of(layout), days.chosen()
     tally = Tally(margins, Plan.of(chosen, margins.size, learning.memory)) if len(chosen) else None
+    expecting = Expecting(layout, draft.rows)
     counts, rows, labelled = np.zeros(layout.size, np.int64), 0, False
     for batch in open_batches():
         binned = bin_rows(layout, batch.predictions)
         given = np.flatnonzero(~np.isnan(batch.labels))
         receipts, labels = _receipts(layout, batch, binned)[given], batch.labels[given].astype(np.float64)
         counts += count_rows(layout, binned).counts + _count_labels(layout, receipts, labels).counts
+        expecting.update(binned, batch.predictions.scores, batch.labels)
         if tally is not None:
             tally.update(binned, batch.predictions.times, Labelled(given, place_labels(layout, receipts, labels)))
         labelled = labelled or len(given) > 0
@@ -112,7 +115,8 @@ def build_reference(
         progress(draft.rows + rows)
     if rows != draft.rows:
         raise SettingsError([Problem("history", f"had {draft.rows} rows, then {rows}", "it changed while it was read")])
-    counted = msgspec.structs.replace(draft, labelled=labelled, counts=tuple(counts.tolist()))
+    learned = expecting.complete()
+    counted = msgspec.structs.replace(draft, labelled=labelled, counts=tuple(counts.tolist()), expected=learned)
     return msgspec.structs.replace(counted, rhythm=learn_rhythm(Layout.draft(counted), tally, learning))
 
 
@@ -172,6 +176,13 @@ def _find_bins(
     draft = answers.complete(Reference(FORMAT, schema, columns, rows, start, end, labelled=False, counts=()))
     chosen = choose(Layout.draft(draft), sample, [summary.shares(rows) for summary in summaries])
     return msgspec.structs.replace(draft, halves=chosen.halves, pairs=chosen.pairs, slices=chosen.slices)
+
+
+def count_history(layout: Layout, batch: HistoryBatch, binned: Binned) -> NDArray[np.int64]:
+    """Count rows of history and their labels, which are taken to have come at once; i8[layout.size]."""
+    given = np.flatnonzero(~np.isnan(batch.labels))
+    receipts, labels = _receipts(layout, batch, binned)[given], batch.labels[given].astype(np.float64)
+    return count_rows(layout, binned).counts + _count_labels(layout, receipts, labels).counts
 
 
 def _receipts(layout: Layout, batch: HistoryBatch, binned: Binned) -> NDArray[np.void]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.errors import Corrupt
 from monitor.facts import Arrivals, Group, Histogram, PairedErrors, Pairs, Pane, Subject, Task, Truth, View
-from monitor.panes import truth
+from monitor.panes import expected_read, truth
 from monitor.panes.concordance import Pairing
 from monitor.panes.reference import Reference, digest, encode_reference
 from monitor.panes.sections import (
@@ -169,6 +169,8 @@ class Layout:
                 return self._score(pane)
             case Subject.OUTCOMES:
                 return self._outcomes(pane)
+            case Subject.EXPECTED:
+                return expected_read.read_expected(self, pane)
             case Subject.PAIRS:
                 return self._pairs(pane)
             case Subject.ARRIVALS:

@@ -9,8 +9,8 @@ panes of an old reference stay readable when a later format counts more.
 Why quantile bins and not equal widths: a bin with 5 % of the rows is where a distance has the most to say, and one
 outlier does not put everything into one bin. Edges, centres and scales are computed in `build.py`.
 
-Format 3 adds the rhythm: the band of every signal, learned from the same history. Formats 1 and 2 are refused: they say
-too little to be judged by.
+Format 3 adds the rhythm, the band of every signal, and what labels are expected to say (expected.py), learned from the
+same history. Formats 1 and 2 are refused: they say too little to be judged by.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ import msgspec
 
 from monitor.errors import Corrupt
 from monitor.facts import FeatureKind, Schema, Task
+from monitor.panes.expected import Expected, expected_fault
 from monitor.panes.rhythm import Rhythm, rhythm_fault
 
 FORMAT = 3
@@ -29,6 +30,7 @@ BINS_MAX = 20  # detection.md's choice: deciles halved; a cell index must stay b
 TOP_MAX = 31  # named categories; the rest of the known is `other`
 KNOWN_MAX = 10_000  # categories remembered beside the top, so that `unseen` means unseen
 GROUPS_MAX = 8  # groups of outputs that features are counted by, the rest included
+NUMBER_GROUPS = 5  # groups of predicted numbers that features are counted by, at most
 PAIRS_MAX = 200  # of numbers whose concordance is counted
 SLICES_MAX = 100  # of error: they share one weight
 SLICED_MAX = 256  # only the first so many features are cut into slices: a label reads their cells from its receipt
@@ -108,6 +110,7 @@ class Reference(msgspec.Struct, frozen=True):
     pairs: tuple[tuple[int, int], ...] = ()
     slices: tuple[Slice, ...] = ()
     rhythm: Rhythm | None = None  # None: nothing was learned, and no signal has a band
+    expected: Expected | None = None  # None: no label came, and nothing is estimated
 
 
 class _Formatted(msgspec.Struct, frozen=True):
@@ -172,7 +175,16 @@ def _outputs_fault(reference: Reference) -> str:
         return "the scale of errors is no power of two"
     if why := _watched_fault(reference):
         return why
-    return "" if reference.rhythm is None else rhythm_fault(reference.rhythm)
+    if reference.rhythm is not None and (why := rhythm_fault(reference.rhythm)):
+        return why
+    return "" if reference.expected is None else _expected_fault(reference, reference.expected)
+
+
+def _expected_fault(reference: Reference, expected: Expected) -> str:
+    columns = reference.columns if reference.output is None else (*reference.columns, reference.output)
+    sizes = [len(each.top) + 4 if isinstance(each, CategoryBins) else each.bins + 5 for each in columns]
+    crossed = 1 if reference.output is None else max(1, min(NUMBER_GROUPS, reference.output.bins))
+    return expected_fault(expected, len(reference.schema.classes), sizes, crossed)
 
 
 def _watched_fault(reference: Reference) -> str:

@@ -57,7 +57,7 @@ from numpy.typing import NDArray
 
 from monitor.facts import Histogram, Task
 from monitor.panes.moments import describe
-from monitor.panes.reference import GROUPS_MAX, Bins, NumericBins, Reference
+from monitor.panes.reference import GROUPS_MAX, NUMBER_GROUPS, Bins, NumericBins, Reference
 
 SCORE_BINS = 64  # a power of two, so that score * 64 is exact
 SCORE_EDGES = tuple(i / SCORE_BINS for i in range(SCORE_BINS + 1))
@@ -72,7 +72,6 @@ HITS_AT = (1, 3, 5, 10)  # places of a ranked list
 BUCKETS = 64  # of contents; a power of two
 OTHER = "__other__"  # any other class
 _LAGS = len(LAG_EDGES_S) + 1
-_NUMBER_GROUPS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +165,7 @@ def _class_groups(classes: tuple[str, ...], named: tuple[int, ...]) -> OutputGro
 def _number_groups(output: NumericBins | None) -> OutputGroups:
     assert output is not None, "a regression has bins of its output"
     bins = output.bins
-    groups = max(1, min(_NUMBER_GROUPS, bins))
+    groups = max(1, min(NUMBER_GROUPS, bins))
     first = [-(-group * bins // groups) for group in range(groups)]  # bin at which each group begins
     of = np.full(256, groups, np.uint8)
     of[0] = 0

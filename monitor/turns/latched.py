@@ -10,11 +10,14 @@ A group is named without its family in an alert: its rule says that.
 
 from collections.abc import Iterable, Iterator, Mapping
 from math import inf, nextafter
+from types import MappingProxyType
 from typing import Final
 
 from monitor.decisions.budget import SUPPORTS, rule_name
 from monitor.decisions.rules import Rule
 from monitor.detectors.sequential import Crossing, Lane, Plan, State, Step, Tier
+from monitor.detectors.sequential.account import Account
+from monitor.detectors.sequential.account import words as told
 from monitor.detectors.sequential.ledger import TIERS
 from monitor.facts import Alert, Epoch, Reading, Slot, Verdict
 from monitor.panes.signals import What
@@ -37,11 +40,17 @@ def place(group: str) -> str:
 
 
 def freeze(  # noqa: PLR0917  # the two ends of one tick
-    plan: Plan, said: Step, before: Iterable[Slot], state: State, rows: Mapping[str, int], span: tuple[int, float]
+    plan: Plan,
+    said: Step,
+    before: Iterable[Slot],
+    state: State,
+    rows: Mapping[str, int],
+    span: tuple[int, float],
+    accounts: Mapping[tuple[Tier, str], Account] = MappingProxyType({}),
 ) -> tuple[Slot, ...]:
     """The slots of every latch after a tick: as they were or, of what paged just now, as it crossed.
 
-    `rows` by family, `span` is the epoch and the time of the tick.
+    `rows` by family, `span` is the epoch and the time of the tick; `accounts` of what paged, where there are any.
     """
     known = {(slot.rule, slot.segment): slot for slot in before}
     paged = {(each.tier, each.group): each for each in said.crossings if each.pages}
@@ -59,14 +68,17 @@ def freeze(  # noqa: PLR0917  # the two ends of one tick
                 found[key] = known[key]
             continue
         epoch, now = span
-        found[key] = Slot(*key, epoch, now, now, reading(crossing, rows[family.value]), (crossing.lane.column,))
+        account = accounts.get((tier, group))
+        since, column = (now, crossing.lane.column) if account is None else (account.since, account.column)
+        found[key] = Slot(*key, epoch, since, now, reading(crossing, rows[family.value], account), (column,))
     return tuple(found[key] for key in sorted(found))
 
 
-def reading(crossing: Crossing, rows: int) -> Reading:
+def reading(crossing: Crossing, rows: int, account: Account | None = None) -> Reading:
     """What a crossing says. The odds are a bound by themselves, so they are what stands for the lower end."""
     odds = max(crossing.odds, nextafter(LIMIT, inf))
-    return Reading(Verdict.BREACH, rows, odds, LIMIT, low=odds, unit=UNIT, why=words(crossing.lane))
+    why = words(crossing.lane) if account is None else told(account)
+    return Reading(Verdict.BREACH, rows, odds, LIMIT, low=odds, unit=UNIT, why=why)
 
 
 def words(lane: Lane) -> str:

@@ -13,16 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.decisions.budget import Watch
-from monitor.detectors.sequential import Plan
+from monitor.detectors.sequential import Crossing, Plan
+from monitor.detectors.sequential.account import Account, explain
 from monitor.facts import Family
+from monitor.panes.carriers import carriers
 from monitor.panes.layout import Layout
 from monitor.panes.rhythm import Bounds, Rhythm
 from monitor.panes.signals import Counted, Signals
 from monitor.panes.window import sum_panes
 
 HOUR_S: Final = 3600
+ANSWERS: Final = ("output", "score")  # groups of which features may be the cause
+CARRIED_MIN: Final = 0.1  # of the change: less is not worth a word
 HOURS_MAX: Final = 8  # whose bands are kept: this one, and late rows' own; the plan keeps as many tables
-LOOKOUTS_MAX: Final = 4  # of references and budgets: what is served, what was, for two models
+SIGNALS_MAX: Final = 60_000  # of all that are kept: 64 models of 60 features, or 8 of 500; 0.5 KB each with its tables
 NO_BANDS: Final = "the reference has no bands: build it again with tocsin reference build"
 NOT_WATCHED: Final = "nothing of this family is watched"
 NO_GROUP_BAND: Final = "its band is unknown: the reference says too little of it"
@@ -89,6 +93,25 @@ class Lookout:
         """What the rows of each hour are bet on when they arrive: everything but labels."""
         return [(self.bounds(hour), self.signals.count(cells)) for hour, cells in sums.items()]
 
+    def account(
+        self, crossing: Crossing, bodies: Sequence[bytes], since: float, now: float, others: tuple[str, ...]
+    ) -> Account | None:
+        """Account for a crossing by the stored panes since its evidence began, with the band of this hour."""
+        pane = sum_panes(bodies, self.layout.digest, self.layout.size)
+        reference = self.layout.reference_pane()
+        moved = carriers(self.layout, reference, pane) if crossing.group in ANSWERS else ()
+        return explain(
+            self.plan,
+            self.signals.signals,
+            crossing,
+            now=self.signals.count(pane.counts),
+            then=self.signals.count(reference.counts),
+            bounds=self.bounds(int(now // HOUR_S)),
+            since=since,
+            others=others,
+            carried=tuple(f"{each.feature} ({each.explained:.0%})" for each in moved if each.explained > CARRIED_MIN),
+        )
+
     def rows(self, parts: Sequence[Counted]) -> dict[str, int]:
         """How many rows these counts show of each family: those of the signal that had most."""
         return {
@@ -115,7 +138,7 @@ def _kin(signals: Signals, plan: Plan, told: frozenset[str]) -> Iterator[tuple[F
 
 
 class Lookouts:
-    """The ones asked for last."""
+    """The ones asked for last, as many as hold SIGNALS_MAX; one that was dropped is made again when it is asked for."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, Watch], Lookout] = OrderedDict()
@@ -125,7 +148,8 @@ class Lookouts:
         key = (layout.digest, watch)
         if key not in self._kept:
             self._kept[key] = Lookout.of(layout, watch)
-            if len(self._kept) > LOOKOUTS_MAX:
-                self._kept.popitem(last=False)
+            held = sum(each.size for each in self._kept.values())
+            while held > SIGNALS_MAX and len(self._kept) > 1:
+                held -= self._kept.popitem(last=False)[1].size
         self._kept.move_to_end(key)
         return self._kept[key]

@@ -20,12 +20,17 @@ Cost, `python -m bench look`: a look with a tick over 500 features.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from monitor.decisions.budget import MINUTE_S, Watch
 from monitor.decisions.rules import RulePack
-from monitor.detectors.sequential import State, Step, step
+from monitor.detectors.sequential import Plan, State, Step, Tier, list_drifted, step
+from monitor.detectors.sequential.account import Account
+from monitor.detectors.sequential.ledger import TIERS
 from monitor.facts import Epoch, ModelName, Slot
 from monitor.store.protocol import Store
 from monitor.turns.closing import Closing, Terms
@@ -36,6 +41,9 @@ from monitor.turns.timed import Timed
 from monitor.turns.watched import Watched
 
 Slots = dict[tuple[str, str], tuple[Slot, ...]]
+PAGE: Final = TIERS.index(Tier.PAGE)
+ACCOUNTS_MAX: Final = 20  # made in a look: a broken schema lets every group page at once, and each takes a sum of panes
+QUIET_MINUTES: Final = 120.0  # of evidence at weight 1: its mean after two hours of nothing
 
 
 class Armed(msgspec.Struct, frozen=True):
@@ -50,6 +58,7 @@ class Armed(msgspec.Struct, frozen=True):
     rows: dict[str, int] = {}  # bet on in this epoch, by family
     state: State | None = None
     slots: tuple[Slot, ...] = ()  # of each latch, as it paged
+    began: bytes = b""  # f8[groups]: when each group's evidence was last as low as two quiet hours leave it
     closing: Closing | None = None  # its label windows; None: none was looked at
 
 
@@ -109,10 +118,30 @@ class Ticking:
         said, state = step(lookout.plan, counted, minutes, before.state, now)
         come = lookout.rows([part for _, part in counted])
         rows = {family: before.rows.get(family, 0) + more for family, more in come.items()}
-        slots = freeze(lookout.plan, said, before.slots, state, rows, (before.epoch, now))
-        return msgspec.structs.replace(
-            before, fold=fold, at=now, rows=rows, state=state, slots=slots, closing=closing
-        ), said
+        since = began(before, lookout.plan, said, now)
+        accounts = self._accounts(before, lookout, said, since, now)
+        slots = freeze(lookout.plan, said, before.slots, state, rows, (before.epoch, now), accounts)
+        stepped = {"fold": fold, "at": now, "rows": rows, "state": state, "slots": slots}
+        stepped |= {"began": since.tobytes(), "closing": closing}
+        return msgspec.structs.replace(before, **stepped), said
+
+    def _accounts(
+        self, before: Armed, lookout: Lookout, said: Step, since: NDArray[np.float64], now: float
+    ) -> dict[tuple[Tier, str], Account]:
+        """Account for what pages at this tick, by the panes since its evidence began; the loudest where all break."""
+        found: dict[tuple[Tier, str], Account] = {}
+        others = list_drifted(lookout.plan, said)
+        paging = sorted((each for each in said.crossings if each.pages), key=lambda each: (-each.odds, each.group))
+        bodies: dict[float, list[bytes]] = {}
+        for crossing in paging[:ACCOUNTS_MAX]:
+            start = float(since[lookout.plan.groups.index(crossing.group)])
+            if start not in bodies:
+                stored = self._store.panes(before.model, before.epoch, "", before.judge, start, now)
+                bodies[start] = [body for _, body in stored]
+            account = lookout.account(crossing, bodies[start], start, now, others)
+            if account is not None:
+                found[crossing.tier, crossing.group] = account
+        return found
 
     def _before(self, model: ModelName, epoch: Epoch, lookout: Lookout, now: float) -> Armed:
         """The state to go on from; a new one where the stored one is about something else, or deltas are gone."""
@@ -122,7 +151,7 @@ class Ticking:
         if found.fold < consumed:
             return Armed(model, epoch.number, epoch.judge, consumed, now, now)
         if found.state is not None and found.state.plan != lookout.plan.name:
-            return msgspec.structs.replace(found, since=now, state=None, slots=(), rows={})
+            return msgspec.structs.replace(found, since=now, state=None, slots=(), rows={}, began=b"")
         return found
 
     def _slots(  # noqa: PLR0917  # the coordinates of what is judged
@@ -131,3 +160,10 @@ class Ticking:
         why = YOUNG if now - armed.since < watch.calm_s else "" if any(armed.rows.values()) else NOTHING_CAME
         still = quiet(pack.budgeted, watched.state.alerts, lookout, epoch, now, why)
         return {(slot.rule, slot.segment): (slot,) for slot in (*still, *armed.slots)}
+
+
+def began(before: Armed, plan: Plan, said: Step, now: float) -> NDArray[np.float64]:
+    """When the evidence of each group f8[groups] began: it grows from a level that every quiet hour comes back to."""
+    known = np.frombuffer(before.began, np.float64) if before.began else np.full(len(plan.groups), before.since)
+    level = said.odds[PAGE] * plan.ledger.page
+    return np.where((level <= QUIET_MINUTES * plan.group_weight) & (level < plan.ledger.page), now, known)

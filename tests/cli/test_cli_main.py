@@ -23,6 +23,8 @@ COMMANDS = {
     "top": (),
     "healthy": (),
     "bands": (),
+    "backtest": (),
+    "tune": (),
     "incidents": ("list", "show"),
     "evidence": ("list", "fetch", "rotate"),
     "rollback": ("list", "start", "approve", "decline", "unlatch"),

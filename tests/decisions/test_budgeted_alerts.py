@@ -128,3 +128,15 @@ def test_a_pack_without_the_budget_ends_its_alerts():
 def test_nothing_is_told_of_what_an_earlier_epoch_crossed():
     state = replace(make_state(), epoch=make_epoch(3, V2, DAY))
     assert look(state, DAY, "features_page/age", epoch=2).notices == ()
+
+
+def test_a_page_says_what_to_look_at_next():
+    slot = said(Verdict.BREACH, "quality_page/age")["quality_page", "age"][0]
+    [notice] = judge(make_state(), TERMS, {("quality_page", "age"): (replace(slot, worst=("age",)),)}, DAY).notices
+    assert dict(notice.details)["next"] == "look at the feed of age: its schema, its joins, its last deployment"
+
+
+def test_what_is_over_needs_no_next_step():
+    paged = look(make_state(), DAY, "features_page/age").state
+    [notice] = look(paged, DAY + HOUR, "features_page/age", verdict=Verdict.OK).notices
+    assert "next" not in dict(notice.details)

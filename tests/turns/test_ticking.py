@@ -5,12 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tickworld import CALM_S, PAGED, WATCH, armed, latched, rows, ticking
-from world import MODEL, Killed, alive, budget, many
+from world import MODEL, Consumer, Killed, alive, budget, many, rule
 
 from monitor.decisions.budget import Watch
 from monitor.detectors.sequential import Ledger
 from monitor.facts import Family, Subject, Verdict
 from monitor.settings import SegmentColumn
+from monitor.turns import lookout
 from monitor.turns.lookout import NO_BANDS, NO_GROUP_BAND, NOT_WATCHED
 from monitor.turns.ticking import Armed
 
@@ -53,7 +54,20 @@ def test_a_latched_group_says_what_crossed_as_it_crossed(turns):
     [slot] = minutes(turns, 5, 7, *PAGED).slots[X_PAGES]
     assert (slot.end, slot.reading.n, slot.worst) == (360.0, 360, ("x",))
     assert slot.reading.low == slot.reading.value > slot.reading.limit == 1.0
-    assert slot.reading.why == "the share of x above 0.5 rises"
+    assert slot.reading.why.startswith("share of x above 0.5 rose to 1 in 60 rows, usual 0.525, band 0.504 to 0.546")
+
+
+def test_a_page_says_since_when_and_counts_from_there(turns):
+    minutes(turns, 0, 30)
+    found = minutes(turns, 30, 31, *PAGED)
+    assert found.slots[X_PAGES][0].start == 1800.0
+
+
+def test_since_when_survives_a_restart(turns):
+    minutes(turns, 0, 30)
+    turns.restart()
+    turns.serve((0.0, "v1"))
+    assert minutes(turns, 30, 31, *PAGED).slots[X_PAGES][0].start == 1800.0
 
 
 def test_features_never_cross_for_a_rollback(turns):
@@ -84,6 +98,15 @@ def test_rows_of_segments_are_not_bet_on_twice(tmp_path):
     assert {name: n for name, n in armed(turns).rows.items() if n} == dict.fromkeys(
         ("features", "quality", "output"), 60
     )
+    turns.close()
+
+
+def test_deltas_that_another_detector_still_waits_for_are_not_bet_on_again(tmp_path):
+    turns = ticking(tmp_path / "state", rule("slow", Subject.ARRIVALS, Consumer(), 600.0))
+    turns.serve((0.0, "v1"))
+    minutes(turns, 0, 5)
+    assert turns.store.position().consumed == 0
+    assert armed(turns).rows["features"] == 5 * 60
     turns.close()
 
 
@@ -209,3 +232,14 @@ def test_the_story_pages(undisturbed):
     assert X_PAGES in pages[-1]
     assert kept.model == MODEL
     assert WATCH.every_s == 60.0
+
+
+def test_lookouts_that_are_too_many_make_room_and_are_made_again(turns, monkeypatch):
+    monkeypatch.setattr(lookout, "SIGNALS_MAX", 30)
+    kept = lookout.Lookouts()
+    first = kept.get(turns.v1, WATCH)
+    assert kept.get(turns.v1, WATCH) is first
+    kept.get(turns.v2, WATCH)
+    again = kept.get(turns.v1, WATCH)
+    assert again is not first
+    assert again.plan.name == first.plan.name

@@ -1,34 +1,64 @@
 """The latch: one page per cause.
 
-A group that has paged stays latched at that tier while its virtual crossings go on; it may page again after `hold`
-minutes without one, or when a person lets go. Latches are per group, never per model: a broken feature must not hide
-another. A crossing that does not page counts against no budget: the promise is about crossings, and pages are fewer.
+A group that has paged stays latched at that tier while its virtual crossings go on; it may page again after it was
+calm, or when a person lets go. Calm is two things: `hold` minutes without a crossing, and rows that say so, which is
+
+    sum of log L over the ticks since the last crossing <= -log(CALM)       L: the smallest bet of the lane that crossed
+
+a likelihood ratio of "still outside the band" against "back at its edge": inside the band log L falls with every row,
+beyond it L rises, so that what goes on is taken for calm once in CALM crossings. Time alone would not do: at eight rows
+an hour a drift takes a day to cross again, and every day would page. Nor would silence: without rows there is no calm,
+and what drifts by day only is not calm for a night.
+
+Latches are per group, never per model: a broken feature must not hide another. A crossing that does not page counts
+against no budget: the promise is about crossings, and pages are fewer.
+
+Source: Wald 1945 (sequential probability ratio test). Failure mode: a share that settles between its band's edge and
+half of the smallest bet beyond it may be let go and page again.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
+from typing import Final
 
 import msgspec
 
+CALM: Final = 100.0
 _SECONDS = 60.0
 
 
 class Latch(msgspec.Struct, frozen=True, array_like=True):
-    """Tier and group (indexes into TIERS and the plan's groups), the time of its page and of its last crossing."""
+    """Tier and group (indexes into TIERS and the plan's groups), the time of its page and of its last crossing.
+
+    `lane` carried that crossing; `odds` is the logarithm of what it has said since.
+    """
 
     tier: int
     group: int
     since: float
     last: float
+    lane: int
+    odds: float = 0.0
 
 
 def turn(
-    latches: Iterable[Latch], crossed: Iterable[tuple[int, int]], now: float, hold: float
+    latches: Iterable[Latch],
+    crossed: Mapping[tuple[int, int], int],
+    said: Mapping[int, float],
+    now: float,
+    hold: float,
 ) -> tuple[tuple[Latch, ...], frozenset[tuple[int, int]]]:
-    """Let go of what was calm for `hold` minutes, latch what `crossed`; and which of those (tier, group) page."""
-    held = {(latch.tier, latch.group): latch for latch in latches if now - latch.last < hold * _SECONDS}
-    pages = set()
-    for key in crossed:
-        if key not in held:
-            pages.add(key)
-        held[key] = Latch(*key, held[key].since if key in held else now, now)
-    return tuple(held[key] for key in sorted(held)), frozenset(pages)
+    """Let go of what was calm, latch what `crossed`, by (tier, group) its lane; and which of those page.
+
+    `said` is this tick's log L of the smallest bet of each latched lane; `hold` in minutes.
+    """
+    told = (msgspec.structs.replace(latch, odds=latch.odds + said.get(latch.lane, 0.0)) for latch in latches)
+    held = {(latch.tier, latch.group): latch for latch in told if not _is_calm(latch, now, hold)}
+    pages = frozenset(crossed.keys() - held.keys())
+    for key, lane in crossed.items():
+        held[key] = Latch(*key, held[key].since if key in held else now, now, lane)
+    return tuple(held[key] for key in sorted(held)), pages
+
+
+def _is_calm(latch: Latch, now: float, hold: float) -> bool:
+    return now - latch.last >= hold * _SECONDS and latch.odds <= -math.log(CALM)

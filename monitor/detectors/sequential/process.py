@@ -90,14 +90,18 @@ def step(
     lane_evidence = _by_lane(plan, carried.evidence)
     odds = _by_group(plan, lane_evidence)
     crossed = [(int(tier), int(group)) for tier, group in np.argwhere(odds >= 1.0)]
-    latches, pages = turn(before.latches, crossed, now, plan.ledger.hold)
+    carriers = {key: _carrier(plan, lane_evidence, key) for key in crossed}
+    since = {latch.lane: _smallest(plan, carried, ready, ratios, latch.lane) for latch in before.latches}
+    latches, pages = turn(before.latches, carriers, since, now, plan.ledger.hold)
     _reset(plan, carried.evidence, crossed)
     carried.waited = np.minimum(carried.waited + np.float32(minutes), np.float32(WAITED_MAX))
     _add(plan, carried, ready, ratios)
     carried.waited[ready] = 0.0
     after = pack(plan, before.minutes + minutes, carried, ready)
     said = Step(
-        crossings=tuple(_crossing(plan, odds, lane_evidence, key, pages=key in pages) for key in crossed),
+        crossings=tuple(
+            _crossing(plan, odds, lane_evidence, key, lane, pages=key in pages) for key, lane in carriers.items()
+        ),
         odds=odds,
         lane_evidence=lane_evidence,
         latched=tuple(
@@ -191,11 +195,27 @@ def _add(plan: Plan, carried: Carried, ready: Flags, ratios: Flags) -> None:
     carried.evidence += given
 
 
-def _crossing(plan: Plan, odds: Doubles, lane_evidence: Floats, key: tuple[int, int], *, pages: bool) -> Crossing:
-    """Who carries it most."""
+def _carrier(plan: Plan, lane_evidence: Floats, key: tuple[int, int]) -> int:
+    """The lane that carries most of a group's evidence."""
     tier, group = key
     mine = np.flatnonzero(plan.lane_group == group)
-    evidence = lane_evidence[tier, mine]
-    best = int(evidence.argmax())
-    share = float(evidence[best] / max(float(evidence.sum()), 1e-300))
-    return Crossing(TIERS[tier], plan.groups[group], float(odds[key]), pages, plan.lanes[mine[best]], share)
+    return int(mine[lane_evidence[tier, mine].argmax()])
+
+
+def _smallest(plan: Plan, carried: Carried, ready: Flags, ratios: Flags, lane: int) -> float:
+    """Log of this tick's multiplier of a lane's smallest bet; 0 where it does not bet."""
+    if not ready[lane]:
+        return 0.0
+    if ratios[lane] or lane >= plan.sides:
+        return float(np.clip(carried.logs[0, lane], -LOG_MAX, LOG_MAX))
+    return math.log1p(STAKES[0] * float(carried.ticks[lane] / carried.rows[lane] - 1.0))
+
+
+def _crossing(
+    plan: Plan, odds: Doubles, lane_evidence: Floats, key: tuple[int, int], lane: int, *, pages: bool
+) -> Crossing:
+    """What is said of a group that reached a tier's budget."""
+    tier, group = key
+    total = float(lane_evidence[tier, plan.lane_group == group].sum())
+    share = float(lane_evidence[tier, lane]) / max(total, 1e-300)
+    return Crossing(TIERS[tier], plan.groups[group], float(odds[key]), pages, plan.lanes[lane], share)

@@ -1,5 +1,7 @@
 """One page per cause, a group at a time; and who else is listed when one pages."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,20 +9,23 @@ from hypothesis import strategies as st
 from ticks import bands, plan_of, rows, run, share
 
 from monitor.detectors.sequential import Latch, Tier, list_drifted
-from monitor.detectors.sequential.latch import turn
+from monitor.detectors.sequential.latch import CALM, turn
 from monitor.detectors.sequential.process import Step
 from monitor.detectors.sequential.state import release
 
 HOLD = 10.0  # minutes
 KEY = (1, 0)
+LANE = 3
+CROSSED = {KEY: LANE}
+CALMED = {LANE: -math.log(CALM)}
 
 
-def pages(times: list[float]) -> list[bool]:
-    """Whether a group that crosses at these minutes pages each time."""
+def pages(times: list[float], said: float = -math.log(CALM)) -> list[bool]:
+    """Whether a group that crosses at these minutes pages each time; its rows say so much between them."""
     latches: tuple[Latch, ...] = ()
     found = []
     for minute in times:
-        latches, paged = turn(latches, [KEY], 60.0 * minute, HOLD)
+        latches, paged = turn(latches, CROSSED, {LANE: said}, 60.0 * minute, HOLD)
         found.append(KEY in paged)
     return found
 
@@ -33,22 +38,52 @@ def test_a_group_that_was_calm_for_the_hold_time_pages_again() -> None:
     assert pages([0, 9, 19, 28.9]) == [True, False, True, False]
 
 
+def test_a_group_whose_rows_are_not_calm_stays_latched_however_long_it_takes_to_cross() -> None:
+    assert pages([0, 5_000, 20_000], said=0.5) == [True, False, False]
+
+
+def test_silence_is_not_calm() -> None:
+    latches, _ = turn((), CROSSED, {}, 0.0, HOLD)
+    assert turn(latches, {}, {}, 1e9, HOLD)[0] == latches
+
+
+def test_calm_is_what_rows_say_since_the_last_crossing() -> None:
+    latches, _ = turn((), CROSSED, {}, 0.0, HOLD)
+    latches, _ = turn(latches, {}, CALMED, 60.0, HOLD)
+    latches, _ = turn(latches, CROSSED, {}, 120.0, HOLD)
+    latches, paged = turn(latches, CROSSED, {LANE: -1.0}, 120.0 + 60 * HOLD, HOLD)
+    assert not paged
+    assert latches[0].odds == 0.0
+
+
 def test_a_latch_holds_its_own_group_and_tier_only() -> None:
-    latches, _ = turn((), [(1, 0)], 0.0, HOLD)
-    _, paged = turn(latches, [(1, 0), (1, 1), (2, 0)], 60.0, HOLD)
+    latches, _ = turn((), {(1, 0): 0}, {}, 0.0, HOLD)
+    _, paged = turn(latches, {(1, 0): 0, (1, 1): 4, (2, 0): 0}, {}, 60.0, HOLD)
     assert paged == {(1, 1), (2, 0)}
 
 
-def test_a_latch_remembers_its_page_and_its_last_crossing() -> None:
-    latches, _ = turn((), [KEY], 0.0, HOLD)
-    latches, _ = turn(latches, [KEY], 120.0, HOLD)
-    assert latches == (Latch(1, 0, 0.0, 120.0),)
+def test_a_latch_remembers_its_page_its_last_crossing_and_what_carried_it() -> None:
+    latches, _ = turn((), CROSSED, {}, 0.0, HOLD)
+    latches, _ = turn(latches, {KEY: 5}, CALMED, 120.0, HOLD)
+    assert latches == (Latch(1, 0, 0.0, 120.0, 5),)
 
 
 def test_what_was_calm_is_let_go_without_a_crossing() -> None:
-    latches, _ = turn((), [KEY], 0.0, HOLD)
-    assert turn(latches, [], 599.0, HOLD)[0] == latches
-    assert turn(latches, [], 600.0, HOLD)[0] == ()
+    latches, _ = turn((), CROSSED, {}, 0.0, HOLD)
+    assert turn(latches, {}, CALMED, 599.0, HOLD)[0][0].odds == CALMED[LANE]
+    assert turn(latches, {}, CALMED, 600.0, HOLD)[0] == ()
+
+
+@pytest.mark.parametrize("rows_a_tick", [60, 5])
+def test_a_drift_that_goes_on_pages_once_and_again_after_a_calm(rows_a_tick: int) -> None:
+    """.2 to .3 promised, .4 drawn, then .25, then .4; five rows a tick take hours to cross again, sixty minutes."""
+    plan, rng = plan_of(share(falls=False), hold=HOLD), np.random.default_rng(1)
+    shares = np.repeat([0.4, 0.25, 0.4], [6_000, 2_000, 2_000])
+    said, _ = run(plan, bands(0.2, 0.3), [rows(x, rows_a_tick) for x in rng.binomial(rows_a_tick, shares)])
+    found = [minute for minute, one in enumerate(said) for c in one.crossings if c.pages and c.tier is Tier.PAGE]
+    assert len(found) == 2
+    assert found[0] < 6_000
+    assert found[1] >= 8_000
 
 
 def test_virtual_crossings_go_on_resetting_and_say_that_they_page_nobody() -> None:

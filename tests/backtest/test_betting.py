@@ -1,0 +1,59 @@
+"""Quiet spells are skipped, and nobody can tell."""
+
+import numpy as np
+import pytest
+from histories import START, terms
+
+from monitor.backtest.betting import Betting
+from monitor.backtest.told import Crossings, Ledgered
+
+HOURS = 3
+
+
+def cells(crossings: Crossings, rows: int, moved: float) -> np.ndarray:
+    """Marginal cells of so many rows as in the reference, but that a share `moved` of f0 lies in its highest bin."""
+    lookout = crossings.betting.lookout
+    margins, layout = lookout.signals.margins, lookout.layout
+    usual = margins.sum(layout.reference_pane().counts)
+    found = np.floor(usual * rows / usual[margins.rows]).astype(np.int64)
+    place = layout.feature_cells[0]
+    own = found[place.start : place.start + place.bins]
+    own[:] = np.floor(own * (1 - moved))
+    own[-2] += round(rows * moved)
+    found[margins.rows] = rows
+    return found
+
+
+def follow() -> Crossings:
+    under = terms(calm="30m")
+    lookout = under.lookout()
+    assert under.pack.watch is not None
+    return Crossings(Betting(lookout, 60.0, START), under.pack, Ledgered(), under.pack.watch.calm_s)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_quiet_spell_that_is_skipped_says_what_ticking_through_it_says(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    skipping, ticking = follow(), follow()
+    for minute in range(HOURS * 60):
+        now = START + 60.0 * (minute + 1)
+        came = {}
+        if rng.random() < 0.3:
+            some = cells(ticking, int(rng.integers(1, 60)), 0.4 if minute > 60 else 0.0)
+            came = {int((now - 60.0) // 3600): some}
+            skipping.advance(now, skipping.betting.counted(came))
+        ticking.advance(now, ticking.betting.counted(came))
+    end = START + HOURS * 3600.0
+    for each in (skipping, ticking):
+        each.close(end)
+    assert ticking.ledgered.counts.total() > 0
+    assert skipping.ledgered.told == ticking.ledgered.told
+    assert skipping.betting.ticks < ticking.betting.ticks
+
+
+def test_a_fork_goes_on_by_itself() -> None:
+    one = follow().betting
+    list(one.advance(START + 60.0, {}))
+    other = one.fork()
+    list(other.advance(START + 120.0, {}))
+    assert (one.at, other.at) == (START + 60.0, START + 120.0)
