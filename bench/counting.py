@@ -18,8 +18,12 @@ from bench.figure import Figure
 from monitor.facts import Feature, FeatureKind, ModelName, Schema
 from monitor.panes.binning import bin_rows
 from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
-from monitor.panes.count import count_joint, count_rows
+from monitor.panes.concordance import count_concordance
+from monitor.panes.contents import bucket_rows
+from monitor.panes.count import NOT_ASKED, count_joint, count_rows
 from monitor.panes.layout import Layout
+from monitor.panes.outcomes import count_outcomes
+from monitor.panes.receipts import write_receipts
 from monitor.panes.rows import NumericColumn, Predictions
 from monitor.panes.stored import encode_pane
 from monitor.panes.window import sum_panes
@@ -34,11 +38,12 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The same values in both forms: `values` f8[features, rows], and rows for us."""
+    """The same values in both forms: `values` f8[features, rows], and rows for us; `cells` u1[features, rows]."""
 
     values: Doubles
     rows: Predictions
     layout: Layout
+    cells: NDArray[np.uint8]
 
 
 def measure() -> list[Figure]:
@@ -52,13 +57,21 @@ def measure() -> list[Figure]:
         Figure(f"{size}, into the feature bins by output", round(took["bins"] / bare, 2), "bare passes", "<= 2"),
         Figure(f"{size}, a whole pane", round(took["pane"] / bare, 2), "bare passes", "<= 6"),
         Figure("  CPU of a whole pane", round(1e3 * took["pane"], 1), "ms CPU"),
+        Figure(
+            f"  of it {len(data.layout.reference.pairs)} pairs of numbers, a row and pair",
+            round(1e9 * took["pairs"] / ROWS / len(data.layout.reference.pairs), 3),
+            "ns CPU",
+            "<= 2",
+        ),
+        Figure("  of it buckets of contents, a row", round(1e9 * took["contents"] / ROWS, 1), "ns CPU", "<= 20"),
+        Figure("10,000 labels into a pane, 100 slices, a label", sliced(data), "ns CPU"),
         *wide(),
     ]
 
 
 def entries() -> dict[str, Callable[[Data], object]]:
     """What is compared on the same data."""
-    return {"bare": bare_pass, "bins": feature_bins, "pane": whole_pane}
+    return {"bare": bare_pass, "bins": feature_bins, "pane": whole_pane, "pairs": pairs, "contents": contents}
 
 
 def bare_pass(data: Data) -> list[NDArray[np.int64]]:
@@ -75,6 +88,37 @@ def feature_bins(data: Data) -> NDArray[np.int64]:
 def whole_pane(data: Data) -> bytes:
     """All that the fold counts of rows: bins by output, moments, score by output, output; and its stored form."""
     return encode_pane(count_rows(data.layout, bin_rows(data.layout, data.rows)))
+
+
+def pairs(data: Data) -> NDArray[np.int64]:
+    """Concordance of all pairs, the cells being there."""
+    return count_concordance(data.layout.pairing, data.cells)
+
+
+def contents(data: Data) -> NDArray[np.uint8]:
+    """Buckets of all rows, the cells being there."""
+    return bucket_rows(data.cells)
+
+
+def sliced(data: Data) -> float:
+    """CPU of a label in ns, its receipt being there."""
+    rows = data.rows.take(slice(10_000))
+    nothing = np.zeros(rows.n, np.uint32)
+    receipts = write_receipts(
+        data.layout,
+        rows,
+        bin_rows(data.layout, rows),
+        epochs=nothing,
+        known_good=np.full(rows.n, NOT_ASKED, np.uint8),
+        segments=nothing.astype(np.uint16),
+        sources=nothing,
+    )
+    labels, lags = np.arange(rows.n) % 2.0, np.full(rows.n, 60.0)
+    sign = np.ones(rows.n, np.int8)
+    work: dict[str, Callable[[], object]] = {
+        "labels": lambda: count_outcomes(data.layout, receipts=receipts, labels=labels, lags_s=lags, sign=sign)
+    }
+    return round(1e9 * interleaved(work, ROUNDS)["labels"] / rows.n)
 
 
 def wide() -> list[Figure]:
@@ -122,7 +166,8 @@ def compared(values: Doubles, reference: Doubles, scores: Doubles) -> Data:
     history = _rows(names, reference, scores[: reference.shape[1]])
     batch = HistoryBatch(history, np.full(history.n, NO_LABEL))
     layout = Layout.of(build_reference(lambda: iter([batch]), schema, lambda _: None))
-    return Data(values, _rows(names, values, scores), layout)
+    rows = _rows(names, values, scores)
+    return Data(values, rows, layout, bin_rows(layout, rows).cells.T)
 
 
 def _rows(names: list[str], values: Doubles, scores: Doubles) -> Predictions:

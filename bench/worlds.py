@@ -83,13 +83,18 @@ class Block:
     rows: NDArray[np.int64]
     places: NDArray[np.int32]
 
+    def cells(self, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Give the cell of every value, u1[features, rows]."""
+        column = np.arange(len(table))
+        found = table.ravel().take(self.places + (REACH + column * table.shape[1]))
+        return np.ascontiguousarray(found.T)
+
     def count(self, table: NDArray[np.uint8]) -> NDArray[np.int32]:
         """Count them in the cells that `table` u1[features, grid] gives: i4[minutes, features, 22]."""
         features = len(table)
         minute = np.repeat(np.arange(len(self.rows)), self.rows)
-        column = np.arange(features)
-        cells = table.ravel().take(self.places + (REACH + column * table.shape[1])).astype(np.int64)
-        cells += (minute[:, None] * features + column) * (BINS + 2)
+        cells = self.cells(table).T.astype(np.int64)
+        cells += (minute[:, None] * features + np.arange(features)) * (BINS + 2)
         counts = np.bincount(cells.ravel(), minlength=len(self.rows) * features * (BINS + 2))
         return counts.reshape(len(self.rows), features, BINS + 2).astype(np.int32)
 

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from bench.worlds import BLOCK, GRID, REACH, Block, World, draw
 from monitor.facts import Feature, FeatureKind, ModelName, Schema
 from monitor.panes.build import HistoryBatch
+from monitor.panes.concordance import count_concordance
+from monitor.panes.contents import bucket_rows
 from monitor.panes.layout import Layout
 from monitor.panes.reference import NumericBins
 from monitor.panes.rows import Column, NumericColumn, Predictions
+from monitor.panes.sections import BUCKETS
 from monitor.panes.signals import Counted, Signals
 
 MONDAY = 4 * 1440  # minutes from 1970 to its first Monday: minute 0 of a stream
@@ -60,9 +63,21 @@ def live(layout: Layout, signals: Signals, blocks: Iterator[Block]) -> Iterator[
         cells[:, margins.output.start] = block.rows - yes
         cells[:, margins.output.start + 1] = yes
         cells[:, margins.score.stop - 1] = block.rows  # none was sent
+        _count_together(layout, signals, block.cells(table), cells, ends)
         hour = (MONDAY + block.start) // 60
         for minute in range(BLOCK):
             yield hour, signals.read(cells[minute])
+
+
+def _count_together(
+    layout: Layout, signals: Signals, found: NDArray[np.uint8], cells: NDArray[np.int64], ends: NDArray[np.int64]
+) -> None:
+    """Count what is watched of all features of a row at once; `found` u1[features, rows], minutes end at `ends`."""
+    margins = signals.margins
+    buckets = bucket_rows(found)
+    for minute, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        cells[minute, margins.contents] = np.bincount(buckets[start:end], minlength=BUCKETS)
+        cells[minute, margins.concordance] = count_concordance(layout.pairing, found[:, start:end])
 
 
 def _tables(layout: Layout) -> NDArray[np.uint8]:

@@ -46,7 +46,10 @@ class Betting:
 
     def counted(self, came: Mapping[int, Counts]) -> list[tuple[Bounds, Counted]]:
         """What cells by hour say of the signals, each with its own hour's bands; earliest first."""
-        return [(self.lookout.bounds(hour), self.lookout.signals.read(cells)) for hour, cells in sorted(came.items())]
+        return [
+            (self.lookout.bounds(hour), self.lookout.signals.read_arrived(cells))
+            for hour, cells in sorted(came.items())
+        ]
 
     def fork(self) -> "Betting":
         """The same state, to go on with from here."""

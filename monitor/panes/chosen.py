@@ -10,8 +10,8 @@ is chosen is counted over all rows.
 - *Slices*: categories, and numbers in five parts of about the same rows; those with the most rows first, none below 1 %
   of the rows, in which an error would take a hundred times as long to be seen.
 
-Bounds: 4,096 rows and 16 MB of doubles. Cost: 2 ns a value for the hash, 0.1 s for the pairs of 500 numbers (measured
-2026-11).
+Bounds: 4,096 rows and 16 MB of doubles. Cost: 8 ns a value for the hash, 0.4 s of CPU for the pairs of 500 numbers,
+1.2 s of 2,000 (measured 2026-11).
 """
 
 from collections.abc import Sequence

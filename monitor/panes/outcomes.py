@@ -11,7 +11,7 @@ with probabilities of that type. With two classes p follows from the positive cl
 probability is needed, and where only the top one was sent the row is not counted: of the rows that were wrong nothing
 would be known. A label that is none of the classes has no probability and counts in no curve of a class.
 
-Cost: 10,000 labels 0.4 ms (measured 2026-11).
+Cost: 10,000 labels 0.4 ms, and 0.9 ms for a hundred slices (measured 2026-11; `python -m bench counting`).
 """
 
 from typing import TypeAlias

@@ -105,7 +105,10 @@ class Signals:
 
     def count(self, counts: Counts) -> Counted:
         """Read what a pane, i8[layout.size], says of rows that arrived; of labels and minutes nothing."""
-        cells = self.margins.sum(counts)
+        return self.read_arrived(self.margins.sum(counts))
+
+    def read_arrived(self, cells: Counts) -> Counted:
+        """Read marginal cells i8[margins.size] as `count` does a pane's; the labels among them are set to 0."""
         cells[self.margins.labels] = 0
         return self.read(cells)
 

@@ -6,7 +6,7 @@ Each minute is one row of a share like any other ("of n minutes, x had more"), s
 a band of their own. The quantiles would hold too well for the days they come from: the shares that bands are learned
 from are those of days held out (rhythm_volume.py).
 
-A minute can be judged when it is over and its rows have arrived; it counts once.
+A minute can be judged when it is over and its rows have arrived; it counts once (`due_minutes`).
 """
 
 from typing import Final, TypeAlias
@@ -19,6 +19,18 @@ Counts: TypeAlias = NDArray[np.int64]
 
 DAY_H: Final = 24
 ITEMS: Final = ("more", "fewer", "none")
+
+
+def due_minutes(judged: int, now: float, wait_s: float) -> range:
+    """The minutes since 1970 after `judged` that were over `wait_s` seconds before `now`; of more than a day the last.
+
+    Minutes that are given up bet on nothing: that is always allowed.
+
+    >>> due_minutes(9, 720.0, 30.0)
+    range(10, 11)
+    """
+    end = int((now - wait_s) // 60)
+    return range(max(judged + 1, end - DAY_H * 60), end)
 
 
 class Volume(msgspec.Struct, frozen=True):

@@ -91,7 +91,8 @@ class Lookout:
 
     def arrivals(self, sums: Mapping[int, NDArray[np.int64]]) -> list[tuple[Bounds, Counted]]:
         """What the rows of each hour are bet on when they arrive: everything but labels."""
-        return [(self.bounds(hour), self.signals.count(cells)) for hour, cells in sums.items()]
+        table = self.signals
+        return [(self.bounds(hour), table.count(cells) + table.count_stale(cells)) for hour, cells in sums.items()]
 
     def account(
         self, crossing: Crossing, bodies: Sequence[bytes], since: float, now: float, others: tuple[str, ...]

@@ -90,6 +90,16 @@ def test_the_tolerance_and_the_assumed_design_effect_are_settings(tocsin: Tocsin
     assert {band["design"] for band in told["bands"] if band["group"] == "features/load"} == {9.0}
 
 
+def test_a_part_of_the_traffic_tells_nothing_of_its_volume(tocsin: Tocsin, profile) -> None:
+    profile(days=3)
+    tocsin("reference", "build", "wave.csv", "--schema", "wave.yaml", "--out", "part.json", "--part")
+    known = {}
+    for name in ("made.json", "part.json"):
+        bands = tocsin("bands", name, "--json").json["bands"]
+        known[name] = {band["why"] for band in bands if band["group"] == "volume"}
+    assert known == {"made.json": {""}, "part.json": {"the history is a sample of the traffic"}}
+
+
 def test_bands_that_are_unknown_say_why(profile, tocsin: Tocsin, home: Path) -> None:
     text = "at,load,kind,answer\n" + "2024-01-01T00:00:00Z,1,a,yes\n2024-01-01T01:00:00Z,2,b,no\n" * 5
     (home / "few.csv").write_text(text)

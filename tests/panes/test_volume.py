@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from watchedworld import MONDAY_S, built, learned, row_counts, stream
 
 from monitor.detectors.sequential import Ledger, Plan, step
@@ -11,7 +13,7 @@ from monitor.panes.layout import Layout
 from monitor.panes.rhythm_learn import Learning
 from monitor.panes.rhythm_volume import learn_volume
 from monitor.panes.signals import Signals, What
-from monitor.panes.volume import ITEMS
+from monitor.panes.volume import ITEMS, due_minutes
 
 HOUR = int(MONDAY_S // 3600)
 DAY = 1440
@@ -106,6 +108,27 @@ def test_without_times_the_volume_is_unknown():
     reference = built(HistoryBatch(batch.predictions, batch.labels))
     table = Signals.table(Layout.of(reference))
     assert all(band.centre is None for band in reference.rhythm.signals[table.minutes])
+
+
+@pytest.mark.parametrize(
+    ("judged", "now", "due"),
+    [(9, 659.9, []), (9, 690.0, [10]), (9, 750.0, [10, 11]), (11, 690.0, []), (20, 690.0, [])],
+)
+def test_a_minute_is_due_once_and_when_its_rows_have_come(judged, now, due):
+    assert list(due_minutes(judged, now, 30.0)) == due
+
+
+def test_after_a_long_stop_a_day_of_minutes_is_due():
+    assert len(due_minutes(0, 1e9, 0.0)) == 1440
+
+
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=60), st.integers(0, 60))
+def test_minutes_of_any_split_add_up(rows, cut):
+    layout, table = learned()
+    volume, rows = layout.reference.rhythm.volume, np.array(rows)
+    whole = table.count_minutes(volume, HOUR, rows)
+    both = table.count_minutes(volume, HOUR, rows[:cut]) + table.count_minutes(volume, HOUR, rows[cut:])
+    assert (whole.x.tolist(), whole.n.tolist()) == (both.x.tolist(), both.n.tolist())
 
 
 def stale(batch):

@@ -42,6 +42,16 @@ SHARES: Final[Mapping[What, str]] = MappingProxyType(
         What.UNSEEN: "share of categories of {column} that the reference never saw",
         What.UNDER: "share of {column} below everything in the reference",
         What.OVER: "share of {column} above everything in the reference",
+        What.CONCORDANT: "share of rows in which {column} lie on the same side of their medians",
+        What.CONTENT: "share of rows whose contents fall into {item}, as copies do",
+        What.REPEATED: "share of predictions whose id came before",
+        What.ERROR: "share of errors {item}",
+        What.CLASS_ERROR: "share of wrong answers where the label is {item}",
+        What.SLICE_ERROR: "share of wrong answers where {column} is {item}",
+        What.CALIBRATION: "share of outcomes that came true at scores {item}",
+        What.HIT: "share of lists with a relevant item {item}",
+        What.RATE: "share of minutes with {item} rows than usual",
+        What.STALE: "share of minutes in which {column} stood still",
     }
 )
 NEXT: Final[Mapping[Family, str]] = MappingProxyType(
