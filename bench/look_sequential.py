@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 import numpy as np
 
-from bench.counting import Data, make
+from bench.counting import make
 from bench.figure import Figure
 from bench.look_segments import MINUTE_S, MODEL, model
 from bench.rows import SCHEMA
@@ -25,7 +25,8 @@ from monitor.decisions.rules import parse_pack
 from monitor.detectors import DETECTORS
 from monitor.facts import PaneKey
 from monitor.panes.batch import encode_predictions
-from monitor.panes.count import bin_rows, count_rows
+from monitor.panes.binning import Binned, bin_rows
+from monitor.panes.count import count_rows
 from monitor.panes.layout import Layout
 from monitor.panes.rhythm import DAILY, Band, Rhythm, ScoredBins
 from monitor.panes.signals import Signals
@@ -49,12 +50,12 @@ def measure() -> list[Figure]:
 def _measure(features: int) -> list[Figure]:
     data = make(TICKS * ROWS, features, SEED)
     layout = banded(data.layout)
-    watched = watching(layout)
+    watched, binned = watching(layout), bin_rows(layout, data.rows)
     with filled() as store:
         look = Look(store, grace_s=0.0, ticks={})
         took, size = [], 0
         for tick in range(TICKS):
-            fold(store, data, layout, tick)
+            fold(store, binned, layout, tick)
             began = time.process_time()
             found = look.run(watched, float((tick + 1) * MINUTE_S))
             states = [msgspec.json.encode(state) for _, state in found.states]
@@ -103,10 +104,10 @@ def filled() -> Iterator[SqliteStore]:
             store.close()
 
 
-def fold(store: SqliteStore, data: Data, layout: Layout, tick: int) -> None:
+def fold(store: SqliteStore, binned: Binned, layout: Layout, tick: int) -> None:
     """Count one minute of rows."""
     which = np.arange(tick * ROWS, (tick + 1) * ROWS)
-    pane = count_rows(layout, bin_rows(layout, data.rows), which)
+    pane = count_rows(layout, binned, which)
     key = PaneKey(MODEL, 1, "", layout.digest, tick * MINUTE_S, "0")
     store.commit(Change(fold=tick + 1, deltas=[(key, encode_pane(pane))]))
 
@@ -116,5 +117,4 @@ def state_bytes(found: Looked) -> int:
     assert found.ticked is not None, "the rules set a budget"
     state = found.ticked.armed.state
     assert state is not None, "it ticked"
-    arrays = state.evidence, state.waited, state.waiting, state.waiting_rows, state.waiting_sums
-    return sum(map(len, arrays))
+    return sum(len(each) for each in msgspec.structs.astuple(state) if isinstance(each, bytes))

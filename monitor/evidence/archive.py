@@ -8,8 +8,10 @@ rollback is no place for a report either.
 
 import errno
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from html import escape, unescape
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +21,9 @@ from monitor.evidence.jobs import JOB_ID
 
 _SUFFIX: Final = ".html"
 _PART: Final = ".part"
+SAID_MAX: Final = 4_000  # characters; five times as many bytes where all of them are escaped
+_SAID: Final = re.compile(rb'<meta name="tocsin-said" content="([^"<>]*)">')
+_HEAD_BYTES: Final = 32 << 10
 PART_AGE_MAX_S: Final = 3_600.0  # what a killed worker left behind; no job may last as long
 
 
@@ -55,15 +60,21 @@ class Archive:
         """Where a report is or would be; ValueError for what can be no name of one."""
         return self._directory / _safe(model) / (_safe(report) + _SUFFIX)
 
-    def read(self, model: str, report: str) -> bytes | None:
-        """Read a report; None if there is none of that name, links included."""
+    def read(self, model: str, report: str, bytes_max: int = -1) -> bytes | None:
+        """Read a report, or its first bytes; None if there is none of that name, links included."""
         try:
             path = self.path(model, report)
             handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except (OSError, ValueError):
             return None
         with os.fdopen(handle, "rb") as file:
-            return file.read()
+            return file.read(bytes_max)
+
+    def said(self, model: str, report: str) -> tuple[str, ...]:
+        """The sentences in the head of a report; none where there is no such report, or it has none."""
+        body = self.read(model, report, _HEAD_BYTES)
+        found = None if body is None else _SAID.search(body)
+        return () if found is None else tuple(unescape(found[1].decode("utf-8", "replace")).split("\n"))
 
     def reports(self, model: str | None = None) -> tuple[Report, ...]:
         """List what is there, the newest first."""
@@ -100,6 +111,12 @@ class Archive:
         for path in self._directory.glob(f"*/*{suffix}"):
             with suppress(OSError):
                 yield path, path.lstat()
+
+
+def said_in_head(sentences: Sequence[str]) -> str:
+    """Say it in the head of a page, where `Archive.said` finds it without reading all of it; cut at SAID_MAX."""
+    said = "\n".join(" ".join(sentence.split()) for sentence in sentences)[:SAID_MAX]
+    return f'<meta name="tocsin-said" content="{escape(said)}">' if said else ""
 
 
 def write_report(path: Path, body: bytes, free_bytes_min: int = 0) -> None:

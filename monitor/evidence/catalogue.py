@@ -4,6 +4,8 @@ Settings are checked against this table when they are read; a test holds it to t
 which renames a parameter is seen here and not by an operator. What is a value of the right type and still nonsense (a
 method that is none for this kind of column) only Evidently knows: it is a named failure when the metric is run.
 
+Two are our own (`OWN`): they look at all columns at once, and Evidently's MMD looks at one.
+
 Left out, each with its reason in `REFUSED`: metrics that need what a sample does not hold. Parameters that only draw,
 that name callables, or that map columns to values are not offered (`NOT_OFFERED`).
 """
@@ -182,6 +184,12 @@ METRICS: Final[Mapping[str, Offer]] = {
     "ValueDrift": Offer(("column",), ("method", "threshold", "nbinsx")),
 }
 
+# In the spelling of settings, so that none can ever be one of Evidently's.
+OWN: Final[Mapping[str, Offer]] = {
+    "domain_classifier": Offer((), ("columns",)),
+    "multivariate_mmd": Offer((), ("columns",)),
+}
+
 _LISTS = "it needs the items of every list by user, and a sample holds none"
 REFUSED: Final[Mapping[str, str]] = {
     **dict.fromkeys(
@@ -223,12 +231,13 @@ NOT_OFFERED: Final = frozenset(
 
 def problems(ask: Ask) -> Iterator[tuple[str, str, str]]:
     """Yield (parameter or "metric", what is wrong, what to do) for all that can be known without Evidently."""
-    offer = METRICS.get(ask.metric)
+    offer = METRICS.get(ask.metric) or OWN.get(ask.metric)
     if offer is None:
         if why := REFUSED.get(ask.metric):
             yield "metric", f"is {ask.metric}, which cannot be computed here", why
         else:
-            yield "metric", f"is {ask.metric!r}, which is no metric of Evidently", _nearest(ask.metric, METRICS)
+            known_metrics = {**METRICS, **OWN}
+            yield "metric", f"is {ask.metric!r}, which is no metric of Evidently", _nearest(ask.metric, known_metrics)
         return
     for name in offer.required:
         if name not in ask.parameters:

@@ -37,6 +37,7 @@ class Failure(Enum):
     NETWORK = "network"  # something in the worker tried to reach a network or to start a process: refused
     NOT_FINITE = "not_finite"  # the value is NaN or infinite
     QUEUE_FULL = "queue_full"
+    REFERENCE_SYNTHETIC = "reference_synthetic"  # no rows of the history are kept, so nothing relates its columns
     REFERENCE_UNREADABLE = "reference_unreadable"
     ROWS_TOO_FEW = "rows_too_few"
     SAMPLE_UNREADABLE = "sample_unreadable"
@@ -48,7 +49,7 @@ class Failure(Enum):
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """One Evidently metric under a `name` of the operator's; `parameters` are its keyword arguments."""
+    """One metric of Evidently, or of our own, under a `name` of the operator's; `parameters` are what it is given."""
 
     name: str
     metric: str

@@ -1,12 +1,12 @@
 """What the settings say of evidence: what is made for a model, and what it may cost."""
 
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated, Any, Self, TypeAlias
 
 import msgspec
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from monitor.evidence.catalogue import ask_of, problems
+from monitor.evidence.catalogue import OWN, ask_of, problems
 from monitor.evidence.jobs import Ask
 from monitor.settings.addresses import matching
 from monitor.settings.units import Duration, Size, between
@@ -19,7 +19,7 @@ EvidenceName: TypeAlias = Annotated[
 
 
 class EvidenceMetric(Section):
-    """One metric of Evidently; beside `metric` stand its own keyword arguments."""
+    """One metric of Evidently, or of our own; beside `metric` stand its own keyword arguments."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
@@ -61,6 +61,25 @@ class ModelEvidence(Section):
     columns_max: Annotated[int, Field(ge=1, le=500)] = 60
     values_max: Annotated[int, Field(ge=1, le=500)] = 50
     metrics: Annotated[dict[EvidenceName, EvidenceMetric], Field(max_length=50)] = Field(default={})
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _named_after_ours(cls, metrics: Any) -> Any:
+        """An entry that is named after a metric of our own need not say so again: `domain_classifier: {}`."""
+        if not isinstance(metrics, dict):
+            return metrics
+        return {
+            name: {"metric": name, **(entry or {})} if name in OWN and isinstance(entry, dict | None) else entry
+            for name, entry in metrics.items()
+        }
+
+    @model_validator(mode="after")
+    def _has_rows_to_relate(self) -> Self:
+        of_rows = sorted(name for name, metric in self.metrics.items() if metric.metric in OWN)
+        if of_rows and self.reference_sample is None:
+            why = "{names}: columns are related by rows alone; set reference_sample (tocsin reference build --sample)"
+            raise PydanticCustomError("refused", why, {"names": ", ".join(of_rows)})
+        return self
 
     @property
     def asks(self) -> tuple[Ask, ...]:

@@ -82,6 +82,7 @@ class Control:
                 return {
                     **msgspec.to_builtins(incident),
                     "report": report,
+                    "said": list(self.reports.sources.archive.said(str(incident.model), ident)) if report else [],
                     "link": report and link(self.wheel.bounds.external_url, incident, self.wheel.parts.sign),
                     "evidence": msgspec.to_builtins(watched.state.alerts) if open_now else [],
                     "decision": msgspec.to_builtins(watched.state.decision) if open_now else None,

@@ -26,7 +26,7 @@ HOUR_S: Final = 3600
 ANSWERS: Final = ("output", "score")  # groups of which features may be the cause
 CARRIED_MIN: Final = 0.1  # of the change: less is not worth a word
 HOURS_MAX: Final = 8  # whose bands are kept: this one, and late rows' own; the plan keeps as many tables
-LOOKOUTS_MAX: Final = 4  # of references and budgets: what is served, what was, for two models
+SIGNALS_MAX: Final = 60_000  # of all that are kept: 64 models of 60 features, or 8 of 500; 0.5 KB each with its tables
 NO_BANDS: Final = "the reference has no bands: build it again with tocsin reference build"
 NOT_WATCHED: Final = "nothing of this family is watched"
 NO_GROUP_BAND: Final = "its band is unknown: the reference says too little of it"
@@ -136,7 +136,7 @@ def _kin(signals: Signals, plan: Plan, told: frozenset[str]) -> Iterator[tuple[F
 
 
 class Lookouts:
-    """The ones asked for last."""
+    """The ones asked for last, as many as hold SIGNALS_MAX; one that was dropped is made again when it is asked for."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[tuple[str, Watch], Lookout] = OrderedDict()
@@ -146,7 +146,8 @@ class Lookouts:
         key = (layout.digest, watch)
         if key not in self._kept:
             self._kept[key] = Lookout.of(layout, watch)
-            if len(self._kept) > LOOKOUTS_MAX:
-                self._kept.popitem(last=False)
+            held = sum(each.size for each in self._kept.values())
+            while held > SIGNALS_MAX and len(self._kept) > 1:
+                held -= self._kept.popitem(last=False)[1].size
         self._kept.move_to_end(key)
         return self._kept[key]

@@ -28,10 +28,11 @@ from monitor.ingest.tokens import Scope, Tokens, create_token
 from monitor.turns import show
 from monitor.turns.look import Ticks
 from monitor.turns.self_view import About, self_view
+from monitor.turns.ticking import Armed
 from monitor.turns.watched import Timeline, Totals
 
 CANARY = "zqxcanary"  # in the name of no test, and so of no directory
-DOCUMENTS = (Delivery, Incident, ModelState, Rollback, Ticks, Timeline, Totals)
+DOCUMENTS = (Armed, Delivery, Incident, ModelState, Rollback, Ticks, Timeline, Totals)
 ROWS = [
     {"id": f"{CANARY}-id", "time": 1.0, "prediction": "yes", "features": {"x": 0.5, "c": f"{CANARY}-category"}},
     {"id": "1", "time": 2.0, "prediction": "no", "features": {"x": f"{CANARY}-value", "c": [f"{CANARY}-list"]}},

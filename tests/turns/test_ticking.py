@@ -11,6 +11,7 @@ from monitor.decisions.budget import Watch
 from monitor.detectors.sequential import Ledger
 from monitor.facts import Subject, Verdict
 from monitor.settings import SegmentColumn
+from monitor.turns import lookout
 from monitor.turns.lookout import NO_BANDS, NO_GROUP_BAND, NOT_WATCHED
 from monitor.turns.ticking import Armed
 
@@ -229,3 +230,14 @@ def test_the_story_pages(undisturbed):
     assert X_PAGES in pages[-1]
     assert kept.model == MODEL
     assert WATCH.every_s == 60.0
+
+
+def test_lookouts_that_are_too_many_make_room_and_are_made_again(turns, monkeypatch):
+    monkeypatch.setattr(lookout, "SIGNALS_MAX", 30)
+    kept = lookout.Lookouts()
+    first = kept.get(turns.v1, WATCH)
+    assert kept.get(turns.v1, WATCH) is first
+    kept.get(turns.v2, WATCH)
+    again = kept.get(turns.v1, WATCH)
+    assert again is not first
+    assert again.plan.name == first.plan.name

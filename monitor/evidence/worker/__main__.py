@@ -16,8 +16,8 @@ from monitor.evidence.archive import write_report
 from monitor.evidence.jobs import Failure, Fault, Hello, Job, Result, Terms, failed
 from monitor.evidence.worker import guard, reports
 from monitor.evidence.worker.clean import clean
+from monitor.evidence.worker.findings import Findings, attempt
 from monitor.evidence.worker.page import Compared, assemble, draw, header
-from monitor.evidence.worker.reports import Findings, attempt
 from monitor.evidence.worker.samples import LABEL, Side, read_live, read_reference, reserved
 from monitor.evidence.worker.synthetic import draw_reference
 
@@ -66,7 +66,7 @@ def _serve(job: Job, version: str) -> Result:
     if reference is None:
         return Result(job.id, job.model, faults=(*live.faults, *faults), rows=live.n)
     cleaned = clean(live, reference, reserved(job.schema, LABEL))
-    findings = reports.compare(job, cleaned, report=bool(job.report))
+    findings = reports.compare(job, cleaned, report=bool(job.report), synthetic=reference.synthetic)
     findings.faults[:0] = [*live.faults, *faults]
     size = _report(job, version, Compared(live, reference, cleaned), findings) if job.report else 0
     return Result(
@@ -102,8 +102,8 @@ def _report(job: Job, version: str, compared: Compared, findings: Findings) -> i
     drawn = attempt(findings, "report", Failure.SECTION_FAILED, lambda: draw(findings.sections))
     if drawn is None:
         return 0
-    top = header(job, compared, findings.faults, version)
-    body = assemble(drawn, top, job).encode("utf-8", "replace")
+    top = header(job, compared, findings, version)
+    body = assemble(drawn, top, job, findings.said).encode("utf-8", "replace")
     try:
         write_report(Path(job.report), body, job.free_bytes_min)
     except OSError as error:

@@ -5,13 +5,16 @@ request of any kind leaves the page, whatever an update of Evidently or a hostil
 Texts of ours are escaped; names and categories inside Evidently's JSON were made harmless before (`clean.tidy`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
 from typing import Any, Final
 
+from monitor.evidence.archive import said_in_head
 from monitor.evidence.jobs import Fault, Job
 from monitor.evidence.worker.clean import Cleaned, Note, Quality
+from monitor.evidence.worker.findings import Findings
 from monitor.evidence.worker.samples import Side
 from monitor.facts import Task
 
@@ -61,8 +64,11 @@ def draw(sections: list[tuple[str, list[Any]]]) -> str:
     return str(render_widgets([group_widget(title=title, widgets=widgets) for title, widgets in sections]))
 
 
-def assemble(drawn: str, header: str, job: Job) -> str:
-    """Put our head and header into Evidently's page; ValueError if its page has another form than it used to."""
+def assemble(drawn: str, header: str, job: Job, said: Sequence[str] = ()) -> str:
+    """Put our head and header into Evidently's page; ValueError if its page has another form than it used to.
+
+    What was `said` in sentences stands in the head, too: the daemon reads it there (`monitor.evidence.archive`).
+    """
     head, found, rest = drawn.partition("<head>")
     before, body, after = rest.partition("<body>")
     if not (found and body):
@@ -70,12 +76,13 @@ def assemble(drawn: str, header: str, job: Job) -> str:
         raise ValueError(msg)
     ours = (
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}"><meta name="referrer" content="no-referrer">'
+        f"{said_in_head(said)}"
         f"<title>{escape(job.model)} · {escape(job.id)} · Tocsin</title>"
     )
     return f"{head}<head>{ours}{before}{_STYLE}<body>{header}{after}"
 
 
-def header(job: Job, compared: Compared, faults: list[Fault], version: str) -> str:
+def header(job: Job, compared: Compared, findings: Findings, version: str) -> str:
     """Say what is compared with what, and what the drawings below do not show."""
     live, reference, cleaned = compared.live, compared.reference, compared.cleaned
     facts = [
@@ -107,10 +114,39 @@ def header(job: Job, compared: Compared, faults: list[Fault], version: str) -> s
     )
     return (
         f'<div class="tocsin"><h1>{escape(job.model)}: evidence</h1><p class="lead">{escape(title)}</p>'
-        f"<dl>{lines}</dl>{synthetic}{lists}{_failures(faults)}{_left_out(cleaned.left_out)}{_notes(cleaned.notes)}"
+        f"<dl>{lines}</dl>{synthetic}{lists}{_together(findings)}"
+        f"{_failures(findings.faults)}{_left_out(cleaned.left_out)}{_notes(cleaned.notes)}"
         f"<footer>Drawn by Evidently {escape(version)} from a sample, for people to look at. Its own marks of what has "
         "drifted are not Tocsin's rules: nothing was alerted or rolled back because of them.</footer></div>"
     )
+
+
+def _together(findings: Findings) -> str:
+    """Say what all columns at once tell, which columns tell most, and which were not looked at."""
+    if not findings.said:
+        return ""
+    said = "".join(f"<p>{escape(sentence)}</p>" for sentence in findings.said)
+    rows = "".join(
+        f'<tr><td><code>{escape(each.column)}</code></td><td class="n">{each.fall:.3f}</td></tr>'
+        for each in findings.telling
+    )
+    table = (
+        ""
+        if not rows
+        else f'<table><tr><th>It looks at</th><th class="n">AUC falls by, with this column shuffled</th></tr>{rows}'
+        "</table><p>A difference is no fault: rows of one hour differ from those of a year. Columns that say the same "
+        "cover for each other.</p>"
+    )
+    why: dict[str, list[str]] = {}
+    for name, reason in findings.overlooked.items():
+        why.setdefault(reason, []).append(name)
+    lines = "".join(f"<dt>Not looked at: {escape(reason)}</dt><dd>{_few(names)}</dd>" for reason, names in why.items())
+    title = "Could a classifier tell these rows from the reference's?"
+    return f"<h2>{escape(title)}</h2>{said}{table}<dl>{lines}</dl>"
+
+
+def _few(names: list[str]) -> str:
+    return escape(", ".join(names[:_NOTES_MAX]))
 
 
 def _failures(faults: list[Fault]) -> str:
@@ -133,9 +169,7 @@ def _left_out(left_out: dict[str, str]) -> str:
     by_reason: dict[str, list[str]] = {}
     for name, why in left_out.items():
         by_reason.setdefault(why, []).append(name)
-    lines = "".join(
-        f"<dt>{escape(why)}</dt><dd>{escape(', '.join(names[:_NOTES_MAX]))}</dd>" for why, names in by_reason.items()
-    )
+    lines = "".join(f"<dt>{escape(why)}</dt><dd>{_few(names)}</dd>" for why, names in by_reason.items())
     return f"<h2>Columns left out ({len(left_out)})</h2><dl>{lines}</dl>"
 
 

@@ -3,39 +3,28 @@
 Every section and every metric is a `Report` of its own; the widgets of those that worked are drawn on one page. (One
 report of everything would be half a second faster and lost as a whole to the first column it cannot bear.) A section of
 many columns that fails is tried again without those columns that fail alone.
-
-Of what is raised only the type is passed on: the message may quote a cell.
 """
 
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.evidence import catalogue
-from monitor.evidence.catalogue import Needs
+from monitor.evidence.catalogue import OWN, Needs
 from monitor.evidence.jobs import Ask, Failure, Fault, Job, Value
 from monitor.evidence.worker.clean import Cleaned, tidy
+from monitor.evidence.worker.findings import Findings, Refused, attempt
 from monitor.evidence.worker.samples import LABEL, OTHER, PREDICTION, SCORE, reserved
+from monitor.evidence.worker.together import METHODS, Together
 from monitor.facts import Schema, Task
 
-_T = TypeVar("_T")
 _METHOD_MAX: Final = 200
 _LEAVES_MAX: Final = 1_000
 _OF_SCORES: Final = frozenset({"DummyLogLoss", "DummyRocAuc", "LogLoss", "RocAuc", "RocAucByLabel"})
-
-
-@dataclass(slots=True)
-class Findings:
-    """What came out so far."""
-
-    numbers: list[Value] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
-    sections: list[tuple[str, list[Any]]] = field(default_factory=list)  # (title, widgets)
 
 
 def load() -> str:
@@ -48,16 +37,21 @@ def load() -> str:
     return str(evidently.__version__)
 
 
-def compare(job: Job, cleaned: Cleaned, *, report: bool) -> Findings:
-    """Compute what was asked for and, for a `report`, its sections."""
+def compare(job: Job, cleaned: Cleaned, *, report: bool, synthetic: bool) -> Findings:
+    """Compute what was asked for and, for a `report`, its sections; `synthetic`: the reference is drawn from counts."""
     findings = Findings()
-    tables = Tables(job.schema, cleaned)
+    tables, together = Tables(job.schema, cleaned), Together(job, cleaned, synthetic=synthetic)
     if report:
+        together.tell(findings)
         _drift(findings, tables, _worth_drawing(job, cleaned))
         _summary(findings, tables, _worth_drawing(job, cleaned, constants=True))
         _quality(findings, tables)
     widgets: list[Any] = []
     for ask in job.asks:
+        if ask.metric in OWN:
+            pairs = attempt(findings, ask.name, Failure.METRIC_FAILED, lambda ask=ask: together.numbers(ask))  # type: ignore[misc] # bound per turn
+            _keep(findings, ask, pairs or (), METHODS[ask.metric], job.scope.values_max)
+            continue
         snapshot = attempt(findings, ask.name, Failure.METRIC_FAILED, lambda ask=ask: _measure(ask, tables))  # type: ignore[misc] # bound per turn
         if snapshot is None:
             continue
@@ -67,27 +61,6 @@ def compare(job: Job, cleaned: Cleaned, *, report: bool) -> Findings:
     if widgets:
         findings.sections.append(("Metrics asked for", widgets))
     return findings
-
-
-class Refused(Exception):
-    """A metric cannot be run at all: `reason` says why."""
-
-    def __init__(self, reason: Failure, why: str) -> None:
-        super().__init__(why)
-        self.reason, self.why = reason, why
-
-
-def attempt(findings: Findings, name: str, reason: Failure, call: Callable[[], _T]) -> _T | None:
-    """Call into Evidently; whatever it raises is one named fault."""
-    try:
-        return call()
-    except Refused as refused:
-        findings.faults.append(Fault(name, refused.reason, refused.why))
-    except MemoryError:
-        findings.faults.append(Fault(name, Failure.MEMORY, ""))
-    except Exception as error:  # noqa: BLE001 - a library's own; what it says may quote a cell
-        findings.faults.append(Fault(name, reason, type(error).__name__))
-    return None
 
 
 class Tables:
@@ -299,15 +272,22 @@ def _take(findings: Findings, ask: Ask, snapshot: Any, values_max: int) -> bool:
     for metric in metrics:
         prefix = ask.name if len(metrics) == 1 else f"{ask.name}.{_variant(metric)}"
         method = tidy(str(metric.get("config", {}).get("method", ""))) or ask.metric
-        for name, number in flatten(prefix, metric["value"]):
-            if not math.isfinite(number):
-                findings.faults.append(Fault(name, Failure.NOT_FINITE, ""))
-            elif len(findings.numbers) >= values_max:
-                findings.faults.append(Fault(ask.name, Failure.VALUES_TOO_MANY, f"more than {values_max}"))
-                return len(findings.numbers) > before
-            else:
-                findings.numbers.append(Value(name, number, method[:_METHOD_MAX]))
+        if not _keep(findings, ask, flatten(prefix, metric["value"]), method, values_max):
+            break
     return len(findings.numbers) > before
+
+
+def _keep(findings: Findings, ask: Ask, pairs: Iterable[tuple[str, float]], method: str, values_max: int) -> bool:
+    """Add what is finite; whether there was room."""
+    for name, number in pairs:
+        if not math.isfinite(number):
+            findings.faults.append(Fault(name, Failure.NOT_FINITE, ""))
+        elif len(findings.numbers) >= values_max:
+            findings.faults.append(Fault(ask.name, Failure.VALUES_TOO_MANY, f"more than {values_max}"))
+            return False
+        else:
+            findings.numbers.append(Value(name, number, method[:_METHOD_MAX]))
+    return True
 
 
 def _variant(metric: Mapping[str, Any]) -> str:
