@@ -324,6 +324,8 @@ class Outcomes(msgspec.Struct, frozen=True):
     curves: tuple[Curve, ...] = ()
     log_loss: int = 0  # sum of -ln(probability of what came true) of the `likely` rows in FIXED_POINT
     likely: int = 0  # labelled rows of which that probability is known
+    all_outputs: tuple[int, ...] = ()  # rows by answer, labelled or not: classes in order, then other
+    all_scores: tuple[int, ...] = ()  # the same by score, 64 equal bins over [0, 1]
 
     @property
     def labelled(self) -> int:

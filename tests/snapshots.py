@@ -5,7 +5,7 @@ from dataclasses import replace
 from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, KeptView, ModelEvidence, StoreView
 from monitor.export.pictures import BinsView, Drawn, Pictures, SpreadView
 from monitor.export.sequential import EvidenceView as EvidenceOf
-from monitor.export.sequential import LatchView, SequentialView
+from monitor.export.sequential import LatchView, SequentialView, WindowsView
 from monitor.export.shown import SHOWN
 from monitor.export.snapshot import (
     ClassRows,
@@ -136,6 +136,7 @@ def sequential():
         latched=(LatchView("features_page", "hour", NOW - 60, 3.5, "the share of hour above 12 rises"),),
         verdicts={"features_page": {Verdict.BREACH: 1, Verdict.OK: 2, Verdict.UNKNOWN: 0}},
         untold={"labels": "nothing of this family is watched"},
+        labels=WindowsView(open=24, closed={"coverage": 90, "deadline": 3}, revised=12, expected_share=0.95),
     )
 
 

@@ -67,6 +67,7 @@ class Case(msgspec.Struct, frozen=True):
     latch: str = ""  # why automation is off until a person says otherwise
     kill_switch: bool = False
     limits: Limits = Limits()
+    selection: tuple[Reading, ...] = ()  # how labelled rows differ from all: of each rule, the last that was told
 
 
 def find_target(case: Case) -> Bundle | None:

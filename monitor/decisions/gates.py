@@ -21,7 +21,7 @@ from monitor.decisions.case import (
     title,
 )
 from monitor.decisions.rollback import RUNNING
-from monitor.facts import TRANSITION, UNREGISTERED, Gate, Mode, RollbackStep
+from monitor.facts import TRANSITION, UNREGISTERED, Gate, Mode, RollbackStep, Verdict
 
 DAY_S = 86400.0
 GUARDS = ("kill_switch", "latch", "idle", "once", "new", "cooldown", "budget")
@@ -165,6 +165,17 @@ def _false_alarms(case: Case) -> Gate:
     return Gate("false_alarms", False if told else None, "errors have not crossed the budget of the tier rollback")
 
 
+def _selection(case: Case) -> Gate:
+    """What is said of labelled rows must hold of those that are served."""
+    apart = [each for each in case.selection if each.verdict is Verdict.BREACH]
+    if apart:
+        worst = max(apart, key=lambda each: each.value or 0.0)
+        words = f"labelled rows differ from all rows by {worst.value:.3g} ({worst.low:.3g} to {worst.high:.3g})"
+        return Gate("selection", False, words)
+    told = any(each.verdict is Verdict.OK for each in case.selection)
+    return Gate("selection", True, "labelled rows are like all rows" if told else "nothing says that labels are chosen")
+
+
 GATES: tuple[Callable[[Case], Gate], ...] = (
     _mode,
     _kill_switch,
@@ -183,6 +194,7 @@ GATES: tuple[Callable[[Case], Gate], ...] = (
     _independent,
     _better,
     _false_alarms,
+    _selection,
 )
 
 

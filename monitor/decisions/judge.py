@@ -7,7 +7,7 @@ judgement, to the byte. A turn that brings nothing new changes nothing: `judge` 
 """
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -19,17 +19,20 @@ from monitor.decisions.rollback import end_unstarted
 from monitor.decisions.rules import BUILT_IN, RulePack
 from monitor.decisions.served import calm, watch
 from monitor.decisions.state import Judgement, ModelState, Terms, end_rollback, settle, supersede, with_alerts
+from monitor.detectors.label_selection import LabelSelection
 from monitor.facts import (
     TRANSITION,
     UNREGISTERED,
     Alert,
     AlertState,
     Decision,
+    Reading,
     Rollback,
     RollbackStep,
     Ruling,
     Severity,
     Slot,
+    Verdict,
 )
 
 Slots = Mapping[tuple[str, str], Sequence[Slot]]  # by (rule, segment), oldest first
@@ -75,6 +78,7 @@ def build_case(state: ModelState, terms: Terms, slots: Slots, now: float) -> Cas
         latch=state.latch,
         kill_switch=terms.kill_switch,
         limits=terms.limits,
+        selection=tuple(_selection(state, terms.rules, slots)),
     )
 
 
@@ -196,6 +200,14 @@ def _signals(state: ModelState, pack: RulePack, slots: Slots) -> list[Signal]:
         for rule in (*pack.rules, *pack.budgeted)
         if rule.rollback
     ]
+
+
+def _selection(state: ModelState, pack: RulePack, slots: Slots) -> Iterator[Reading]:
+    """What was told last of how labelled rows differ from all, by each rule or reading of it."""
+    for rule in pack.rules:
+        if isinstance(rule.detector, LabelSelection):
+            told = [slot.reading for slot in _present(state, slots.get((rule.name, ""), ()))]
+            yield from [each for each in told if each.verdict in (Verdict.OK, Verdict.BREACH)][-1:]
 
 
 def _superseded(state: ModelState) -> bool:

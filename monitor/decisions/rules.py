@@ -47,7 +47,11 @@ PROVES_BETTER = (
     "paired_error",
     "paired_absolute_error",
 )  # detectors whose breach says that the known-good errs less on the same rows
-OF_LABELS_THEMSELVES = ("label_coverage", "label_lag")  # detectors that say how labels come, not what they say
+OF_LABELS_THEMSELVES = (
+    "label_coverage",
+    "label_lag",
+    "label_selection",
+)  # detectors that say how labels come, not what they say
 DISPLAYED = (Subject.EXPECTED,)  # subjects for readings alone
 SUBJECT_TASKS: dict[Subject, frozenset[Task]] = {  # where not every task has such a view
     Subject.EXPECTED: frozenset({Task.CLASSIFICATION, Task.REGRESSION}),

@@ -38,6 +38,7 @@ from monitor.detectors.jensen_shannon import JensenShannon
 from monitor.detectors.kolmogorov_smirnov import KolmogorovSmirnov
 from monitor.detectors.label_coverage import LabelCoverage
 from monitor.detectors.label_lag import LabelLag
+from monitor.detectors.label_selection import LabelSelection
 from monitor.detectors.log_loss import LogLoss
 from monitor.detectors.mcc import Mcc
 from monitor.detectors.mean_absolute_error import MeanAbsoluteError
@@ -95,6 +96,7 @@ DETECTORS: Mapping[str, type[Detector] | type[Sequential]] = MappingProxyType(
         "kolmogorov_smirnov": KolmogorovSmirnov,
         "label_coverage": LabelCoverage,
         "label_lag": LabelLag,
+        "label_selection": LabelSelection,
         "log_loss": LogLoss,
         "mcc": Mcc,
         "mean_absolute_error": MeanAbsoluteError,

@@ -220,6 +220,12 @@ MODEL = (
     _counter("tocsin_sequential_rows_total", "Rows bet on since the activation or the budget began.", "model"),
     _gauge("tocsin_sequential_every_seconds", "Event time between ticks, as the rules say.", "model"),
     _gauge("tocsin_sequential_tick_timestamp_seconds", "Event time of the e-detector's last tick.", "model"),
+    _gauge("tocsin_label_windows_open", "Windows of predictions that wait for labels before they are bet on.", "model"),
+    _counter(
+        "tocsin_label_windows_closed_total", "Windows bet on since the activation, by what closed them.", "model", "how"
+    ),
+    _counter("tocsin_labels_revised_total", "Labels that came after their window was bet on: shown only.", "model"),
+    _gauge("tocsin_labels_expected_ratio", "Share of rows that are labelled in the end, of the last windows.", "model"),
     _gauge("tocsin_evidence_value", "A metric of Evidently, by its name in the settings.", "model", "metric"),
     _gauge("tocsin_evidence_end_timestamp_seconds", "Event time the rows of these values ended.", "model"),
     _counter("tocsin_evidence_reports_total", "Reports written.", "model"),

@@ -28,6 +28,16 @@ class LatchView:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowsView:
+    """Windows of labels of one epoch: each is bet on once, when it closes."""
+
+    open: int  # have rows, and wait for labels
+    closed: Mapping[str, int]  # since the activation, by "coverage" and "deadline"
+    revised: int  # labels that came after their window had closed
+    expected_share: float  # of the rows that are labelled in the end, as the last windows were; 1: too few tell
+
+
+@dataclass(frozen=True, slots=True)
 class SequentialView:
     """One model in one epoch."""
 
@@ -43,3 +53,4 @@ class SequentialView:
     latched: tuple[LatchView, ...] = ()
     verdicts: Mapping[str, Mapping[Verdict, int]] = field(default_factory=dict)  # groups of each rule that alerts
     untold: Mapping[str, str] = field(default_factory=dict)  # families of which nothing can be told, and why
+    labels: WindowsView | None = None  # None: none was looked at yet

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from monitor.export.sequential import SequentialView
+from monitor.export.sequential import SequentialView, WindowsView
 from monitor.export.series import Series
 from monitor.export.snapshot import ReferenceRole
 
@@ -18,6 +18,8 @@ def add_sequential(series: Series, model: str, view: SequentialView) -> None:
     series.add("tocsin_sequential_rows_total", view.rows, model=model)
     series.add("tocsin_sequential_every_seconds", view.every_s, model=model)
     series.add("tocsin_sequential_tick_timestamp_seconds", view.at, model=model)
+    if view.labels is not None:
+        _add_windows(series, model, view.labels)
     for each in view.evidence:
         series.add("tocsin_sequential_log_odds", each.log_odds, model=model, family=each.family, tier=each.tier)
     for rule, verdicts in view.verdicts.items():
@@ -28,3 +30,11 @@ def add_sequential(series: Series, model: str, view: SequentialView) -> None:
     for latch in loudest[:LATCHED_MAX]:
         series.add("tocsin_sequential_latched", 1, model=model, rule=latch.rule, group=latch.group)
     series.dropped += len(loudest[LATCHED_MAX:])
+
+
+def _add_windows(series: Series, model: str, view: WindowsView) -> None:
+    series.add("tocsin_label_windows_open", view.open, model=model)
+    for how, windows in view.closed.items():
+        series.add("tocsin_label_windows_closed_total", windows, model=model, how=how)
+    series.add("tocsin_labels_revised_total", view.revised, model=model)
+    series.add("tocsin_labels_expected_ratio", view.expected_share, model=model)

@@ -95,7 +95,15 @@ _OUTCOMES: Final = {  # of a class, or averaged over classes, as the rule says
     "f1": _of(Subject.OUTCOMES, "f1_ratio", "Harmonic mean of precision and recall."),
     "hit_rate": _of(Subject.OUTCOMES, "hit_ratio", "Labelled lists with a relevant item among the first k."),
     "label_coverage": _of(Subject.OUTCOMES, "label_coverage_ratio", "Rows with a trusted label."),
-    "label_lag": _of(Subject.OUTCOMES, "label_lag_seconds", "Median time from prediction to label.", interval=False),
+    "label_lag": _of(
+        Subject.OUTCOMES,
+        "label_lag_seconds",
+        "Time from prediction to label: the median, or what share the rule says.",
+        interval=False,
+    ),
+    "label_selection": _of(
+        Subject.OUTCOMES, "label_selection_ratio", "How far labelled rows differ from all rows in scores and answers."
+    ),
     "log_loss": _of(
         Subject.OUTCOMES,
         "log_loss",

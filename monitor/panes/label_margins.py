@@ -4,15 +4,19 @@
 |---|---|---|
 | error | C | right, wrong |
 | classes | C | [label][right, wrong]: k + 1 labels, the last one any other class |
+| predicted | C | [answer][right, wrong]: of these labels, by the predicted class |
 | scored | C | 64: labelled rows with a score, by its bin |
 | true | C | 64: of these, the ones whose outcome came true |
 | errors | R | prediction - label in the bins of `Reference.errors`: under, bins, over |
 | first, third, fifth, tenth | K | miss, hit: whether a relevant item is among so many |
+| paired | C | labelled pairs of which one model alone was wrong: the known-good, the served one |
+| agreement | all | labels by untrusted sources that disagree, agree with what was served |
 | slices | all | [slice][right, wrong], a part a feature |
 
 All of it follows from the sections of a pane (`sum_labels`), and from single rows of history (`place_labels`), by which
-slots of time are counted; a test holds the two to the same sums. Labels of the same row may be corrected: a pane's
-delta can then be negative, so labels are bet on by closed windows and never by what arrived.
+slots of time are counted; a test holds the two to the same sums. Of history nobody asked a known-good, and all labels
+are taken for the truth; untrusted labels of a pane reach `agreement` and nothing else. Labels of the same row may be
+corrected: a pane's delta can then be negative, so labels are bet on by closed windows and never by what arrived.
 """
 
 from collections.abc import Iterator
@@ -33,7 +37,8 @@ Counts: TypeAlias = NDArray[np.int64]
 Places: TypeAlias = NDArray[np.intp]
 
 HIT_NAMES: Final = ("first", "third", "fifth", "tenth")  # of HITS_AT
-ERROR, CLASSES, SCORED, TRUE, ERRORS, SLICES = "error", "classes", "scored", "true", "errors", "slices"
+ERROR, CLASSES, PREDICTED, SCORED, TRUE = "error", "classes", "predicted", "scored", "true"
+ERRORS, PAIRED, AGREEMENT, SLICES = "errors", "paired", "agreement", "slices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +53,21 @@ def label_parts(layout: Layout) -> tuple[LabelPart, ...]:
     """The parts of this layout's task, in order."""
     match layout.task:
         case Task.CLASSIFICATION:
-            found = [(ERROR, 2), (CLASSES, 2 * (layout.classes + 1)), (SCORED, SCORE_BINS), (TRUE, SCORE_BINS)]
+            by_class = 2 * (layout.classes + 1)
+            found = [(ERROR, 2), (CLASSES, by_class), (PREDICTED, by_class), (SCORED, SCORE_BINS), (TRUE, SCORE_BINS)]
+            found.append((PAIRED, 2))
         case Task.REGRESSION:
             found = [(ERRORS, layout.error_bins.stop - layout.error_bins.start)]
         case Task.RANKING:
             found = [(name, 2) for name in HIT_NAMES]
+    found.append((AGREEMENT, 2))
     found += [(SLICES, 2 * width) for width in layout.slicing.widths]
     return tuple(LabelPart(*each) for each in found)
 
 
 def sum_labels(layout: Layout, counts: Counts) -> Counts:
     """Sum the counts i8[layout.size] of a pane to those of all parts, one after the other."""
-    return np.concatenate([*_sums(layout, counts), counts[layout.slices]])
+    return np.concatenate([*_sums(layout, counts), counts[layout.agreement][::-1], counts[layout.slices]])
 
 
 def _sums(layout: Layout, counts: Counts) -> Iterator[Counts]:
@@ -71,9 +79,11 @@ def _sums(layout: Layout, counts: Counts) -> Iterator[Counts]:
             by_label = np.stack([right, confusion.sum(axis=0) - right], axis=1)
             yield by_label.sum(axis=0)
             yield by_label.reshape(-1)
+            yield np.stack([right, confusion.sum(axis=1) - right], axis=1).reshape(-1)
             by_score = counts[layout.score_label].reshape(SCORE_BINS, 2)
             yield by_score.sum(axis=1)
             yield by_score[:, 1]
+            yield counts[layout.pairs][4:2:-1]
         case Task.REGRESSION:
             yield counts[layout.error_bins]
         case Task.RANKING:
@@ -93,7 +103,10 @@ def place_labels(layout: Layout, receipts: Receipts, labels: Doubles) -> tuple[P
             classes = np.minimum(labels, layout.classes).astype(np.intp)
             cells = score_cells(receipts["score"]).astype(np.intp)
             outcome = wrong == 0 if layout.positive is None else classes == layout.positive
-            found = [wrong, 2 * classes + wrong, cells, np.where(outcome, cells, SCORE_BINS)]
+            said = np.minimum(receipts["output"], layout.classes).astype(np.intp)
+            nobody = np.full(len(labels), 2, np.intp)
+            came_true = np.where(outcome, cells, SCORE_BINS)
+            found = [wrong, 2 * classes + wrong, 2 * said + wrong, cells, came_true, nobody]
         case Task.REGRESSION:
             usable = np.isfinite(receipts["value"]) & np.isfinite(labels)
             wrong[usable] = wrong_answers(layout, receipts[usable], labels[usable])
@@ -107,6 +120,7 @@ def place_labels(layout: Layout, receipts: Receipts, labels: Doubles) -> tuple[P
             wrong[:] = wrong_answers(layout, receipts, labels)
             first, _ = unpack(labels)
             found = [((first > 0) & (first <= place)).astype(np.intp) for place in HITS_AT]
+    found.append(np.full(len(labels), 2, np.intp))  # nobody disagrees with the truth
     return (*found, *_slice_places(layout, receipts, wrong, usable))
 
 

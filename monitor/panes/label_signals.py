@@ -3,10 +3,15 @@
 - *error*: of a classification the wrong ones; of a regression cuts of prediction - label: that more lies above those of
   the upper half, that less lies above (more lies below) those of the lower half, the median both ways. So a bias is
   seen on either side, a larger spread on both, and an improvement on none.
-- *class error*: of the labels of one class, those that were not predicted; the 12 most frequent classes.
+- *class error*: of the labels of one class, those that were not predicted, and of the answers of one class ("predicted
+  yes") the wrong ones; the 12 most frequent classes each.
 - *calibration*: of the rows with a score in one of five parts, those whose outcome came true; both ways.
 - *slice error*: of the labels of a slice, the wrong ones (slices.py).
 - *hit*: of ranked lists, those with a relevant item in the first 1, 3, 5, 10; that they fall.
+- *paired error*: of labelled pairs of which one model alone was wrong, how often it was the served one (the sign test
+  of McNemar 1947). Its band follows from what it is, one half (rhythm_labels.py).
+- *agreement*: of labels by untrusted sources, those that agree with what was served; both ways. It is watched as the
+  quality of what comes in: whoever may send labels without being trusted must not bring a rollback about.
 
 A label is bet on once, when its window closes; see `Signals.count_labels`.
 """
@@ -18,7 +23,18 @@ from typing import Final
 import numpy as np
 
 from monitor.facts import Family, Task
-from monitor.panes.label_margins import CLASSES, ERROR, ERRORS, HIT_NAMES, SCORED, SLICES, TRUE
+from monitor.panes.label_margins import (
+    AGREEMENT,
+    CLASSES,
+    ERROR,
+    ERRORS,
+    HIT_NAMES,
+    PAIRED,
+    PREDICTED,
+    SCORED,
+    SLICES,
+    TRUE,
+)
 from monitor.panes.margins import Margins
 from monitor.panes.reference import NumericBins, Slice
 from monitor.panes.sections import HITS_AT, OTHER, SCORE_EDGES
@@ -41,6 +57,17 @@ def place_labels_signals(margins: Margins, cells: Counts) -> Iterator[Placed]:
                 signal = _signal("labels/hits", "label", What.HIT, f"in the first {place}", rises=False, falls=True)
                 yield Placed(signal, (start + 1, start + 2), (start, start + 2))
     yield from _slices(margins)
+    if margins.layout.task is Task.CLASSIFICATION:
+        yield _apart(
+            margins, PAIRED, Signal(Family.PAIRED, "paired", "label", What.PAIRED_ERROR, "", rises=True, falls=False)
+        )
+    agrees = Signal(Family.QUALITY, "quality/labels", "label", What.AGREEMENT, "", rises=True, falls=True)
+    yield _apart(margins, AGREEMENT, agrees)
+
+
+def _apart(margins: Margins, part: str, signal: Signal) -> Placed:
+    start = margins.part(part).start
+    return Placed(signal, (start + 1, start + 2), (start, start + 2))
 
 
 def _signal(  # the fields of a signal but its family
@@ -53,11 +80,13 @@ def _classes(margins: Margins, cells: Counts) -> Iterator[Placed]:
     start = margins.part(ERROR).start
     yield Placed(_signal("labels/error", "label", What.ERROR, ""), (start + 1, start + 2), (start, start + 2))
     names = (*margins.layout.reference.schema.classes, OTHER)
-    counts = cells[margins.part(CLASSES)].reshape(-1, 2).sum(axis=1)
-    ranked = sorted(range(len(names) - 1), key=lambda index: (-int(counts[index]), index))[:NAMED_MAX]
-    for index in sorted(ranked):
-        at = margins.part(CLASSES).start + 2 * index
-        yield Placed(_signal("labels/classes", "label", What.CLASS_ERROR, names[index]), (at + 1, at + 2), (at, at + 2))
+    for part, words in ((CLASSES, ""), (PREDICTED, "predicted ")):
+        counts = cells[margins.part(part)].reshape(-1, 2).sum(axis=1)
+        ranked = np.argsort(-counts[:-1], kind="stable")[:NAMED_MAX]
+        for index in sorted(ranked.tolist()):
+            at = margins.part(part).start + 2 * index
+            signal = _signal("labels/classes", "label", What.CLASS_ERROR, words + names[index])
+            yield Placed(signal, (at + 1, at + 2), (at, at + 2))
 
 
 def _calibration(margins: Margins, cells: Counts) -> Iterator[Placed]:

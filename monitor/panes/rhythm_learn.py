@@ -36,6 +36,7 @@ from monitor.panes.layout import Layout
 from monitor.panes.normal import mean_scores, normal_density, normal_quantile
 from monitor.panes.rhythm import DAILY, DAY_H, WEEKLY, Band, Rhythm, ScoredBins, Z, score_half, share_band
 from monitor.panes.rhythm_count import DAY_S, HOUR_S, MEMORY, Tally
+from monitor.panes.rhythm_labels import complete_labels
 from monitor.panes.rhythm_noise import TICKS_H, Common, Noise, Raw, judge, look, tick_design, tick_hours, within
 from monitor.panes.rhythm_season import Season, Slots, fit_season
 from monitor.panes.rhythm_volume import Learned, learn_volume
@@ -182,14 +183,18 @@ def learn_rhythm(layout: Layout, tally: Tally | None, learning: Learning) -> Rhy
 
 
 def _assume(table: Signals, signals: list[Band], counted: Counted, learning: Learning) -> list[Band]:
-    """Put in what no history tells: how many ids come again.
+    """Put in what no history tells: of labels (rhythm_labels.py), and how many ids come again.
 
     All of the room is wander, so no traffic narrows it; requests are sent again whole, so no design effect is known.
     """
     at = next(place for place, signal in enumerate(table.signals) if signal.what is What.REPEATED)
     rows = max(int(counted.n[at]), 1)
     band = Band(0.0, float(rows), 0.0, _short(learning.repeats / Z), 0.0)
-    return [band if place == at else each for place, each in enumerate(signals)]
+    found = [band if place == at else each for place, each in enumerate(signals)]
+    told = table.margins.layout.reference.labelled
+    mine = table.signals[table.labels]
+    found[table.labels] = complete_labels(mine, found[table.labels], labelled=told, design=learning.design)
+    return found
 
 
 def _learn_minutes(

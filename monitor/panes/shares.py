@@ -36,6 +36,8 @@ class What(Enum):
     SLICE_ERROR = "slice_error"
     CALIBRATION = "calibration"
     HIT = "hit"
+    PAIRED_ERROR = "paired_error"
+    AGREEMENT = "agreement"
     RATE = "rate"
     STALE = "stale"
 

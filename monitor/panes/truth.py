@@ -25,6 +25,8 @@ def read_outcomes(layout: "Layout", pane: Pane) -> Outcomes:
         curves=_curves(layout, pane),
         log_loss=_cell(pane, layout.log_loss),
         likely=_cell(pane, layout.likely),
+        all_outputs=_tuple(pane, layout.output),
+        all_scores=tuple(pane.counts[layout.score].reshape(k + 1, -1)[:, :SCORE_BINS].sum(axis=0).tolist()),
     )
 
 

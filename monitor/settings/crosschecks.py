@@ -27,6 +27,7 @@ def crosschecks(draft: Draft, settings: Settings, packs: Mapping[ModelName, Rule
     for name, model in settings.models.items():
         yield from _rollback(draft, f"models.{name}", model)
         yield from _known_good(f"models.{name}", model)
+        yield from _labels(draft, settings, f"models.{name}", model)
         yield from _replayed(draft, settings, f"models.{name}.target", model)
         if name in packs:
             yield from _windows(draft, settings, model, packs[name])
@@ -46,6 +47,17 @@ def _listeners(draft: Draft, settings: Settings) -> Iterator[Problem]:
 def _time(draft: Draft, settings: Settings) -> Iterator[Problem]:
     if draft.kept("panes") and settings.panes.horizon < settings.panes.length:
         yield Problem("panes.horizon", "is shorter than one pane", f"at least {settings.panes.length}")
+
+
+def _labels(draft: Draft, settings: Settings, path: str, model: MonitoredModel) -> Iterator[Problem]:
+    feed, panes = model.labels, settings.panes
+    if not draft.kept("panes", f"{path}.labels"):
+        return
+    if feed.window < panes.length:
+        yield Problem(f"{path}.labels.window", "is shorter than one pane", f"at least {panes.length}")
+    if feed.deadline > panes.horizon:
+        hint = f"at most {panes.horizon}, or raise panes.horizon"
+        yield Problem(f"{path}.labels.deadline", "is later than labels are remembered", hint)
 
 
 def _receivers(draft: Draft, settings: Settings) -> Iterator[Problem]:

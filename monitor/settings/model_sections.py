@@ -2,7 +2,8 @@
 
 from typing import Annotated, TypeAlias
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from monitor.facts import Mode
 from monitor.settings.addresses import matching
@@ -26,6 +27,13 @@ SegmentName: TypeAlias = Annotated[str, unless(matching(r"[^=\x00-\x1f\x7f]{1,64
 SegmentValue: TypeAlias = Annotated[
     str, unless(matching(r"[A-Za-z0-9 ._/+-]{1,64}", "1 to 64 letters, digits, blanks and . _ / + -"))
 ]
+
+
+def _whole_hours(window: Duration) -> Duration:
+    """Bands are by the hour, and windows begin at midnight UTC."""
+    if window % 3600 == 0 and 86_400 % window == 0:
+        return window
+    raise PydanticCustomError("refused", "must be hours that divide a day: 1h, 2h, 3h, 4h, 6h, 8h, 12h, 1d")
 
 
 class Serving(Section):
@@ -57,9 +65,12 @@ class Target(Section):
 
 
 class LabelFeed(Section):
-    """Whose labels count as the truth; `crowd/*` stands for every source below it."""
+    """Whose labels count as the truth (`crowd/*` stands for every source below it), and when they are judged."""
 
     trusted_sources: Annotated[tuple[Source, ...], Field(max_length=1_000)] = ()
+    window: Annotated[Duration, between("1h", "1d"), AfterValidator(_whole_hours)] = duration("1h")
+    close_coverage: Annotated[float, Field(gt=0, le=1)] = 0.9
+    deadline: Annotated[Duration, between("1h", "30d")] = duration("3d")
     waiting_max: Annotated[int, Field(ge=0, le=10_000_000)] = 100_000
     receipts_bytes_max: Annotated[Size, between("1MiB", "1TiB")] = size("2GiB")
 

@@ -108,7 +108,7 @@ class Look:
         sums_bytes_max: int = SUMS_BYTES_MAX,
     ) -> None:
         """With the sequential states that were committed last."""
-        self.ticking = Ticking(store, armed)
+        self.ticking = Ticking(store, armed, grace_s)
         self.sums_dropped = 0  # sums that made room since the start: each is made again when it is asked for
         self._cells_max = sums_bytes_max // 8
         self._store = store

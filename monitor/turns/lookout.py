@@ -81,15 +81,17 @@ class Lookout:
         self._hours.move_to_end(place)
         return self._hours[place]
 
-    def count(self, deltas: Sequence[tuple[int, bytes]]) -> list[tuple[Bounds, Counted]]:
-        """Counts of the panes (start, body) that began in each hour, earliest first."""
+    def sums(self, deltas: Sequence[tuple[int, bytes]]) -> dict[int, NDArray[np.int64]]:
+        """Cells of the panes (start, body) that began in each hour, earliest first."""
         hours: dict[int, list[bytes]] = {}
         for start, body in deltas:
             hours.setdefault(start // HOUR_S, []).append(body)
-        return [
-            (self.bounds(hour), self.signals.count(sum_panes(bodies, self.layout.digest, self.layout.size).counts))
-            for hour, bodies in sorted(hours.items())
-        ]
+        digest, size = self.layout.digest, self.layout.size
+        return {hour: sum_panes(bodies, digest, size).counts for hour, bodies in sorted(hours.items())}
+
+    def arrivals(self, sums: Mapping[int, NDArray[np.int64]]) -> list[tuple[Bounds, Counted]]:
+        """What the rows of each hour are bet on when they arrive: everything but labels."""
+        return [(self.bounds(hour), self.signals.count(cells)) for hour, cells in sums.items()]
 
     def account(
         self, crossing: Crossing, bodies: Sequence[bytes], since: float, now: float, others: tuple[str, ...]

@@ -6,8 +6,9 @@ from monitor.decisions.budget import WATCHED, Watch
 from monitor.decisions.rules import Rule, RulePack
 from monitor.detectors.sequential import Step
 from monitor.detectors.sequential.ledger import TIERS
-from monitor.export.sequential import EvidenceView, LatchView, SequentialView
+from monitor.export.sequential import EvidenceView, LatchView, SequentialView, WindowsView
 from monitor.facts import Family, Severity, Verdict
+from monitor.turns.closing import Closing
 from monitor.turns.latched import place
 from monitor.turns.lookout import NO_BANDS, Lookout
 from monitor.turns.ticking import Armed, Ticked
@@ -34,7 +35,14 @@ def view(ticked: Ticked, pack: RulePack, watch: Watch, before: SequentialView | 
             if rule.severity is not Severity.NONE and rule.family in lookout.families
         },
         untold=untold(lookout, watch),
+        labels=None if armed.closing is None else windows(armed.closing),
     )
+
+
+def windows(closing: Closing) -> WindowsView:
+    """What became of the windows of labels."""
+    closed = {"coverage": closing.by_coverage, "deadline": closing.by_deadline}
+    return WindowsView(len(closing.open), closed, closing.revised, closing.expected_share)
 
 
 def evidence(lookout: Lookout, said: Step) -> tuple[EvidenceView, ...]:

@@ -1,10 +1,12 @@
 """The tick of the e-detector: what arrived since the last one becomes one bet, and what crossed becomes slots.
 
     deltas of folds since the last tick, by the hour their pane began -> counts of signals -> step -> slots by group
+    windows of labels that close, by hour ---------------------------------^
 
 Exactly once: how far the deltas were consumed is committed with the state that bet on them, in the look's transaction.
 A tick that is replayed would square its multipliers; one that is lost only lowers them. Rows that come late bet with
-the band of their own hour. Only panes of the whole traffic are bet on: segments of it are the same rows again.
+the band of their own hour. Labels are bet on when the window of their predictions closes (`monitor.turns.closing`),
+which is part of the same state. Only panes of the whole traffic are bet on: segments of it are the same rows again.
 
 A new epoch begins anew: nothing that another model did speaks against this one. So does another budget, because
 processes of other weights are other processes, and a detector whose deltas were forgotten while it was away; its
@@ -31,6 +33,8 @@ from monitor.detectors.sequential.account import Account
 from monitor.detectors.sequential.ledger import TIERS
 from monitor.facts import Epoch, ModelName, Slot
 from monitor.store.protocol import Store
+from monitor.turns.closing import Closing, Terms
+from monitor.turns.label_windows import LabelWindows, terms_of
 from monitor.turns.latched import NOTHING_CAME, YOUNG, freeze, quiet
 from monitor.turns.lookout import Lookout, Lookouts
 from monitor.turns.timed import Timed
@@ -55,6 +59,7 @@ class Armed(msgspec.Struct, frozen=True):
     state: State | None = None
     slots: tuple[Slot, ...] = ()  # of each latch, as it paged
     began: bytes = b""  # f8[groups]: when each group's evidence was last as low as two quiet hours leave it
+    closing: Closing | None = None  # its label windows; None: none was looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +76,9 @@ class Ticked:
 class Ticking:
     """Steps the e-detectors. Its memory is a cache but for the states, which the store keeps."""
 
-    def __init__(self, store: Store, armed: Mapping[str, Armed]) -> None:
-        """With the states that were committed last, by model."""
+    def __init__(self, store: Store, armed: Mapping[str, Armed], grace_s: float) -> None:
+        """With the states that were committed last, by model; label windows wait for late rows by `grace_s`."""
+        self._grace_s = grace_s
         self.took = Timed()
         self._store = store
         self._armed = dict(armed)
@@ -88,7 +94,8 @@ class Ticking:
         armed, said = before, None
         if lookout.rhythm is not None and abs(now - before.at) >= watch.every_s:
             began = time.monotonic()
-            armed, said = self._step(before, lookout, now, fold)
+            terms = terms_of(watched.settings.labels, self._grace_s)
+            armed, said = self._step(before, lookout, terms, now, fold)
             self.took.add(began)
         elif lookout.rhythm is None:
             armed = msgspec.structs.replace(before, fold=fold, at=now)
@@ -100,10 +107,13 @@ class Ticking:
         if ticked is not None and ticked.new:
             self._armed[ticked.armed.model] = ticked.armed
 
-    def _step(self, before: Armed, lookout: Lookout, now: float, fold: int) -> tuple[Armed, Step]:
-        """Bet on what was folded since the last tick."""
+    def _step(self, before: Armed, lookout: Lookout, terms: Terms, now: float, fold: int) -> tuple[Armed, Step]:
+        """Bet on what was folded since the last tick, and on the label windows that close."""
         deltas = self._store.delta(before.model, before.epoch, "", before.judge, before.fold, fold)
-        counted = lookout.count(deltas)
+        sums = lookout.sums(deltas)
+        windows = LabelWindows(self._store, before.model, before.epoch, lookout, terms)
+        labelled, closing = windows.close(before.closing, before.since, sums, now)
+        counted = [*lookout.arrivals(sums), *labelled]
         minutes = max(now - before.at, 0.0) / MINUTE_S
         said, state = step(lookout.plan, counted, minutes, before.state, now)
         come = lookout.rows([part for _, part in counted])
@@ -111,7 +121,8 @@ class Ticking:
         since = began(before, lookout.plan, said, now)
         accounts = self._accounts(before, lookout, said, since, now)
         slots = freeze(lookout.plan, said, before.slots, state, rows, (before.epoch, now), accounts)
-        stepped = {"fold": fold, "at": now, "rows": rows, "state": state, "slots": slots, "began": since.tobytes()}
+        stepped = {"fold": fold, "at": now, "rows": rows, "state": state, "slots": slots}
+        stepped |= {"began": since.tobytes(), "closing": closing}
         return msgspec.structs.replace(before, **stepped), said
 
     def _accounts(

@@ -4,10 +4,12 @@ import msgspec
 import pytest
 from judged import (
     DAY,
+    HOLD,
     HOUR,
     INDEX,
     MODEL,
     PACK,
+    RULES,
     V1,
     V2,
     V3,
@@ -389,3 +391,21 @@ def test_unknown_windows_open_nothing():
     assert (result.state, result.notices) == (make_state(), ())
     assert PACK.get("error").name == "error"
     assert result.state.model == MODEL
+
+
+def with_selection():
+    """The pack with a reading of which rows are labelled."""
+    reading = {"name": "selection", "subject": "outcomes", "detector": "label_selection", "window": "1d"}
+    return parse_pack({"version": 1, "readings": [reading], "rules": [{**HOLD, **rule} for rule in RULES]}, DETECTORS)
+
+
+def test_what_was_told_last_of_the_labelled_rows_decides_and_unknown_tells_nothing():
+    slots = BAD | {("selection", ""): make_slots("selection", 2, "obu")}
+    case = build_case(judged().state, make_terms(rules=with_selection()), slots, NOW)
+    assert [each.verdict for each in case.selection] == [Verdict.BREACH]
+    assert "selection" in {gate.name for gate in refusals(decide(case))}
+
+
+def test_labelled_rows_of_another_epoch_say_nothing_of_this_one():
+    slots = BAD | {("selection", ""): make_slots("selection", 1, "bbb")}
+    assert build_case(judged().state, make_terms(rules=with_selection()), slots, NOW).selection == ()

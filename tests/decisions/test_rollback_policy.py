@@ -148,3 +148,20 @@ def test_failed_gates_are_told_before_those_that_cannot_be_told():
     told = refusals(decide(replace(make_case(), signals=(make_signal("error", "uuu"),), kill_switch=True)))
     assert told[0].name == "kill_switch"
     assert told[0].held is False
+
+
+def chosen(verdict: Verdict) -> Reading:
+    return Reading(verdict, 500, 0.23, 0.1, 0.18, 0.28, "share")
+
+
+def test_no_rollback_rests_on_labels_of_chosen_rows():
+    case = replace(make_case(), selection=(chosen(Verdict.OK), chosen(Verdict.BREACH)))
+    assert decide(case).ruling is Ruling.DENY
+    assert gates(case)["selection"] == Gate(
+        "selection", False, "labelled rows differ from all rows by 0.23 (0.18 to 0.28)"
+    )
+
+
+@pytest.mark.parametrize("selection", [(), (chosen(Verdict.OK),)])
+def test_labels_that_nothing_speaks_against_may_support_one(selection):
+    assert decide(replace(make_case(), selection=selection)).ruling is Ruling.ACT

@@ -56,8 +56,9 @@ def outcomes(outputs, labels, *, scores=None, probabilities=None, k: int = 2, un
     outputs, labels = np.asarray(outputs, int), np.asarray(labels, int)
     classes, n = CLASSES[:k], len(outputs)
     confusion = table(outputs, labels, k)
+    answers = tuple(np.bincount(outputs, minlength=k + 1).tolist())
     if scores is None:
-        return Outcomes(n + unlabelled, confusion, 0, 0, lag(n), classes)
+        return Outcomes(n + unlabelled, confusion, 0, 0, lag(n), classes, all_outputs=answers)
     scores = np.asarray(scores, float)
     true = labels == 1 if k == 2 else labels == outputs
     curves = [curve(classes[1] if k == 2 else "", scores, true)]
@@ -68,7 +69,9 @@ def outcomes(outputs, labels, *, scores=None, probabilities=None, k: int = 2, un
     losses = np.empty(0) if chance is None else -np.log(np.clip(chance, 1e-15, 1))
     squared = round(float(np.sum((scores - true) ** 2)) * FIXED_POINT)
     loss = round(float(losses.sum()) * FIXED_POINT)
-    return Outcomes(n + unlabelled, confusion, n, squared, lag(n), classes, tuple(curves), loss, len(losses))
+    every = tuple(np.add(curves[0].hits, curves[0].misses).tolist())
+    sums = (squared, lag(n), classes, tuple(curves), loss, len(losses))
+    return Outcomes(n + unlabelled, confusion, n, *sums, answers, every)
 
 
 def errors(predicted, labels, *, unlabelled: int = 0) -> Errors:

@@ -131,6 +131,16 @@ def test_a_median_beyond_the_last_edge_breaches_every_limit():
     assert (reading.value, reading.verdict) == (LAG_EDGES_S[-1], Verdict.BREACH)
 
 
+def test_another_share_of_the_labels_is_another_quantile():
+    found = lags(b2=90, b5=9, b9=1)
+    assert [LabelLag(share=share).read(lags(), found).value for share in (0.5, 0.9, 0.95, 1.0)] == [
+        LAG_EDGES_S[2],
+        LAG_EDGES_S[5],
+        LAG_EDGES_S[5],
+        LAG_EDGES_S[9],
+    ]
+
+
 def test_a_lag_limit_must_be_an_edge():
     with pytest.raises(ValueError, match="one of 60, 300"):
         LabelLag(limit_s=5000.0)

@@ -189,6 +189,7 @@ def test_nothing_is_ok_that_rests_on_no_row_or_on_one(name, task, subject):
 def test_no_view_breaches_against_itself_unless_it_has_an_absolute_limit(name, task, subject):
     absolute = {"volume", "label_coverage", "demographic_parity", "equal_opportunity", "disparate_impact"}
     absolute |= {"paired_error", "paired_absolute_error", "paired_disagreement", "unseen_share", "out_of_range_share"}
+    absolute |= {"label_selection"}
     for case, reference, current in cases(task, subject):
         if reference is current and name not in absolute:
             assert READERS[name]().read(reference, current).verdict is not Verdict.BREACH, case

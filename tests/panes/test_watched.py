@@ -13,6 +13,7 @@ from monitor.panes.count import bin_rows, count_repeated
 from monitor.panes.label_margins import place_labels
 from monitor.panes.layout import Layout
 from monitor.panes.rhythm_count import Labelled, Plan, Tally
+from monitor.panes.rhythm_labels import NO_LABELS
 from monitor.panes.signals import Signals, What
 
 
@@ -57,7 +58,8 @@ def test_rows_say_nothing_of_labels_and_labels_nothing_of_rows():
     rows, labels = table.count(counts), table.count_labels(counts)
     assert not rows.n[table.labels].any()
     assert not labels.n[: table.labels.start].any()
-    assert (labels.n[table.labels] > 0).all()
+    told = {s.what: n for s, n in zip(table.signals[table.labels], labels.n[table.labels].tolist(), strict=True)}
+    assert {what for what, n in told.items() if not n} == {What.PAIRED_ERROR, What.AGREEMENT}
     assert not labels.bins.any()
 
 
@@ -124,8 +126,9 @@ def test_without_labels_nothing_is_known_of_errors():
     batch = stream(2, days=3)
     reference = built(HistoryBatch(batch.predictions, np.full(batch.predictions.n, NO_LABEL)))
     table = Signals.table(Layout.of(reference))
-    assert all(band.centre is None for band in reference.rhythm.signals[table.labels])
-    assert "0 rows of the history" in reference.rhythm.signals[table.labels.start].why
+    bands = dict(zip(table.signals[table.labels], reference.rhythm.signals[table.labels], strict=True))
+    assert {s.what for s, band in bands.items() if band.centre is not None} == {What.PAIRED_ERROR}
+    assert {band.why for s, band in bands.items() if s.what is What.ERROR} == {NO_LABELS}
 
 
 def test_words_of_a_sensitive_feature_are_places_and_its_name_is_a_name():

@@ -8,6 +8,7 @@ from monitor.decisions.budget import Watch
 from monitor.detectors.sequential import Ledger
 from monitor.panes.layout import Layout
 from monitor.panes.rhythm import BINS, Band, Rhythm, ScoredBins
+from monitor.panes.rhythm_labels import complete_labels
 from monitor.panes.signals import Signals
 from monitor.turns.ticking import Armed
 
@@ -19,11 +20,12 @@ PAGED = (0.51, 1.0)  # where `x` comes from when the world has moved
 def banded(layout, unknown=(), rows=1e6):
     """The layout with a band around each share of its reference, but for the columns that are `unknown`."""
     signals = Signals.table(layout)
-    seen = signals.count(np.array(layout.reference.counts, np.int64))
+    counts = np.array(layout.reference.counts, np.int64)
+    seen = signals.count(counts) + signals.count_labels(counts)
     bands = []
     for signal, x, n in zip(signals.signals, seen.x, seen.n, strict=True):
-        share = float(x / n)
-        known = None if signal.column in unknown else share
+        share = float(x / max(n, 1))
+        known = None if signal.column in unknown or not n else share
         bands.append(Band(known, rows, (share * (1 - share)) ** 0.5, 0.0, 1.0, why="" if known is not None else "few"))
     scored = []
     for column, bins in zip(signals.scored, seen.bins, strict=True):
@@ -31,6 +33,8 @@ def banded(layout, unknown=(), rows=1e6):
         known = None if column in unknown else 0.0
         scored.append(ScoredBins(tuple((shares / shares.sum()).tolist()), Band(known, rows, 1.0, 0.0, 1.0, why="few")))
         assert len(bins) == BINS
+    mine, labelled = signals.labels, layout.reference.labelled
+    bands[mine] = complete_labels(signals.signals[mine], bands[mine], labelled=labelled, design=1.0)
     return Layout.of(replace(layout.reference, rhythm=Rhythm((), 0.04, True, "", tuple(bands), tuple(scored))))
 
 

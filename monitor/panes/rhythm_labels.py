@@ -1,0 +1,52 @@
+"""Bands of labels that no history tells: those that follow from what a signal is, and why the others are unknown.
+
+- *paired error*: where the served model is as good as the known-good, a row that only one of them gets wrong is as
+  likely to be either's: one half (McNemar 1947), and the tolerance. Rows hang together as wrong answers do.
+- *agreement*: an honest source says what the truth says, so it agrees as often as the model is right. Honest sources
+  differ all the same: `SOURCES_SPREAD` is the standard deviation that is granted them, three of it in the band.
+"""
+
+from collections.abc import Sequence
+from math import hypot
+from typing import Final
+
+from msgspec.structs import replace
+
+from monitor.panes.rhythm import Band
+from monitor.panes.sections import HITS_AT
+from monitor.panes.shares import Signal, What
+
+SOURCES_SPREAD: Final = 0.02  # of the share that agrees; assumed
+KNOWN_ROWS: Final = 1e12  # of a null that is no estimate: its sampling interval has no width
+RIGHT: Final = f"in the first {HITS_AT[-1]}"  # of a list: what an untrusted source agrees with
+NO_LABELS: Final = "the history has no labels"
+NO_ERROR: Final = "the history does not say how often the answers are right"
+
+
+def complete_labels(signals: Sequence[Signal], bands: Sequence[Band], *, labelled: bool, design: float) -> list[Band]:
+    """The `bands` of the `signals` of labels with these put in; `design` >= 1 is that of pairs of an unknown error."""
+    right = _right(signals, bands)
+    found = []
+    for signal, band in zip(signals, bands, strict=True):
+        if signal.what is What.PAIRED_ERROR:
+            found.append(Band(0.5, KNOWN_ROWS, 0.5, 0.0, design if right.centre is None else right.design))
+        elif signal.what is What.AGREEMENT:
+            wander = float(f"{hypot(right.wander, SOURCES_SPREAD):.6g}")
+            found.append(right if right.centre is None else replace(right, wander=wander))
+        elif not labelled:
+            found.append(replace(band, centre=None, why=NO_LABELS))
+        else:
+            found.append(band)
+    return found
+
+
+def _right(signals: Sequence[Signal], bands: Sequence[Band]) -> Band:
+    """How often answers are right: the mirror of the share that is wrong, or that something relevant is in a list."""
+    for signal, band in zip(signals, bands, strict=True):
+        if band.centre is None:
+            continue
+        if signal.what is What.ERROR and not signal.item:
+            return replace(band, centre=float(f"{1 - band.centre:.6g}"), waves=tuple(-wave for wave in band.waves))
+        if signal.what is What.HIT and signal.item == RIGHT:
+            return band
+    return Band(None, 0.0, 0.0, 0.0, 1.0, why=NO_ERROR)
