@@ -21,10 +21,10 @@ from monitor.panes.layout import Layout
 from monitor.panes.reference import Reference, decode_reference
 from monitor.panes.segments import Segments
 from monitor.settings import load
+from monitor.settings.advice import judging
 from monitor.settings.fits import chosen
 from monitor.settings.rules import read_rules
 from monitor.turns.lookout import Lookout
-from monitor.turns.rehearsal import judging
 
 GRACE_S: Final = 60.0  # panes.grace of settings that leave it out
 NEEDS_LABELS: Final = (Subject.OUTCOMES, Subject.PAIRS)

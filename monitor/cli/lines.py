@@ -11,7 +11,7 @@ Unknown and broken have none: too little data is not close to anything.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 ORDER: Final = {"breach": 0, "broken": 1, "ok": 2, "unknown": 3}  # what a person must see first
@@ -96,27 +96,25 @@ def reading_lines(status: Mapping[str, Any], model: str = "") -> list[ReadingLin
 
 
 def sequential_lines(name: str, one: Mapping[str, Any], now: float) -> list[ReadingLine]:
-    """What the e-detector has latched, as readings of its rules, and the families of which nothing can be told."""
+    """What the e-detector has latched, as readings of its rules, and the families of which nothing can be told.
+
+    Of a group the louder tier says it. Evidence grows by powers, distances do not: ten powers of ten of odds are as
+    close as twice a limit, or nothing else would ever be seen beside it.
+    """
     found = one.get("sequential") or {}
-    latched = [
-        {
-            "name": each["rule"],
-            "column": each["group"],
-            "verdict": "breach",
-            "value": each["odds"],
-            "limit": 1.0,
-            "n": found.get("rows"),
-            "why": f"latched for {span(max(0.0, now - each['since']))}: {each['why']}",
-            "unit": "times its budget",
-        }
-        for each in found.get("latched", [])
-        if not str(each["rule"]).endswith("_rollback")  # the page of the same group says it
-    ]
-    untold = [
-        {"name": f"{family}_page", "verdict": "unknown", "why": why}
-        for family, why in (found.get("untold") or {}).items()
-    ]
-    return [_reading(name, each) for each in (*latched, *untold)]
+    held = {(str(each["rule"]), str(each["group"])): each for each in found.get("latched", [])}
+    lines = []
+    for (rule, group), each in held.items():
+        family, _, tier = rule.rpartition("_")
+        if tier == "rollback" or (tier == "warn" and (f"{family}_page", group) in held):
+            continue
+        why = f"latched for {span(max(0.0, now - each['since']))}: {each['why']}"
+        odds = float(each["odds"])
+        told = {"name": rule, "column": group, "verdict": "breach", "value": odds, "limit": 1.0, "why": why}
+        line = _reading(name, told | {"n": found.get("rows"), "unit": "times its budget"})
+        lines.append(replace(line, closeness=1.0 + max(0.0, math.log10(odds)) / 10))
+    untold = found.get("untold") or {}
+    return lines + [_reading(name, {"name": f"{family}_page", "why": why}) for family, why in untold.items()]
 
 
 def span(seconds: float | None) -> str:

@@ -40,6 +40,10 @@ def build(
     memory: Annotated[
         int, typer.Option("--memory", metavar="MIB", min=1, max=65_536, help="For counting by time, at most.")
     ] = 64,
+    whole: Annotated[
+        bool,
+        typer.Option("--whole/--part", help="Whether FILES are all of the traffic: then they tell how much to expect."),
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Freeze the history a model was approved on, in two passes and constant memory; a sample is one pass more."""
@@ -58,7 +62,7 @@ def build(
     facts, names = parse_schema(document.value)
     batches = open_history(data, facts, names)
     with read_progress("reference", history_rows(data), 2, shown=not as_json) as progress:
-        reference = build_reference(batches, facts, progress, Learning(tolerance, design, memory << 20))
+        reference = build_reference(batches, facts, progress, Learning(tolerance, design, memory << 20, whole=whole))
     body = encode_reference(reference)
     _write(out, body)
     _warn(reference)

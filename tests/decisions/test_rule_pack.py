@@ -54,7 +54,8 @@ def test_the_default_pack_wakes_nobody_for_input_drift():
 
 
 def test_the_default_pack_can_lead_to_a_rollback_only_by_two_families():
-    supporting = [rule for rule in parse_pack(DEFAULT, DETECTORS).rules if rule.rollback]
+    pack = parse_pack(DEFAULT, DETECTORS)
+    supporting = [rule for rule in (*pack.rules, *pack.budgeted) if rule.rollback]
     assert {rule.family for rule in supporting} == {Family.PAIRED, Family.LABELS, Family.OUTPUT}
 
 
