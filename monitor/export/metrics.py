@@ -202,7 +202,7 @@ MODEL = (
     _gauge("tocsin_rule_window_seconds", "Length of the window a rule reads.", "model", "rule"),
     _gauge("tocsin_alert_state", "1 for the state an alert is in, as in ALERTS.", "model", "rule", "segment", "state"),
     _gauge("tocsin_alert_since_timestamp_seconds", "Event time of that state.", "model", "rule", "segment"),
-    _gauge("tocsin_evidence_value", "A metric of Evidently, by its name in the settings.", "model", "metric"),
+    _gauge("tocsin_evidence_value", "A metric of sampled rows, by its name in the settings.", "model", "metric"),
     _gauge("tocsin_evidence_end_timestamp_seconds", "Event time the rows of these values ended.", "model"),
     _counter("tocsin_evidence_reports_total", "Reports written.", "model"),
 )
