@@ -71,7 +71,7 @@ def test_folds_that_learn_from_each_other_are_not_taken_for_independent(by_chanc
     """The sd of 40 AUCs is that of the intervals within 3 of its own sd (1 / sqrt(2 * 39) = 11 %), or less."""
     claimed = np.mean([each.high - each.low for each in by_chance]) / (2 * 1.96)
     found = np.std([each.auc for each in by_chance], ddof=1)
-    assert claimed / np.sqrt(2) < found < 1.34 * claimed  # without the factor of two, folds claim less than there is
+    assert claimed / np.sqrt(2) < found < 1.34 * claimed
 
 
 def test_mmd_is_zero_on_average_where_nothing_changed_and_a_twentieth_is_beyond_the_shuffles() -> None:
