@@ -25,7 +25,7 @@ from monitor.panes.signals import Counted, What
 
 Doubles = NDArray[np.float64]
 Counts = NDArray[np.int64]
-PARTS: Final = ("tolerance", "sampling error", "design effect")  # of a band, that can be left out
+PARTS: Final = ("tolerance", "sampling error", "wander", "design effect")  # of a band, that can be left out
 _TILT = 20.0  # sigma; the mean score of an edge is nearer
 
 
@@ -34,7 +34,7 @@ def without(part: str, watched: Watch) -> Watch:
     rhythm = watched.rhythm
     if part == "tolerance":
         return watch(watched.layout, msgspec.structs.replace(rhythm, tolerance=0.0), watched.plan.ledger)
-    changes = {"sampling error": {"rows": 1e12}, "design effect": {"design": 1.0}}[part]
+    changes = {"sampling error": {"rows": 1e12}, "wander": {"wander": 0.0}, "design effect": {"design": 1.0}}[part]
     return watch(watched.layout, _changed(rhythm, changes), watched.plan.ledger)
 
 

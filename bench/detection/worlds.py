@@ -56,6 +56,11 @@ class Job:
     size: float = 0.0
     edge: bool = False
 
+    def __str__(self) -> str:
+        """World, rows a minute, what is asked, and the number that is added to the seeds."""
+        asked = f"{self.size:g} sigma" if self.size else "edge" if self.edge else "quiet"
+        return f"{self.world.name} {self.world.rows:g}/min {asked} {self.number}"
+
     def run(self) -> list[float]:
         """False pages (one number), or the delays of all features."""
         watched = learn(self.world, REFERENCES + self.number)
@@ -78,10 +83,7 @@ def measure() -> list[Figure]:
             told = (
                 f"median {np.median(result):g} of {len(result)} delays" if job.size else f"{result[0]:.0f} false pages"
             )
-            print(
-                f"  {job.world.name} {job.world.rows:g}/min {job.size:g} {'edge ' if job.edge else ''}{job.number}: {told}",
-                file=sys.stderr,
-            )
+            print(f"  {job}: {told}", file=sys.stderr, flush=True)
     return list(_figures(found))
 
 

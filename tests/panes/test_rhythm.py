@@ -121,10 +121,17 @@ def test_the_standard_error_is_that_of_the_long_run():
     assert [each.band.error for each in wandering.rhythm.scored] == pytest.approx([expected] * 4, rel=0.6)
 
 
-def test_a_wander_with_a_memory_of_a_day_is_told_from_one_of_hours():
-    assert all(each.band.slow for each in learned(W4)[0].rhythm.scored)
-    assert not any(each.band.slow for world in (W1, W2, W3) for each in learned(world)[0].rhythm.scored)
-    assert learned(W4)[0].rhythm.scored[0].band.design > 20
+def test_a_band_reaches_farther_the_fewer_memories_its_history_holds():
+    reach = {world: np.median([each.band.reach for each in learned(world)[0].rhythm.scored]) for world in (W1, W3, W4)}
+    assert reach[W1] < 3.1
+    assert 3.05 < reach[W3] < 3.5
+    assert reach[W4] > 4
+
+
+def test_columns_that_wander_alike_have_one_width():
+    widths = {world: [each.band.wander for each in learned(world)[0].rhythm.scored] for world in (W3, W4)}
+    assert max(widths[W3]) < 1.25 * min(widths[W3])
+    assert np.median(widths[W4]) == pytest.approx(0.1, rel=0.4)
 
 
 def test_the_order_of_rows_and_the_cut_into_batches_change_nothing():
@@ -237,7 +244,7 @@ def test_counted_hours_meet_every_hour_of_the_day(days):
 
 
 def test_a_band_at_the_ends_stays_a_share():
-    low, high = share_band(np.array([0.0, 0.5, 1.0]), np.full(3, 100.0), np.zeros(3), 0.04)
+    low, high = share_band(np.array([0.0, 0.5, 1.0]), np.full(3, 100.0), np.zeros(3), np.full(3, 3.0), 0.04)
     assert low.tolist() == pytest.approx([0.0, 0.3363, 0.9064], abs=1e-4)
     assert high.tolist() == pytest.approx([0.0936, 0.6637, 1.0], abs=1e-4)
 
@@ -277,12 +284,12 @@ def test_a_constant_and_a_column_of_nothing_have_bands_for_what_may_go_wrong():
 
 
 def test_rows_without_a_time_teach_the_counts_and_not_the_rhythm():
-    times, values, _ = World(features=1).rows(7, 2)
+    times, values, _ = World(features=4).rows(7, 2)
     whole = build(times, values).rhythm
     times[::10] = np.nan
     most = build(times, values).rhythm
     assert most.timed
-    assert most.scored[0].band.rows < 0.95 * whole.scored[0].band.rows
+    assert most.scored[0].band.rows <= 0.9 * len(times) < whole.scored[0].band.rows
 
 
 def test_rows_of_other_hours_are_not_counted_by_minute():
