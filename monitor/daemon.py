@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ from monitor.panes.batch import encode_labels, encode_predictions
 from monitor.panes.window import sum_bodies
 from monitor.serving.open_inference import OpenInference
 from monitor.settings import Settings, load, load_rules
+from monitor.settings.advice import told_of_bands
 from monitor.store.parts import Parts as StoreParts
 from monitor.store.sqlite import SqliteStore
 from monitor.turns import bounds, opinion, show
@@ -156,6 +157,7 @@ class Daemon:
         calm_collector()
         settle_memory()
         self._ready = True
+        _advise(self._models.values())
         log.info("daemon.ready", version=monitor.__version__, port=settings.http.port, replay=settings.replay)
 
     def _store_parts(self) -> StoreParts:
@@ -391,6 +393,7 @@ class Daemon:
             self._start_couriers()
         await self._evidence()
         await self._supervisor.run("evidence upkeep", self._reports.upkeep)
+        _advise(self._models.values())
         log.info("settings.reloaded")
         return []
 
@@ -435,3 +438,11 @@ class Daemon:
             swept=self._reports.swept,
             removed=self._reports.removed,
         )
+
+
+def _advise(models: Iterable[Watched]) -> None:
+    """Log what the owner of good settings should know."""
+    for watched in models:
+        judge = watched.layouts[watched.good.reference_digest].reference
+        for each in told_of_bands(watched.name, judge) if watched.pack.watch else ():
+            log.warning("settings.advice", setting=each.path, what=each.message, hint=each.hint)

@@ -134,6 +134,7 @@ def sequential():
         why="",
         evidence=(EvidenceOf("features", "page", "hour", 1.2), EvidenceOf("output", "page", "score", -7.5)),
         latched=(LatchView("features_page", "hour", NOW - 60, 3.5, "the share of hour above 12 rises"),),
+        verdicts={"features_page": {Verdict.BREACH: 1, Verdict.OK: 2, Verdict.UNKNOWN: 0}},
         untold={"labels": "nothing of this family is watched"},
     )
 

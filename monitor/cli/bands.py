@@ -63,7 +63,7 @@ def _rows(reference: "Reference", rhythm: "Rhythm", column: str | None) -> "Iter
 
     layout = Layout.of(reference)
     table = Signals.table(layout)
-    counted = table.count(layout.reference_pane().counts)
+    counted = table.read(table.margins.sum(layout.reference_pane().counts))
     hours = [rhythm.bounds(hour) for hour in range(rhythm.period)]
     for at, signal in enumerate(table.signals):
         if column in (None, signal.column):
@@ -71,7 +71,8 @@ def _rows(reference: "Reference", rhythm: "Rhythm", column: str | None) -> "Iter
             ends = [_ends(bounds, at, score=False) for bounds in hours]
             named = {"group": signal.group, "watched": watched, "unit": "share"}
             told = _told(rhythm.signals[at], ends, rhythm.tolerance, watched)
-            yield named | told | ({"usual": int(counted.x[at]) / int(counted.n[at])} if "usual" in told else {})
+            x, n = int(counted.x[at]), int(counted.n[at])  # no rows: of minutes, which are in no pane
+            yield named | told | ({"usual": x / n} if "usual" in told and n else {})
     for at, (name, group) in enumerate(zip(table.scored, table.scored_group, strict=True)):
         if column in (None, name):
             ends = [_ends(bounds, at, score=True) for bounds in hours]
@@ -104,7 +105,7 @@ def _told(band: "Band", ends: list[tuple[float, float]], tolerance: float, watch
         "sampling": Z * band.error,
         "tolerance": tolerance * band.spread,
         "wander": band.reach * band.wander,
-        "design": band.design,
+        "design": band.design or None,
         "rows": band.rows,
         "memory_h": band.memory_h,
         "hours": hourly,

@@ -8,7 +8,8 @@ with its path in the document and a hint. What is refused here can never weaken 
 - families that say nothing about the model (`features`, `volume`) cannot carry `rollback: true`;
 - `family: paired` with `rollback: true` means "the target would do better", which only a detector of error
   differences says (`PROVES_BETTER`); two models may disagree and both be right;
-- how labels come (`OF_LABELS_THEMSELVES`) says nothing of the model, whatever the family.
+- how labels come (`OF_LABELS_THEMSELVES`) says nothing of the model, whatever the family;
+- what is only expected of labels (`DISPLAYED`) makes no alert at all: an estimate is as sure of a backdoored model.
 
 What pages by a budget of false alarms has a section of its own, `sequential:` (`monitor.decisions.budget`); its rules
 are made here, so that an alert of theirs is one like any other.
@@ -36,6 +37,7 @@ FAMILIES: dict[Subject, tuple[Family, ...]] = {  # the first is what a rule gets
     Subject.OUTPUT: (Family.OUTPUT, Family.QUALITY),
     Subject.SCORE: (Family.OUTPUT, Family.QUALITY),
     Subject.OUTCOMES: (Family.LABELS, Family.VOLUME),
+    Subject.EXPECTED: (Family.OUTPUT,),
     Subject.PAIRS: (Family.PAIRED, Family.OUTPUT),
     Subject.ARRIVALS: (Family.VOLUME,),
     Subject.GROUPS: (Family.FAIRNESS,),
@@ -46,7 +48,9 @@ PROVES_BETTER = (
     "paired_absolute_error",
 )  # detectors whose breach says that the known-good errs less on the same rows
 OF_LABELS_THEMSELVES = ("label_coverage", "label_lag")  # detectors that say how labels come, not what they say
+DISPLAYED = (Subject.EXPECTED,)  # subjects for readings alone
 SUBJECT_TASKS: dict[Subject, frozenset[Task]] = {  # where not every task has such a view
+    Subject.EXPECTED: frozenset({Task.CLASSIFICATION, Task.REGRESSION}),
     Subject.SCORE: CLASSIFICATION,
     Subject.GROUPS: CLASSIFICATION,
     Subject.PAIRS: frozenset({Task.CLASSIFICATION, Task.REGRESSION}),
@@ -67,6 +71,10 @@ BUILT_IN = {  # pages that follow from what is served alone, without a window
     "unproved": "the model server does not prove which model it serves; nothing is judged until it does",
     "unsteady": "the model server takes turns between models; nothing is judged until it keeps to one",
 }
+ESTIMATES_HINT = (
+    "an estimate cannot see concept drift or a confident backdoored model: move it under `readings:`, and let labels "
+    "(outcomes, pairs) speak"
+)
 SLOTS_MAX = 100  # longest hold or calm, in windows
 REACH_LATE = 48  # windows whose labels may still be on their way: two days of hourly windows
 
@@ -251,14 +259,16 @@ def _parse_rule(entry: Entry, detectors: Mapping[str, type], *, alerting: bool) 
     allowed = FAMILIES[subject]
     family = entry.enum("family", allowed, allowed[0])
     summary = entry.text("summary")
-    keys: dict[str, Any] = _alerting(entry, family, chosen) if alerting else {}
+    if alerting and subject in DISPLAYED:
+        entry.problem("subject", f"{subject.value} is for readings alone", ESTIMATES_HINT)
+    keys: dict[str, Any] = _alerting(entry, family, chosen, subject) if alerting else {}
     detector = _construct(entry, detector_type, alerting=alerting)
     if family is None or len(entry.problems) > before:
         return None
     return Rule(name, family, subject, detector, window_s, summary=summary, by=by, **keys)
 
 
-def _alerting(entry: Entry, family: Family | None, detector: str) -> dict[str, Any]:
+def _alerting(entry: Entry, family: Family | None, detector: str, subject: Subject) -> dict[str, Any]:
     """Read what only a rule that makes alerts has."""
     hold = Entry(f"{entry.path}.hold", entry.left.pop("hold", {}), entry.problems)
     of = hold.integer("of", 1, 1, SLOTS_MAX)
@@ -280,6 +290,8 @@ def _alerting(entry: Entry, family: Family | None, detector: str) -> dict[str, A
         entry.problem(
             "rollback", f"cannot rest on {detector}", "labels that come late or not at all say nothing of the model"
         )
+    if rollback and subject in DISPLAYED:
+        entry.problem("rollback", f"cannot rest on {detector}", ESTIMATES_HINT)
     return {
         "breaches": breaches,
         "of": of,

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from monitor.facts import Verdict
+
 
 @dataclass(frozen=True, slots=True)
 class EvidenceView:
@@ -39,4 +41,5 @@ class SequentialView:
     why: str  # nothing can be told at all, and why; else ""
     evidence: tuple[EvidenceView, ...] = ()  # () before the first tick of this process
     latched: tuple[LatchView, ...] = ()
+    verdicts: Mapping[str, Mapping[Verdict, int]] = field(default_factory=dict)  # groups of each rule that alerts
     untold: Mapping[str, str] = field(default_factory=dict)  # families of which nothing can be told, and why

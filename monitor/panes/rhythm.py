@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.panes.normal import mean_scores
+from monitor.panes.volume import Volume, volume_fault
 
 WEEK_H: Final = 168
 DAY_H: Final = 24
@@ -54,7 +55,7 @@ class Band(msgspec.Struct, frozen=True, array_like=True):
     rows: float  # effective
     spread: float
     wander: float  # standard deviation, in the unit of the centre
-    design: float  # >= 1: variance of minute sums over that of independent rows, times the margin
+    design: float  # >= 1: variance of minute sums over that of independent rows, times the margin; 0: unknown
     error: float = 0.0  # long-run standard error of the centre, for people
     memory_h: float = 0.0  # hours after which a wander is 1/e of itself
     reach: float = Z  # standard deviations of wander that are allowed for
@@ -78,6 +79,7 @@ class Rhythm(msgspec.Struct, frozen=True):
     why: str  # of an untimed one: what that costs; of a timed one ""
     signals: tuple[Band, ...]
     scored: tuple[ScoredBins, ...]
+    volume: Volume | None = None  # None: nobody knows how many rows there should be
     unseen: tuple[int, ...] = ()  # hours of the period that the history has no rows of: there waves are a guess
 
     @property
@@ -106,7 +108,8 @@ class Rhythm(msgspec.Struct, frozen=True):
 class Bounds(msgspec.Struct, frozen=True, eq=False):
     """The bands of one hour: NaN is unknown, no bet. `low` may be 0 and `high` 1: nothing can be beyond them.
 
-    Rows say less than their number by `design` >= 1: a multiplier of independent rows is tempered by 1 / design.
+    Rows say less than their number by `design` >= 1: a multiplier of independent rows is tempered by 1 / design. NaN is
+    unknown: only bets that hold under any dependence inside a tick may be made.
     """
 
     low: Doubles  # f8[S]
@@ -127,13 +130,15 @@ def rhythm_fault(rhythm: Rhythm) -> str:
         return "the rhythm's hours are none"
     if any(len(each.shares) != BINS or not 0.99 < sum(each.shares) < 1.01 for each in rhythm.scored):
         return "shares of scored bins do not add up"
+    if why := volume_fault(rhythm.volume):
+        return why
     bands = (*rhythm.signals, *(each.band for each in rhythm.scored))
     return "" if all(_is_sound(band, 2 * len(rhythm.waves)) for band in bands) else "a band contradicts itself"
 
 
 def _is_sound(band: Band, waves: int) -> bool:
     numbers = (band.rows, band.spread, band.wander, band.design, band.error, band.memory_h, band.reach, *band.waves)
-    if not all(map(isfinite, numbers)) or min(numbers[:7]) < 0 or band.design < 1:
+    if not all(map(isfinite, numbers)) or min(numbers[:7]) < 0 or 0 < band.design < 1:
         return False
     if band.centre is None:
         return bool(band.why)
@@ -149,7 +154,7 @@ class _Numbers:
         self.spread = np.array([band.spread for band in bands])
         self.wander = np.array([band.wander for band in bands])
         self.reach = np.array([band.reach for band in bands])
-        self.design = np.array([band.design for band in bands])
+        self.design = np.array([band.design or np.nan for band in bands])
 
 
 def wave_basis(waves: tuple[int, ...], hours: Doubles) -> Doubles:

@@ -38,13 +38,16 @@ from monitor.panes.rhythm import DAILY, DAY_H, WEEKLY, Band, Rhythm, ScoredBins,
 from monitor.panes.rhythm_count import DAY_S, HOUR_S, MEMORY, Tally
 from monitor.panes.rhythm_noise import TICKS_H, Common, Noise, Raw, judge, look, tick_design, tick_hours, within
 from monitor.panes.rhythm_season import Season, Slots, fit_season
-from monitor.panes.signals import Signal, Signals, What
+from monitor.panes.rhythm_volume import Learned, learn_volume
+from monitor.panes.signals import Counted, Signal, Signals, What
+from monitor.panes.volume import ITEMS, Volume
 
 Doubles = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 DESIGN_MARGIN: Final = 1.1
+NO_MINUTES: Final = "the history has no two days of minutes"
 SPAN_S_MIN: Final = 2 * DAY_S
 ROWS_MIN: Final = 30
 WIDTH_MAX: Final = 0.8  # of a share's band: around a half, up to 1.3 standard deviations of the column
@@ -62,17 +65,21 @@ class Learning:
 
     `tolerance` is tau in [0, 1): shifts below about 1.25 tau standard deviations are ignored. `design` >= 1 is assumed
     where nothing can be measured: 4 is what sessions of ten rows have that agree at 0.3. `memory` in bytes is that of
-    the tables.
+    the tables. `repeats` is the share of
+    predictions that may come twice; `whole` says that the history is all of the traffic and not a sample of it: only
+    then does it tell how many rows to expect.
     """
 
     tolerance: float = 0.04
     design: float = 4.0
     memory: int = MEMORY
+    repeats: float = 0.02
+    whole: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what would make every band wrong."""
-        if not (0 <= self.tolerance < 1 and self.design >= 1 and self.memory > 0):
-            msg = "tolerance must be in [0, 1), the design effect at least 1, memory positive"
+        if not (0 <= self.tolerance < 1 and self.design >= 1 and self.memory > 0 and 0 <= self.repeats < 1):
+            msg = "tolerance and repeats must be in [0, 1), the design effect at least 1, memory positive"
             raise ValueError(msg)
 
 
@@ -146,6 +153,8 @@ def learn_rhythm(layout: Layout, tally: Tally | None, learning: Learning) -> Rhy
     shares = _smooth(counted.bins)
     if tally is None or why:
         signals = [_untimed(x / max(n, 1), n, learning) for x, n in zip(counted.x, counted.n, strict=True)]
+        signals = _assume(table, signals, counted, learning)
+        signals[table.minutes] = [_unknown(NO_MINUTES)] * len(signals[table.minutes])
         scored = _untimed_scores(shares, counted.bins.sum(axis=1), learning)
         return _rhythm(learning, why, signals, scored, shares)
     groups = [_score_group(table, tally, at, shares[at]) for at in range(len(shares))]
@@ -165,8 +174,85 @@ def learn_rhythm(layout: Layout, tally: Tally | None, learning: Learning) -> Rhy
             bands, own = _learn(group, _look(group), common, learning, kinds)
         kin.setdefault(of[0].column, own)
         found |= dict(zip(places, bands, strict=True))
-    rhythm = _rhythm(learning, "", [found[place] for place in range(len(found))], scored, shares)
-    return msgspec.structs.replace(rhythm, unseen=_unseen(tally, rhythm.period))
+    volume, minutes = _learn_minutes(table, tally, common, learning)
+    found |= dict(zip(range(len(table.signals))[table.minutes], minutes, strict=True))
+    signals = _assume(table, [found[place] for place in range(len(found))], counted, learning)
+    rhythm = _rhythm(learning, "", signals, scored, shares)
+    return msgspec.structs.replace(rhythm, volume=volume, unseen=_unseen(tally, rhythm.period))
+
+
+def _assume(table: Signals, signals: list[Band], counted: Counted, learning: Learning) -> list[Band]:
+    """Put in what no history tells: how many ids come again.
+
+    All of the room is wander, so no traffic narrows it; requests are sent again whole, so no design effect is known.
+    """
+    at = next(place for place, signal in enumerate(table.signals) if signal.what is What.REPEATED)
+    rows = max(int(counted.n[at]), 1)
+    band = Band(0.0, float(rows), 0.0, _short(learning.repeats / Z), 0.0)
+    return [band if place == at else each for place, each in enumerate(signals)]
+
+
+def _learn_minutes(
+    table: Signals, tally: Tally, common: Common, learning: Learning
+) -> tuple[Volume | None, list[Band]]:
+    """Bands of the signals whose rows are minutes, and what is usual of the volume.
+
+    Of a minute nothing comes but yes or no, so bets need no design effect, and the exact ones are the strongest.
+    """
+    enough = learning.whole and int(tally.rows.sum()) >= ROWS_MIN
+    found = learn_volume(tally.arrivals, tally.first_minute) if enough else None
+    stale = [_learn_stale(table, tally, column, rows) for column, rows in enumerate(table.stale_rows)]
+    if found is None:
+        why = NO_MINUTES if learning.whole else "the history is a sample of the traffic"
+        return None, [*([_unknown(why)] * len(ITEMS)), *stale]
+    group = _volume_group(found)
+    kinds = _Kinds.of(table.signals[table.minutes][: len(ITEMS)], None)
+    volume, _ = _learn(group, _look(group), common, learning, kinds)
+    return found.volume, [
+        *(msgspec.structs.replace(band, design=float(band.centre is None)) for band in volume),
+        *stale,
+    ]
+
+
+def _volume_group(found: Learned) -> _Group:
+    """Minutes as rows, in slots of a quarter of an hour."""
+    ahead = found.first % 60
+    whole = -(-(ahead + len(found.held)) // 60) * 60
+    beyond, held = np.zeros((whole, len(ITEMS))), np.zeros(whole)
+    beyond[ahead : ahead + len(found.held)] = found.beyond * found.held[:, np.newaxis]
+    held[ahead : ahead + len(found.held)] = found.held
+    sums, rows = beyond.reshape(-1, 15, len(ITEMS)).sum(axis=1), held.reshape(-1, 15).sum(axis=1)
+    hours = (found.first - ahead) / 60 + (np.arange(len(rows)) + 0.5) / 4
+    share = sums.sum(axis=0) / rows.sum()
+    by_minute = beyond.reshape(-1, 60, len(ITEMS))
+    return _Group(
+        Slots(sums, rows, hours, 0.25),
+        sums,
+        by_minute,
+        held.reshape(-1, 60),
+        by_minute.sum(axis=1),
+        share * (1 - share),
+        is_share=True,
+    )
+
+
+def _learn_stale(table: Signals, tally: Tally, column: int, rows_min: float) -> Band:
+    """How often all rows of a minute were in one bin, which is at least how often they were one value.
+
+    Hours are taken for the independent pieces: a number that stands still does so for a while.
+    """
+    feature = [each for each in table.margins.layout.feature_cells if each.numbers is not None][column]
+    cells = tally.by_minute(feature.start, feature.start + feature.bins)
+    rows = cells.sum(axis=-1)
+    told, alone = rows >= rows_min, cells.max(axis=-1) == rows
+    held = told.sum(axis=1)
+    if held.sum() < ROWS_MIN:
+        return _unknown(f"{held.sum()} minutes of the history had rows enough to tell")
+    many = (alone & told).sum(axis=1)
+    share, hours = many.sum() / held.sum(), int(np.count_nonzero(held))
+    spread = float(np.sqrt(share * (1 - share)))
+    wander = np.sqrt((held * (many / np.maximum(held, 1) - share) ** 2).sum() / held.sum())
+    return Band(_short(float(share)), float(hours), _short(spread), _short(float(wander)), 0.0)
 
 
 def _unusable(tally: Tally | None) -> str:
@@ -211,6 +297,8 @@ def _groups(table: Signals, tally: Tally) -> Iterator[tuple[list[int], _Group]]:
     """Signals of one column that are shares of the same rows, with their places in the table."""
     by_rows: dict[tuple[str, int, int], list[int]] = {}
     for place, (signal, start, stop) in enumerate(zip(table.signals, *table.of.tolist(), strict=True)):
+        if place >= table.minutes.start:
+            break
         by_rows.setdefault((signal.column, start, stop), []).append(place)
     hits = table.hits.tolist()
     for (_, *of), all_places in by_rows.items():

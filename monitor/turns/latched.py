@@ -19,7 +19,7 @@ from monitor.detectors.sequential import Crossing, Lane, Plan, State, Step, Tier
 from monitor.detectors.sequential.account import Account
 from monitor.detectors.sequential.account import words as told
 from monitor.detectors.sequential.ledger import TIERS
-from monitor.facts import Alert, Epoch, Family, Reading, Slot, Verdict
+from monitor.facts import Alert, Epoch, Reading, Slot, Verdict
 from monitor.panes.signals import What
 from monitor.turns.lookout import Lookout
 
@@ -102,17 +102,16 @@ def quiet(  # noqa: PLR0917  # the coordinates of what is asked
 
     `why` nothing can be told of any of them yet; "" where what can be told is ok.
     """
+    asked: dict[str, list[str]] = {}
+    for alert in alerts:
+        asked.setdefault(alert.rule, []).append(alert.segment)
     for rule in rules:
-        named = {place(group): group for group in groups(lookout.plan, rule.family)}
-        for segment in (WHOLE, *(alert.segment for alert in alerts if alert.rule == rule.name)):
+        kin = lookout.families.get(rule.family)
+        named = {place(group): group for group in kin.groups} if kin is not None and rule.name in asked else {}
+        for segment in (WHOLE, *asked.get(rule.name, ())):
             if segment and segment not in named:
                 continue  # gone: the alert ends
             untold = lookout.untold(rule.family, named.get(segment, "")) or why
             verdict = Verdict.UNKNOWN if untold else Verdict.OK
             told = Reading(verdict, 0, None if untold else 0.0, LIMIT, unit=UNIT, why=untold)
             yield Slot(rule.name, segment, epoch.number, epoch.start, now, told)
-
-
-def groups(plan: Plan, family: Family) -> list[str]:
-    """The groups of one family."""
-    return [group for group, of in zip(plan.groups, plan.families, strict=True) if of is family]

@@ -254,7 +254,9 @@ class Look:
         """Tick the e-detector, if the rules set a budget, and keep what it said."""
         ticked = self.ticking.run(watched, seen.epoch, seen.pack, now, fold)
         watch = seen.pack.watch
-        told = None if ticked is None or watch is None else sequential.view(ticked, watch, watched.sequential)
+        told = (
+            None if ticked is None or watch is None else sequential.view(ticked, seen.pack, watch, watched.sequential)
+        )
         watched.sequential = told
         return ticked
 

@@ -5,7 +5,7 @@ but what can be made again.
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -33,6 +33,16 @@ NO_GROUP_BAND: Final = "its band is unknown: the reference says too little of it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Kin:
+    """What is watched of one family."""
+
+    groups: tuple[str, ...]  # in the order of the plan
+    places: NDArray[np.intp]  # of them in the plan
+    known: frozenset[str]  # those of which at least one band is known
+    signals: NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Lookout:
     """One reference under one budget. Holds caches only."""
 
@@ -40,9 +50,8 @@ class Lookout:
     signals: Signals
     rhythm: Rhythm | None  # None: nothing can be bet on
     plan: Plan
-    known: frozenset[str]  # groups of which at least one band is known
     unknown: int  # signals and scores without a band
-    _families: tuple[tuple[Family, NDArray[np.intp]], ...]  # which signals are theirs
+    families: Mapping[Family, Kin]  # those of which something is watched
     _hours: "OrderedDict[int, Bounds]" = field(default_factory=OrderedDict)
 
     @classmethod
@@ -52,10 +61,9 @@ class Lookout:
         groups = (*(each.group for each in signals.signals), *signals.scored_group)
         bands = () if rhythm is None else (*rhythm.signals, *(each.band for each in rhythm.scored))
         told = [group for group, band in zip(groups, bands, strict=rhythm is not None) if band.centre is not None]
-        of = np.array([each.family.value for each in signals.signals])
-        families = tuple((Family(name), np.flatnonzero(of == name)) for name in dict.fromkeys(of.tolist()))
         plan = Plan.of(signals, watch.ledger)
-        return cls(layout, signals, rhythm, plan, frozenset(told), len(groups) - len(told), families)
+        kin = dict(_kin(signals, plan, frozenset(told)))
+        return cls(layout, signals, rhythm, plan, len(groups) - len(told), kin)
 
     @property
     def size(self) -> int:
@@ -105,17 +113,26 @@ class Lookout:
     def rows(self, parts: Sequence[Counted]) -> dict[str, int]:
         """How many rows these counts show of each family: those of the signal that had most."""
         return {
-            family.value: sum(int(part.n[mine].max(initial=0)) for part in parts) for family, mine in self._families
+            family.value: sum(int(part.n[kin.signals].max(initial=0)) for part in parts)
+            for family, kin in self.families.items()
         }
 
     def untold(self, family: Family, group: str = "") -> str:
         """Why nothing can be told of a family, or of one of its groups; "" where something can."""
         if self.rhythm is None:
             return NO_BANDS
-        mine = {name for name, of in zip(self.plan.groups, self.plan.families, strict=True) if of is family}
-        if not mine:
+        kin = self.families.get(family)
+        if kin is None:
             return NOT_WATCHED
-        return "" if (mine if not group else mine & {group}) & self.known else NO_GROUP_BAND
+        return "" if (group in kin.known if group else kin.known) else NO_GROUP_BAND
+
+
+def _kin(signals: Signals, plan: Plan, told: frozenset[str]) -> Iterator[tuple[Family, Kin]]:
+    of = np.array([each.family.value for each in signals.signals])
+    for family in dict.fromkeys(plan.families):
+        places = np.flatnonzero(np.array([each is family for each in plan.families]))
+        groups = tuple(plan.groups[place] for place in places)
+        yield family, Kin(groups, places, told.intersection(groups), np.flatnonzero(of == family.value))
 
 
 class Lookouts:

@@ -3,16 +3,17 @@
 from math import isfinite
 
 from monitor.decisions.budget import WATCHED, Watch
-from monitor.detectors.sequential import Plan, Step
+from monitor.decisions.rules import Rule, RulePack
+from monitor.detectors.sequential import Step
 from monitor.detectors.sequential.ledger import TIERS
 from monitor.export.sequential import EvidenceView, LatchView, SequentialView
-from monitor.facts import Family
+from monitor.facts import Family, Severity, Verdict
 from monitor.turns.latched import place
 from monitor.turns.lookout import NO_BANDS, Lookout
 from monitor.turns.ticking import Armed, Ticked
 
 
-def view(ticked: Ticked, watch: Watch, before: SequentialView | None) -> SequentialView:
+def view(ticked: Ticked, pack: RulePack, watch: Watch, before: SequentialView | None) -> SequentialView:
     """What a look found; evidence is of the last tick, so a look without one shows that of `before`."""
     armed, lookout = ticked.armed, ticked.lookout
     kept = () if before is None or before.since != armed.since else before.evidence
@@ -25,21 +26,25 @@ def view(ticked: Ticked, watch: Watch, before: SequentialView | None) -> Sequent
         watched=lookout.size,
         unknown=lookout.unknown,
         why=NO_BANDS if lookout.rhythm is None else "",
-        evidence=kept if ticked.step is None else evidence(lookout.plan, ticked.step),
+        evidence=kept if ticked.step is None else evidence(lookout, ticked.step),
         latched=latches(armed),
+        verdicts={
+            rule.name: verdicts(rule, armed, lookout)
+            for rule in pack.budgeted
+            if rule.severity is not Severity.NONE and rule.family in lookout.families
+        },
         untold=untold(lookout, watch),
     )
 
 
-def evidence(plan: Plan, said: Step) -> tuple[EvidenceView, ...]:
+def evidence(lookout: Lookout, said: Step) -> tuple[EvidenceView, ...]:
     """Of each family and tier the group with the most."""
     log_odds, found = said.log_odds, []
-    for family in dict.fromkeys(plan.families):
-        mine = [index for index, of in enumerate(plan.families) if of is family]
-        for tier, odds in zip(TIERS, log_odds, strict=True):
-            loudest = max(mine, key=lambda index: float(odds[index]))
+    for family, kin in lookout.families.items():
+        for tier, odds in zip(TIERS, log_odds[:, kin.places], strict=True):
+            loudest = int(odds.argmax())
             if isfinite(odds[loudest]):
-                group = place(plan.groups[loudest])
+                group = place(kin.groups[loudest])
                 found.append(EvidenceView(family.value, tier.value, group, float(odds[loudest])))
     return tuple(found)
 
@@ -50,6 +55,14 @@ def latches(armed: Armed) -> tuple[LatchView, ...]:
         LatchView(slot.rule, slot.segment, slot.end, slot.reading.value or 1.0, slot.reading.why)
         for slot in armed.slots
     )
+
+
+def verdicts(rule: Rule, armed: Armed, lookout: Lookout) -> dict[Verdict, int]:
+    """How many groups of a rule are latched, are not, and are not to be told of: no band, or no rows yet."""
+    kin = lookout.families[rule.family]
+    breach = sum(slot.rule == rule.name for slot in armed.slots)
+    known = len(kin.known) if any(armed.rows.values()) else 0
+    return {Verdict.BREACH: breach, Verdict.OK: known - breach, Verdict.UNKNOWN: len(kin.groups) - known}
 
 
 def untold(lookout: Lookout, watch: Watch) -> dict[str, str]:

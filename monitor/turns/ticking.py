@@ -38,6 +38,7 @@ from monitor.turns.watched import Watched
 
 Slots = dict[tuple[str, str], tuple[Slot, ...]]
 PAGE: Final = TIERS.index(Tier.PAGE)
+ACCOUNTS_MAX: Final = 20  # made in a look: a broken schema lets every group page at once, and each takes a sum of panes
 QUIET_MINUTES: Final = 120.0  # of evidence at weight 1: its mean after two hours of nothing
 
 
@@ -116,13 +117,17 @@ class Ticking:
     def _accounts(
         self, before: Armed, lookout: Lookout, said: Step, since: NDArray[np.float64], now: float
     ) -> dict[tuple[Tier, str], Account]:
-        """Account for what pages at this tick, by the panes since its evidence began."""
+        """Account for what pages at this tick, by the panes since its evidence began; the loudest where all break."""
         found: dict[tuple[Tier, str], Account] = {}
         others = list_drifted(lookout.plan, said)
-        for crossing in (each for each in said.crossings if each.pages):
+        paging = sorted((each for each in said.crossings if each.pages), key=lambda each: (-each.odds, each.group))
+        bodies: dict[float, list[bytes]] = {}
+        for crossing in paging[:ACCOUNTS_MAX]:
             start = float(since[lookout.plan.groups.index(crossing.group)])
-            stored = self._store.panes(before.model, before.epoch, "", before.judge, start, now)
-            account = lookout.account(crossing, [body for _, body in stored], start, now, others)
+            if start not in bodies:
+                stored = self._store.panes(before.model, before.epoch, "", before.judge, start, now)
+                bodies[start] = [body for _, body in stored]
+            account = lookout.account(crossing, bodies[start], start, now, others)
             if account is not None:
                 found[crossing.tier, crossing.group] = account
         return found

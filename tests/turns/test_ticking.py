@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from tickworld import CALM_S, PAGED, WATCH, armed, latched, rows, ticking
-from world import MODEL, Killed, alive, budget, many
+from world import MODEL, Consumer, Killed, alive, budget, many, rule
 
 from monitor.decisions.budget import Watch
 from monitor.detectors.sequential import Ledger
@@ -95,6 +95,15 @@ def test_rows_of_segments_are_not_bet_on_twice(tmp_path):
     turns.looked(60.0)
     assert turns.view(Subject.ARRIVALS, "plant=a").rows == 30
     assert armed(turns).rows == {"features": 60, "quality": 60, "output": 60}
+    turns.close()
+
+
+def test_deltas_that_another_detector_still_waits_for_are_not_bet_on_again(tmp_path):
+    turns = ticking(tmp_path / "state", rule("slow", Subject.ARRIVALS, Consumer(), 600.0))
+    turns.serve((0.0, "v1"))
+    minutes(turns, 0, 5)
+    assert turns.store.position().consumed == 0
+    assert armed(turns).rows["features"] == 5 * 60
     turns.close()
 
 
