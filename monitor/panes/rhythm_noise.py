@@ -46,8 +46,8 @@ FREEDOM_MIN: Final = 100  # of minutes within hours: below it the design effect 
 KEPT_MIN: Final = 0.2  # of b^2, after the mean took its share
 TICKS_H: Final = (1 / 60, 5 / 60, 0.25, 1.0, 4.0)
 TICK_ROWS: Final = 5  # as sequential/process.py waits for
-_HOUR_H: Final = 1.0
-_SCALES_H: Final = (0.25, _HOUR_H, PANE_H, 24.0)
+_HOUR_H, _DAY_H = 1.0, 24.0
+_SCALES_H: Final = (0.25, _HOUR_H, PANE_H, _DAY_H)
 _PANE: Final = 2  # the scale that shows the memory
 _TICKS_MIN: Final = 4  # of a pane that shows wander
 
