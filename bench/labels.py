@@ -29,7 +29,7 @@ from monitor.turns.labels import Arrived, Held, Join, Weight, join
 MODEL = ModelName("m")
 FOLDS, FOLD_ROWS, FOLD_S = 50, 200_000, 3_600.0
 FEATURES, LABELS, LARGE = 20, 10_000, 200_000
-BARE = receipt_dtype(0)
+SLICED = receipt_dtype(FEATURES)  # of a receipt a label reads the cells that slices of error are cut by
 
 
 def measure() -> list[Figure]:
@@ -124,7 +124,7 @@ def joined(store: SqliteStore, keys: NDArray[np.uint64], hints: NDArray[np.float
     start = time.perf_counter()
     store.find_waiting(MODEL, keys)
     wanted, first = np.unique(keys, return_index=True)
-    known, records = store.find_receipts(MODEL, wanted, BARE, None if hints is None else hints[first])
+    known, records = store.find_receipts(MODEL, wanted, SLICED, None if hints is None else hints[first])
     held: dict[int, list[Held]] = {}
     for label in store.find_labels(MODEL, wanted[known]):
         held.setdefault(label.hash, []).append(

@@ -15,7 +15,7 @@ from statistics import median
 import msgspec
 import numpy as np
 
-from bench import look_segments
+from bench import look_segments, look_sequential
 from bench.figure import Figure
 from bench.rows import MODEL, SCHEMA, predictions
 from monitor.clock import WallClock
@@ -66,6 +66,7 @@ def measure() -> list[Figure]:
         *figures,
         Figure("  slowest to fastest of these", round(ratio, 2), "x", "<= 1.5"),
         *look_segments.measure(),
+        *look_sequential.measure(),
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from grafana_foundation_sdk.builders import dashboard as board
 from grafana_foundation_sdk.models.dashboard import VariableOption
 
-from grafana import model_answers, model_daemon, model_features, model_outcomes, model_segments
+from grafana import model_answers, model_daemon, model_features, model_outcomes, model_segments, model_sequential
 from grafana.board import Words, blank, event, number, runbooks, states, variable, word
 from grafana.queries import SCOPE, age, rule_verdicts, status
 from grafana.words import ALERTS, BLUE, ORANGE, PURPLE, VERDICTS, VERMILLION
@@ -47,6 +47,7 @@ def dashboard(task: Task) -> board.Dashboard:
     ):
         made.annotation(annotation)
     _at_a_glance(made)
+    model_sequential.add(made)
     model_outcomes.add(made, task)
     model_answers.add(made, task)
     model_features.add(made)

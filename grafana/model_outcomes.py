@@ -8,8 +8,8 @@ from typing import Final
 from grafana_foundation_sdk.builders import dashboard as board
 
 from grafana.board import Line, Role, Words, lines
-from grafana.queries import OWN_UNITS, READING, SCOPE, SHARES, any_of, limits
-from grafana.words import GREEN, PURPLE, SKY, YELLOW
+from grafana.queries import ESTIMATED, ESTIMATED_LOSSES, OWN_UNITS, READING, SCOPE, SHARES, any_of, limits
+from grafana.words import BLUE, GREEN, ORANGE, PURPLE, SKY, YELLOW
 from monitor.facts import Task
 
 NO_LABELS: Final = "No rule reads this, too few trusted labels yet, or the daemon was not scraped"
@@ -21,6 +21,10 @@ def add(made: board.Dashboard, task: Task) -> None:
     """Append the rows."""
     made.with_row(board.Row(ROWS[task]))
     for words, unit, drawn, width, height in MEASURES[task]:
+        made.with_panel(lines(words, unit, drawn, width, height))
+    if ESTIMATES[task]:
+        made.with_row(board.Row("Estimated, before labels come"))
+    for words, unit, drawn, width, height in ESTIMATES[task]:
         made.with_panel(lines(words, unit, drawn, width, height))
     made.with_row(board.Row("Labels"))
     _labels(made)
@@ -96,6 +100,13 @@ def interval(metric: str, word: str, color: str = SKY, *, share: bool = True) ->
         Line(f"{metric}{end}", f"{word}, {{{{reference}}}}", Role.VALUE, color),
         Line(f"{metric}_limit{end}", "limit, {{reference}}", Role.LIMIT),
     ]
+
+
+def beside(metric: str, word: str, *, share: bool = True) -> list[Line]:
+    """An estimate with its interval and limit, and the measured figure of the same name."""
+    end = f"_ratio{{{READING}}}" if share else f"{{{READING}}}"
+    measured = Line(f"tocsin_{metric}{end}", f"{word}, measured, {{{{reference}}}}", Role.VALUE, BLUE)
+    return [*interval(f"tocsin_estimated_{metric}", f"{word}, estimated", ORANGE, share=share), measured]
 
 
 def several(families: tuple[str, ...], end: str = "") -> list[Line]:
@@ -264,4 +275,80 @@ MEASURES: Final[dict[Task, tuple[tuple[Words, str, list[Line], int, int], ...]]]
             9,
         ),
     ),
+}
+WARNING: Final = (
+    "An estimate: it needs P(y|x) unchanged and calibration given x, so it cannot see concept drift or a confident "
+    "backdoored model. It alerts nobody and supports no rollback; what labels say (measured) is the truth."
+)
+NO_ESTIMATE: Final = "No rule reads an estimate, or the reference has too few labels to learn one from"
+ESTIMATES: Final[dict[Task, tuple[tuple[Words, str, list[Line], int, int], ...]]] = {
+    Task.CLASSIFICATION: (
+        (
+            Words(
+                "Accuracy, estimated and measured",
+                "Share of right answers that calibrated scores lead to expect, with its 95 % interval and the rule's "
+                "limit (dashed), beside what labels said later. Apart for long: something that scores do not show. "
+                + WARNING,
+                NO_ESTIMATE,
+                "TocsinError",
+            ),
+            "percentunit",
+            beside("accuracy", "accuracy"),
+            12,
+            8,
+        ),
+        (
+            Words(
+                "Other estimates, as shares",
+                f"Precision, recall, F1 and areas under curves as expected of scores, with limits (dashed). {WARNING}",
+                NO_ESTIMATE,
+                "TocsinError",
+            ),
+            "percentunit",
+            several(tuple(f"estimated_{name}" for name in ESTIMATED), "_ratio"),
+            6,
+            8,
+        ),
+        (
+            Words(
+                "Other estimates, in their own units",
+                f"Brier score and log loss as expected of scores, with limits (dashed). {WARNING}",
+                NO_ESTIMATE,
+                "TocsinError",
+            ),
+            "none",
+            several(tuple(f"estimated_{name}" for name in ESTIMATED_LOSSES)),
+            6,
+            8,
+        ),
+    ),
+    Task.REGRESSION: (
+        (
+            Words(
+                "Absolute error, estimated and measured",
+                "Mean distance of number and truth that features and predictions lead to expect, with its 95 % "
+                "interval and the rule's limit (dashed), beside what labels said later. It is a sum of effects of one "
+                f"feature and the prediction each: what only two features together do is not in it. {WARNING}",
+                NO_ESTIMATE,
+                "TocsinError",
+            ),
+            "short",
+            beside("mean_absolute_error", "absolute error", share=False),
+            12,
+            8,
+        ),
+        (
+            Words(
+                "Root mean squared error, estimated and measured",
+                "As beside it, of squares: far misses move it most, and are what is hardest to expect. " + WARNING,
+                NO_ESTIMATE,
+                "TocsinError",
+            ),
+            "short",
+            beside("root_mean_squared_error", "root mean squared error", share=False),
+            12,
+            8,
+        ),
+    ),
+    Task.RANKING: (),
 }

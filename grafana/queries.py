@@ -42,6 +42,8 @@ OWN_UNITS: Final = {  # reading_value: of detectors that are not ours
     Task.REGRESSION: ("quantile_loss", "reading_value", "root_mean_squared_error"),
     Task.RANKING: ("reading_value",),
 }
+ESTIMATED: Final = ("average_precision", "f1", "precision", "recall", "roc_auc")  # shares, beside the accuracy
+ESTIMATED_LOSSES: Final = ("brier_score", "log_loss")
 FAIRNESS: Final = ("demographic_parity_difference", "disparate_impact", "equal_opportunity_difference")
 
 

@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ from monitor.panes.batch import encode_labels, encode_predictions
 from monitor.panes.window import sum_bodies
 from monitor.serving.open_inference import OpenInference
 from monitor.settings import Settings, load, load_rules
+from monitor.settings.advice import told_of_bands
 from monitor.store.parts import Parts as StoreParts
 from monitor.store.sqlite import SqliteStore
 from monitor.turns import bounds, opinion, show
@@ -68,6 +69,7 @@ from monitor.turns.self_view import About, self_view
 from monitor.turns.supervisor import Supervisor
 from monitor.turns.switching import Switching
 from monitor.turns.telling import telling
+from monitor.turns.ticking import Armed
 from monitor.turns.watched import ReplayTime, Watched
 from monitor.turns.wheel import Parts, Wheel
 
@@ -155,6 +157,7 @@ class Daemon:
         calm_collector()
         settle_memory()
         self._ready = True
+        _advise(self._models.values())
         log.info("daemon.ready", version=monitor.__version__, port=settings.http.port, replay=settings.replay)
 
     def _store_parts(self) -> StoreParts:
@@ -191,6 +194,7 @@ class Daemon:
                 self._store,
                 grace_s=settings.panes.grace,
                 ticks=self._store.facts(Ticks),
+                armed=self._store.facts(Armed),
                 sums_bytes_max=settings.panes.sums_bytes_max,
             ),
             outbox=self._outbox,
@@ -389,6 +393,7 @@ class Daemon:
             self._start_couriers()
         await self._evidence()
         await self._supervisor.run("evidence upkeep", self._reports.upkeep)
+        _advise(self._models.values())
         log.info("settings.reloaded")
         return []
 
@@ -433,3 +438,11 @@ class Daemon:
             swept=self._reports.swept,
             removed=self._reports.removed,
         )
+
+
+def _advise(models: Iterable[Watched]) -> None:
+    """Log what the owner of good settings should know."""
+    for watched in models:
+        judge = watched.layouts[watched.good.reference_digest].reference
+        for each in told_of_bands(watched.name, judge) if watched.pack.watch else ():
+            log.warning("settings.advice", setting=each.path, what=each.message, hint=each.hint)

@@ -413,6 +413,55 @@ class Groups(msgspec.Struct, frozen=True):
     groups: tuple[Group, ...]
 
 
+class Scored(msgspec.Struct, frozen=True, array_like=True):
+    """Rows of one output and one score bin, and what the reference's labels say of such rows (monitor.panes.expected).
+
+    A row *comes true* when its label is the positive class, or, of three classes or more, when the output was right.
+    """
+
+    output: int  # index of the class, len(classes) for any other
+    bin: int  # of the score, 0 .. 63
+    rows: int
+    chance: float  # that one comes true
+    variance: float  # of `chance`, as the reference is a sample
+    slack: float  # how far `chance` may be off at most where the reference held no such row
+    score: float  # mean in the reference
+    one: float  # mean of -ln(score) of those that come true, and of its square
+    one_squared: float
+    zero: float  # mean of -ln(1 - score) of those that do not, and of its square
+    zero_squared: float
+
+
+class Chances(msgspec.Struct, frozen=True):
+    """What the labels of a classification are expected to say of a window, before any has come."""
+
+    rows: int  # predictions in the window
+    calibrated: int  # labelled rows of the reference that the chances rest on
+    classes: tuple[str, ...]
+    positive: int | None  # index of the class a score speaks of; None: of the predicted one
+    cells: tuple[Scored, ...] = ()  # those that hold a row
+
+    @property
+    def scored(self) -> int:
+        """Rows that came with a score."""
+        return sum(cell.rows for cell in self.cells)
+
+
+class ExpectedErrors(msgspec.Struct, frozen=True):
+    """What the labels of a regression are expected to say of a window, before any has come; in the target's unit."""
+
+    rows: int  # predictions in the window
+    told: int  # of these, the ones with a finite number
+    fitted: int  # rows of the reference that it was learned from; 0: nothing was learned
+    absolute: float = 0.0  # mean of |e|
+    absolute_sd: float = 0.0  # of that mean, as the reference is a sample
+    squared: float = 0.0  # mean of e^2
+    squared_sd: float = 0.0
+    kurtosis: float = 3.0  # mean of e^4 over the square of that of e^2, in the reference
+    strange: str = ""  # the feature (or "output") of which most rows lie where the reference held next to none
+    strange_share: float = 0.0  # the share of these rows
+
+
 class Arrivals(msgspec.Struct, frozen=True):
     """How much came."""
 
@@ -420,20 +469,22 @@ class Arrivals(msgspec.Struct, frozen=True):
 
 
 Truth: TypeAlias = Outcomes | Errors | Ranks  # by the model's task
-View: TypeAlias = Histogram | Truth | Pairs | PairedErrors | Groups | Arrivals
+Expectation: TypeAlias = Chances | ExpectedErrors  # by the model's task
+View: TypeAlias = Histogram | Truth | Expectation | Pairs | PairedErrors | Groups | Arrivals
 
 
 class Subject(Enum):
     """Which view of a pane a detector reads.
 
-    FEATURES stands for one histogram per feature. OUTCOMES and PAIRS are by task. GROUPS is made of several panes, one
-    for each segment of the column that the rule names.
+    FEATURES stands for one histogram per feature. OUTCOMES, EXPECTED and PAIRS are by task. GROUPS is made of several
+    panes, one for each segment of the column that the rule names.
     """
 
     FEATURES = "features"
     OUTPUT = "output"
     SCORE = "score"
     OUTCOMES = "outcomes"
+    EXPECTED = "expected"
     PAIRS = "pairs"
     GROUPS = "groups"
     ARRIVALS = "arrivals"

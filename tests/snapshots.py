@@ -4,6 +4,8 @@ from dataclasses import replace
 
 from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, KeptView, ModelEvidence, StoreView
 from monitor.export.pictures import BinsView, Drawn, Pictures, SpreadView
+from monitor.export.sequential import EvidenceView as EvidenceOf
+from monitor.export.sequential import LatchView, SequentialView
 from monitor.export.shown import SHOWN
 from monitor.export.snapshot import (
     ClassRows,
@@ -119,6 +121,24 @@ def pictures(features=1, bins_each=2):
     )
 
 
+def sequential():
+    """An e-detector at work: one group is latched, one is quiet, some bands are unknown."""
+    return SequentialView(
+        at=NOW,
+        since=NOW - 600,
+        every_s=60.0,
+        rows=9_000,
+        budgets={"warn": 1_440.0, "page": 43_200.0, "rollback": 1_440_000.0},
+        watched=40,
+        unknown=3,
+        why="",
+        evidence=(EvidenceOf("features", "page", "hour", 1.2), EvidenceOf("output", "page", "score", -7.5)),
+        latched=(LatchView("features_page", "hour", NOW - 60, 3.5, "the share of hour above 12 rises"),),
+        verdicts={"features_page": {Verdict.BREACH: 1, Verdict.OK: 2, Verdict.UNKNOWN: 0}},
+        untold={"labels": "nothing of this family is watched"},
+    )
+
+
 def full():
     """A snapshot in which every metric of the table has a sample."""
     readings = every_reading()
@@ -146,6 +166,8 @@ def full():
         last_label=NOW - 7_200,
         unproved_s=0.0,
         pictures=pictures(),
+        sequential=sequential(),
+        groups=("hour", "output", "score"),
         evidence=ModelEvidence({"drifted": 0.25}, end=NOW, reports=2),
     )
     return Snapshot(
@@ -175,6 +197,7 @@ def full():
             ),
             fold=Timing(10, 1.5, 0.1),
             look=Timing(3, 0.01, 0.002),
+            tick=Timing(3, 0.004, 0.001),
             reloaded=NOW - 3_600,
             waiting={"http": 1},
             links={"opened": 2, "expired": 1, "invalid": 0, "off": 0},

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli import bands, bundle, daemon, evidence, probe, reference, rollback, token, top, watch
+from monitor.cli import backtest, bands, bundle, daemon, evidence, probe, reference, rollback, token, top, watch
 from monitor.cli.exits import MEANS, Exit, exit_code, explain
 from monitor.cli.output import say
 from monitor.errors import TocsinError
@@ -30,6 +30,8 @@ app.command()(watch.status)
 app.command()(top.top)
 app.command()(probe.healthy)
 app.command()(bands.bands)
+app.command()(backtest.backtest)
+app.command()(backtest.tune)
 app.add_typer(watch.incidents, name="incidents")
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(rollback.app, name="rollback")

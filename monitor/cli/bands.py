@@ -63,7 +63,7 @@ def _rows(reference: "Reference", rhythm: "Rhythm", column: str | None) -> "Iter
 
     layout = Layout.of(reference)
     table = Signals.table(layout)
-    counted = table.count(layout.reference_pane().counts)
+    counted = table.read(table.margins.sum(layout.reference_pane().counts))
     hours = [rhythm.bounds(hour) for hour in range(rhythm.period)]
     for at, signal in enumerate(table.signals):
         if column in (None, signal.column):
@@ -71,7 +71,8 @@ def _rows(reference: "Reference", rhythm: "Rhythm", column: str | None) -> "Iter
             ends = [_ends(bounds, at, score=False) for bounds in hours]
             named = {"group": signal.group, "watched": watched, "unit": "share"}
             told = _told(rhythm.signals[at], ends, rhythm.tolerance, watched)
-            yield named | told | ({"usual": int(counted.x[at]) / int(counted.n[at])} if "usual" in told else {})
+            x, n = int(counted.x[at]), int(counted.n[at])  # no rows: of minutes, which are in no pane
+            yield named | told | ({"usual": x / n} if "usual" in told and n else {})
     for at, (name, group) in enumerate(zip(table.scored, table.scored_group, strict=True)):
         if column in (None, name):
             ends = [_ends(bounds, at, score=True) for bounds in hours]
@@ -103,10 +104,10 @@ def _told(band: "Band", ends: list[tuple[float, float]], tolerance: float, watch
         "rhythm": ("hour of the week" if weekly else "hour of the day") if moving else "none",
         "sampling": Z * band.error,
         "tolerance": tolerance * band.spread,
-        "wander": Z * band.wander,
-        "design": band.design,
+        "wander": band.reach * band.wander,
+        "design": band.design or None,
         "rows": band.rows,
-        "slow": band.slow,
+        "memory_h": band.memory_h,
         "hours": hourly,
         "why": "",
     }
@@ -137,5 +138,4 @@ def _sigma(watched: str, centre: float, ends: list[tuple[float, float]]) -> floa
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     """Round for people: a share to four digits, rows to whole ones."""
     rounded = {name: round(value, 4) if isinstance(value, float) else value for name, value in row.items()}
-    slow = "wanders from day to day: its design effect is that of days" if row.get("slow") else ""
-    return rounded | {"rows": None if "rows" not in row else int(row["rows"]), "why": row["why"] or slow}
+    return rounded | {"rows": None if "rows" not in row else int(row["rows"])}

@@ -48,17 +48,21 @@ def check_config(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell every problem of a settings file, and of the files it names."""
+    """Tell every problem of a settings file, and of the files it names; and what its owner should know."""
     from dataclasses import asdict
 
-    from monitor.settings import check
+    from monitor.settings import advise, check, load
 
     problems = check(file)
+    warnings = [] if problems else list(advise(load(file)))
     if deep and not problems:
         problems = _rehearsed(file)
     if as_json:
-        show_json({"ok": not problems, "problems": [asdict(problem) for problem in problems]})
+        told = {"problems": problems, "warnings": warnings}
+        show_json({"ok": not problems} | {name: [asdict(each) for each in found] for name, found in told.items()})
     else:
+        for warning in warnings:
+            say(f"warning: {warning}")
         for problem in problems:
             say(str(problem))
         count = f"{len(problems)} problem{'s' * (len(problems) != 1)}"

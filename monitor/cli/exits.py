@@ -16,6 +16,7 @@ class Exit(IntEnum):
     USAGE = 2
     UNREACHABLE = 3
     REFUSED = 4
+    LIMIT = 5
     INTERNAL = 70  # EX_SOFTWARE of sysexits.h
 
 
@@ -26,6 +27,7 @@ MEANS: Final[Mapping[Exit, str]] = MappingProxyType(  # as the README and --help
         Exit.USAGE: "the command line is wrong",
         Exit.UNREACHABLE: "the daemon cannot be reached",
         Exit.REFUSED: "refused, by scope or by policy: asking again will not help",
+        Exit.LIMIT: "a limit that the command was given with --fail-... was not kept",
         Exit.INTERNAL: "a bug of ours; `tocsin run`: its state on disk cannot be trusted any more",
     }
 )

@@ -11,10 +11,11 @@ Unknown and broken have none: too little data is not close to anything.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 ORDER: Final = {"breach": 0, "broken": 1, "ok": 2, "unknown": 3}  # what a person must see first
+UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60))
 OVER: Final = {"committed", "refused", "failed", "expired"}  # steps of a rollback that has ended; a test holds them
 
 
@@ -83,14 +84,47 @@ def reading_lines(status: Mapping[str, Any], model: str = "") -> list[ReadingLin
     Of a verdict the rules come before what is only shown: a distance of a feature may be a hundred times its limit in
     every spring, and would hide what somebody must see.
     """
+    models = [(name, one) for name, one in status.get("models", {}).items() if model in {"", name}]
     found = [
         _reading(name, each)
-        for name, one in status.get("models", {}).items()
-        if model in {"", name}
+        for name, one in models
         for each in one.get("readings", [])
         if each.get("reference", "judge") == "judge"
     ]
+    found += [line for name, one in models for line in sequential_lines(name, one, float(status.get("now") or 0.0))]
     return sorted(found, key=lambda line: (*_badness(line), line.model, line.what))
+
+
+def sequential_lines(name: str, one: Mapping[str, Any], now: float) -> list[ReadingLine]:
+    """What the e-detector has latched, as readings of its rules, and the families of which nothing can be told.
+
+    Of a group the louder tier says it. Evidence grows by powers, distances do not: ten powers of ten of odds are as
+    close as twice a limit, or nothing else would ever be seen beside it.
+    """
+    found = one.get("sequential") or {}
+    held = {(str(each["rule"]), str(each["group"])): each for each in found.get("latched", [])}
+    lines = []
+    for (rule, group), each in held.items():
+        family, _, tier = rule.rpartition("_")
+        if tier == "rollback" or (tier == "warn" and (f"{family}_page", group) in held):
+            continue
+        why = f"latched for {span(max(0.0, now - each['since']))}: {each['why']}"
+        odds = float(each["odds"])
+        told = {"name": rule, "column": group, "verdict": "breach", "value": odds, "limit": 1.0, "why": why}
+        line = _reading(name, told | {"n": found.get("rows"), "unit": "times its budget"})
+        lines.append(replace(line, closeness=1.0 + max(0.0, math.log10(odds)) / 10))
+    untold = found.get("untold") or {}
+    return lines + [_reading(name, {"name": f"{family}_page", "why": why}) for family, why in untold.items()]
+
+
+def span(seconds: float | None) -> str:
+    """A duration in its largest unit."""
+    if seconds is None:
+        return "-"
+    for unit, size in UNITS:
+        if seconds >= size:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:.0f}s"
 
 
 def _badness(line: ReadingLine) -> tuple[float, bool, float]:

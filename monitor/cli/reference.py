@@ -40,6 +40,10 @@ def build(
     memory: Annotated[
         int, typer.Option("--memory", metavar="MIB", min=1, max=65_536, help="For counting by time, at most.")
     ] = 64,
+    whole: Annotated[
+        bool,
+        typer.Option("--whole/--part", help="Whether FILES are all of the traffic: then they tell how much to expect."),
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Freeze the history a model was approved on, in two passes and constant memory; a sample is one pass more."""
@@ -57,14 +61,14 @@ def build(
         raise SettingsError(document.problems)
     facts, names = parse_schema(document.value)
     batches = open_history(data, facts, names)
-    with _progress(history_rows(data), 2, shown=not as_json) as progress:
-        reference = build_reference(batches, facts, progress, Learning(tolerance, design, memory << 20))
+    with read_progress("reference", history_rows(data), 2, shown=not as_json) as progress:
+        reference = build_reference(batches, facts, progress, Learning(tolerance, design, memory << 20, whole=whole))
     body = encode_reference(reference)
     _write(out, body)
     _warn(reference)
     kept = None
     if sample is not None:
-        with _progress(history_rows(data), 1, shown=not as_json) as progress:
+        with read_progress("reference", history_rows(data), 1, shown=not as_json) as progress:
             kept = _keep(sample, lambda: keep_sample(batches, facts, sample, progress=progress))
     if as_json:
         file = {"file": str(out), "digest": digest(body)}
@@ -102,7 +106,7 @@ def read_reference(file: Path) -> "tuple[Reference, str]":
 
 
 @contextmanager
-def _progress(rows: int | None, passes: int, *, shown: bool) -> "Iterator[Callable[[int], None]]":
+def read_progress(words: str, rows: int | None, passes: int, *, shown: bool) -> "Iterator[Callable[[int], None]]":
     """Show rows read in all passes on stderr; where their number is unknown, without an end."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -115,7 +119,7 @@ def _progress(rows: int | None, passes: int, *, shown: bool) -> "Iterator[Callab
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not (shown and console.is_terminal), transient=True) as bar:
-        task = bar.add_task("reference", total=None if rows is None else passes * rows)
+        task = bar.add_task(words, total=None if rows is None else passes * rows)
         yield lambda done: bar.update(task, completed=done)
 
 

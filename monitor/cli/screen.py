@@ -11,12 +11,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from monitor.cli.lines import ModelLine, ReadingLine
+from monitor.cli.lines import UNITS, ModelLine, ReadingLine, span
 from monitor.cli.output import cell
 
 COLOURS: Final = {"breach": "bold red", "broken": "magenta", "ok": "green", "unknown": "bright_black"}
 ELASTIC: Final = {"model": 14, "served": 14, "reading": 40, "worst reading": 60, "why": 60}  # and their most
-UNITS: Final = (("d", 86_400), ("h", 3_600), ("m", 60))
 WIDE = 100  # columns from which on rows and roles are shown too
 
 
@@ -116,16 +115,6 @@ def measure(value: float | None, unit: str) -> str:
 def rate(value: float | None) -> str:
     """Rows a second."""
     return "-" if value is None else f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
-
-
-def span(seconds: float | None) -> str:
-    """A duration in its largest unit."""
-    if seconds is None:
-        return "-"
-    for unit, size in UNITS:
-        if seconds >= size:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds:.0f}s"
 
 
 def _table(*head: str) -> Table:

@@ -48,6 +48,7 @@ class Signal(msgspec.Struct, frozen=True):
     breaches: int  # N
     of: int  # M
     slots: tuple[Slot, ...]
+    budgeted: bool = False  # whether it is a crossing of the budget of false alarms, at the tier `rollback`
 
 
 class Case(msgspec.Struct, frozen=True):

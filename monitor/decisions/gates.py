@@ -6,6 +6,7 @@ A gate is held, failed, or None: it could not be told. The guards among them say
 from collections.abc import Callable
 
 from monitor.decisions.case import (
+    BOUNDED,
     Case,
     Signal,
     bounded,
@@ -115,9 +116,10 @@ def _share(signal: Signal, case: Case) -> str:
 
 
 def _bounds(case: Case) -> Gate:
+    """A point is no evidence, and takes nothing from that of others: only `solid` signals count further on."""
     points = [signal.rule for signal in holding(case) if not bounded(signal, case)]
     words = f"{', '.join(points)} breached with a point only" if points else "intervals lie beyond their limits"
-    return Gate("bound", not points if holding(case) else None, words)
+    return Gate("bound", len(points) < len(holding(case)) if holding(case) else None, words)
 
 
 def _enough(case: Case) -> Gate:
@@ -151,6 +153,18 @@ def _better(case: Case) -> Gate:
     return Gate("better", False, "the paired difference in error does not favour the target")
 
 
+def _false_alarms(case: Case) -> Gate:
+    """Windows say that it is so now; the sequential detector, how often chance alone would say it."""
+    watched = [signal for signal in case.signals if signal.budgeted and signal.family in BOUNDED]
+    if not watched:
+        return Gate("false_alarms", True, "the rules set no budget of false alarms for errors")
+    crossed = [signal.rule for signal in watched if held(signal, case)]
+    if crossed:
+        return Gate("false_alarms", True, f"{', '.join(crossed)}: rarer by chance than its budget")
+    told = all(held(signal, case) is False for signal in watched)
+    return Gate("false_alarms", False if told else None, "errors have not crossed the budget of the tier rollback")
+
+
 GATES: tuple[Callable[[Case], Gate], ...] = (
     _mode,
     _kill_switch,
@@ -168,6 +182,7 @@ GATES: tuple[Callable[[Case], Gate], ...] = (
     _enough,
     _independent,
     _better,
+    _false_alarms,
 )
 
 

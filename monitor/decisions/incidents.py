@@ -153,6 +153,8 @@ def describe(alert: Alert, pack: RulePack) -> str:
     words = f"{label(alert)}: {pack.summary(alert.rule)}"
     if not breaching:
         return words
+    if breaching[-1].reading.why:  # it has accounted for itself
+        return f"{words}: {breaching[-1].reading.why}"
     return f"{words} ({measured(breaching[-1])}, {len(breaching)} of {len(alert.evidence)} windows)"
 
 

@@ -191,8 +191,9 @@ def _signals(state: ModelState, pack: RulePack, slots: Slots) -> list[Signal]:
             breaches=rule.breaches,
             of=rule.of,
             slots=recent(_present(state, slots.get((rule.name, ""), ())), rule),
+            budgeted=rule.tier is not None,
         )
-        for rule in pack.rules
+        for rule in (*pack.rules, *pack.budgeted)
         if rule.rollback
     ]
 

@@ -8,7 +8,11 @@ with its path in the document and a hint. What is refused here can never weaken 
 - families that say nothing about the model (`features`, `volume`) cannot carry `rollback: true`;
 - `family: paired` with `rollback: true` means "the target would do better", which only a detector of error
   differences says (`PROVES_BETTER`); two models may disagree and both be right;
-- how labels come (`OF_LABELS_THEMSELVES`) says nothing of the model, whatever the family.
+- how labels come (`OF_LABELS_THEMSELVES`) says nothing of the model, whatever the family;
+- what is only expected of labels (`DISPLAYED`) makes no alert at all: an estimate is as sure of a backdoored model.
+
+What pages by a budget of false alarms has a section of its own, `sequential:` (`monitor.decisions.budget`); its rules
+are made here, so that an alert of theirs is one like any other.
 
 Whether a pack fits a model depends on the model's task, which a pack does not know: `misfits` says what does not.
 """
@@ -16,12 +20,14 @@ Whether a pack fits a model depends on the model's task, which a pack does not k
 import re
 import sys
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from monitor.decisions.budget import MOVED, SEVERITIES, SUPPORTS, WATCHED, Budgeted, Watch, read_watch, rule_name
 from monitor.decisions.entry import Entry
 from monitor.detectors.protocol import CLASSIFICATION, Detector, Sequential
+from monitor.detectors.sequential import Tier
 from monitor.errors import Problem, SettingsError
 from monitor.facts import EVERY_TASK, Family, FeatureKind, Severity, Subject, Task
 
@@ -31,6 +37,7 @@ FAMILIES: dict[Subject, tuple[Family, ...]] = {  # the first is what a rule gets
     Subject.OUTPUT: (Family.OUTPUT, Family.QUALITY),
     Subject.SCORE: (Family.OUTPUT, Family.QUALITY),
     Subject.OUTCOMES: (Family.LABELS, Family.VOLUME),
+    Subject.EXPECTED: (Family.OUTPUT,),
     Subject.PAIRS: (Family.PAIRED, Family.OUTPUT),
     Subject.ARRIVALS: (Family.VOLUME,),
     Subject.GROUPS: (Family.FAIRNESS,),
@@ -41,7 +48,9 @@ PROVES_BETTER = (
     "paired_absolute_error",
 )  # detectors whose breach says that the known-good errs less on the same rows
 OF_LABELS_THEMSELVES = ("label_coverage", "label_lag")  # detectors that say how labels come, not what they say
+DISPLAYED = (Subject.EXPECTED,)  # subjects for readings alone
 SUBJECT_TASKS: dict[Subject, frozenset[Task]] = {  # where not every task has such a view
+    Subject.EXPECTED: frozenset({Task.CLASSIFICATION, Task.REGRESSION}),
     Subject.SCORE: CLASSIFICATION,
     Subject.GROUPS: CLASSIFICATION,
     Subject.PAIRS: frozenset({Task.CLASSIFICATION, Task.REGRESSION}),
@@ -62,6 +71,10 @@ BUILT_IN = {  # pages that follow from what is served alone, without a window
     "unproved": "the model server does not prove which model it serves; nothing is judged until it does",
     "unsteady": "the model server takes turns between models; nothing is judged until it keeps to one",
 }
+ESTIMATES_HINT = (
+    "an estimate cannot see concept drift or a confident backdoored model: move it under `readings:`, and let labels "
+    "(outcomes, pairs) speak"
+)
 SLOTS_MAX = 100  # longest hold or calm, in windows
 REACH_LATE = 48  # windows whose labels may still be on their way: two days of hourly windows
 
@@ -73,7 +86,7 @@ class Rule:
     name: str
     family: Family
     subject: Subject
-    detector: Detector | Sequential
+    detector: Detector | Sequential | Budgeted
     window_s: float  # for a sequential detector: the time between ticks
     breaches: int = 1  # N ...
     of: int = 1  # ... of the last M windows of the present epoch
@@ -88,7 +101,17 @@ class Rule:
     @property
     def sequential(self) -> bool:
         """Whether the detector takes ticks, not windows."""
-        return hasattr(self.detector, "step")
+        return self.tier is not None or hasattr(self.detector, "step")
+
+    @property
+    def tier(self) -> Tier | None:
+        """The tier of the budget of false alarms that it speaks for; None: it has no part in it."""
+        return self.detector.tier if isinstance(self.detector, Budgeted) else None
+
+    @property
+    def kinds(self) -> frozenset[FeatureKind]:
+        """Of which columns its detector reads; empty where it reads none, or all."""
+        return frozenset() if isinstance(self.detector, Budgeted) else self.detector.kinds
 
     @property
     def labels_late(self) -> bool:
@@ -103,14 +126,19 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RulePack:
-    """All rules of one model, in the document's order; readings are rules of severity NONE and come first."""
+    """All rules of one model, in the document's order; readings are rules of severity NONE and come first.
+
+    `budgeted` are those that follow from `watch`: of each family one for each tier.
+    """
 
     version: int
     rules: tuple[Rule, ...]
+    watch: Watch | None = None
+    budgeted: tuple[Rule, ...] = ()
 
     def get(self, name: str) -> Rule | None:
         """The rule of that name."""
-        return next((rule for rule in self.rules if rule.name == name), None)
+        return next((rule for rule in (*self.rules, *self.budgeted) if rule.name == name), None)
 
     def severity(self, name: str) -> Severity:
         """How loudly a rule of that name speaks; built-in pages are critical, a rule that is gone is a warning."""
@@ -146,12 +174,14 @@ def parse_pack(document: object, detectors: Mapping[str, type]) -> RulePack:
             rules.append(
                 _parse_rule(Entry(f"{section}.{number}", item, problems), detectors, alerting=section == "rules")
             )
-    top.refuse_rest(("version", "readings", "rules"))
+    watch = read_watch(Entry("sequential", top.take("sequential"), problems)) if "sequential" in top.left else None
+    budgeted = () if watch is None else tuple(follow(watch))
+    top.refuse_rest(("version", "sequential", "readings", "rules"))
     known = tuple(rule for rule in rules if rule is not None)
-    problems += _repeated(known)
+    problems += _repeated((*known, *budgeted))
     if problems:
         raise SettingsError(problems)
-    return RulePack(VERSION, known)
+    return RulePack(VERSION, known, watch, budgeted)
 
 
 def misfits(pack: RulePack, task: Task) -> list[Problem]:
@@ -165,11 +195,34 @@ def misfits(pack: RulePack, task: Task) -> list[Problem]:
         if task not in fits:
             words = f"it is for {' or '.join(sorted(each.value for each in fits))}; leave the rule out"
             problems.append(Problem(rule.name, f"does not fit a {task.value} model", words))
-        elif rule.subject is Subject.OUTPUT and _answers(task) not in (rule.detector.kinds or (_answers(task),)):
-            kinds = " or ".join(sorted(kind.value for kind in rule.detector.kinds))
+        elif rule.subject is Subject.OUTPUT and _answers(task) not in (rule.kinds or (_answers(task),)):
+            kinds = " or ".join(sorted(kind.value for kind in rule.kinds))
             words = f"its detector reads {kinds} columns; leave the rule out"
             problems.append(Problem(rule.name, f"does not fit the output of a {task.value} model", words))
     return problems
+
+
+def follow(watch: Watch) -> Iterator[Rule]:
+    """What every family that has weight may say at every tier; at `rollback` only what can speak against the model.
+
+    None of them says that the target would do better: that is for N of M windows to say (S8).
+    """
+    for family in WATCHED:
+        for tier in Tier if watch.weight(family) > 0 else ():
+            supports = tier is Tier.ROLLBACK
+            if supports and family not in SUPPORTS:
+                continue
+            yield Rule(
+                rule_name(family, tier),
+                family,
+                Subject.ARRIVALS,
+                Budgeted(tier),
+                watch.every_s,
+                severity=SEVERITIES[tier],
+                rollback=supports,
+                cause=CAUSES[family],
+                summary=MOVED[family],
+            )
 
 
 def _answers(task: Task) -> FeatureKind:
@@ -206,14 +259,16 @@ def _parse_rule(entry: Entry, detectors: Mapping[str, type], *, alerting: bool) 
     allowed = FAMILIES[subject]
     family = entry.enum("family", allowed, allowed[0])
     summary = entry.text("summary")
-    keys: dict[str, Any] = _alerting(entry, family, chosen) if alerting else {}
+    if alerting and subject in DISPLAYED:
+        entry.problem("subject", f"{subject.value} is for readings alone", ESTIMATES_HINT)
+    keys: dict[str, Any] = _alerting(entry, family, chosen, subject) if alerting else {}
     detector = _construct(entry, detector_type, alerting=alerting)
     if family is None or len(entry.problems) > before:
         return None
     return Rule(name, family, subject, detector, window_s, summary=summary, by=by, **keys)
 
 
-def _alerting(entry: Entry, family: Family | None, detector: str) -> dict[str, Any]:
+def _alerting(entry: Entry, family: Family | None, detector: str, subject: Subject) -> dict[str, Any]:
     """Read what only a rule that makes alerts has."""
     hold = Entry(f"{entry.path}.hold", entry.left.pop("hold", {}), entry.problems)
     of = hold.integer("of", 1, 1, SLOTS_MAX)
@@ -235,6 +290,8 @@ def _alerting(entry: Entry, family: Family | None, detector: str) -> dict[str, A
         entry.problem(
             "rollback", f"cannot rest on {detector}", "labels that come late or not at all say nothing of the model"
         )
+    if rollback and subject in DISPLAYED:
+        entry.problem("rollback", f"cannot rest on {detector}", ESTIMATES_HINT)
     return {
         "breaches": breaches,
         "of": of,

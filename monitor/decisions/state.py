@@ -25,6 +25,7 @@ from monitor.decisions.telling import (
     joined,
     still_firing,
 )
+from monitor.detectors.sequential.account import next_step
 from monitor.facts import (
     Alert,
     Bundle,
@@ -192,6 +193,14 @@ def _repeat(
     return _hearing(replace(state, incident=incident), heard), (replace(told, repeat=True, receivers=receivers),)
 
 
+def _next(state: ModelState, incident: Incident, terms: Terms) -> str:
+    """What to look at next, by the family of the cause and the column that it names first."""
+    rule = terms.rules.get(incident.cause)
+    slots = [slot for alert in state.alerts if alert.rule == incident.cause for slot in alert.evidence]
+    column = next((slot.worst[0] for slot in reversed(slots) if slot.worst), "")
+    return next_step(rule.family, column) if rule else ""
+
+
 def _hearing(state: ModelState, heard: Heard) -> ModelState:
     return state if heard == state.heard else replace(state, heard=heard)
 
@@ -203,6 +212,8 @@ def _details(state: ModelState, incident: Incident, terms: Terms) -> tuple[tuple
     if state.decision is not None:
         reasons = "; ".join(f"{gate.name}: {gate.why}" for gate in refusals(state.decision))
         details.append(("decision", f"{state.decision.ruling.value}{f' ({reasons})' if reasons else ''}"))
+    if incident.closed is None and (advice := _next(state, incident, terms)):
+        details.append(("next", advice))
     if incident.rollback:
         details.append(("rollback", incident.rollback))
     if state.held_back:

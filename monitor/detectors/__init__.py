@@ -20,6 +20,16 @@ from monitor.detectors.demographic_parity import DemographicParity
 from monitor.detectors.disparate_impact import DisparateImpact
 from monitor.detectors.equal_opportunity import EqualOpportunity
 from monitor.detectors.error import Error
+from monitor.detectors.estimated_accuracy import EstimatedAccuracy
+from monitor.detectors.estimated_average_precision import EstimatedAveragePrecision
+from monitor.detectors.estimated_brier import EstimatedBrier
+from monitor.detectors.estimated_f1 import EstimatedF1
+from monitor.detectors.estimated_log_loss import EstimatedLogLoss
+from monitor.detectors.estimated_mean_absolute_error import EstimatedMeanAbsoluteError
+from monitor.detectors.estimated_precision import EstimatedPrecision
+from monitor.detectors.estimated_recall import EstimatedRecall
+from monitor.detectors.estimated_roc_auc import EstimatedRocAuc
+from monitor.detectors.estimated_root_mean_squared_error import EstimatedRootMeanSquaredError
 from monitor.detectors.f1 import F1
 from monitor.detectors.hellinger import Hellinger
 from monitor.detectors.hit_rate import HitRate
@@ -67,6 +77,16 @@ DETECTORS: Mapping[str, type[Detector] | type[Sequential]] = MappingProxyType(
         "disparate_impact": DisparateImpact,
         "equal_opportunity": EqualOpportunity,
         "error": Error,
+        "estimated_accuracy": EstimatedAccuracy,
+        "estimated_average_precision": EstimatedAveragePrecision,
+        "estimated_brier": EstimatedBrier,
+        "estimated_f1": EstimatedF1,
+        "estimated_log_loss": EstimatedLogLoss,
+        "estimated_mean_absolute_error": EstimatedMeanAbsoluteError,
+        "estimated_precision": EstimatedPrecision,
+        "estimated_recall": EstimatedRecall,
+        "estimated_roc_auc": EstimatedRocAuc,
+        "estimated_root_mean_squared_error": EstimatedRootMeanSquaredError,
         "f1": F1,
         "hellinger": Hellinger,
         "hit_rate": HitRate,

@@ -83,6 +83,10 @@ class Limit:
         found = floored(now, view.labelled, view.rows, self.rows_min, self.coverage_min)
         if isinstance(found, str):
             return unknown(view.labelled if isinstance(now, str) else now.n, found, unit)
+        return self.judge(before, found, unit)
+
+    def judge(self, before: Found, found: Estimate, unit: str = "") -> Reading:
+        """Hold a figure that is above the floors against the limit; `before` is the reference's own."""
         limit = self._stricter(before)
         if limit is None:
             return unknown(found.n, f"the reference has fewer than {self.rows_min} labels that say it", unit)

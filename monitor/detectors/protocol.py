@@ -12,7 +12,9 @@ import msgspec
 
 from monitor.facts import (
     Arrivals,
+    Chances,
     Errors,
+    ExpectedErrors,
     FeatureKind,
     Groups,
     Histogram,
@@ -35,7 +37,7 @@ CLASSIFICATION: Final = frozenset({Task.CLASSIFICATION})
 REGRESSION: Final = frozenset({Task.REGRESSION})
 RANKING: Final = frozenset({Task.RANKING})
 
-_V = TypeVar("_V", Histogram, Outcomes, Errors, Ranks, Pairs, PairedErrors, Groups, Arrivals)
+_V = TypeVar("_V", Histogram, Outcomes, Errors, Ranks, Chances, ExpectedErrors, Pairs, PairedErrors, Groups, Arrivals)
 
 
 class Detector(Protocol):

@@ -1,6 +1,7 @@
 """The lines of one model that have a place before anything of its features: what is served, counted, decided."""
 
 from monitor.export.edges import ModelEvidence
+from monitor.export.sequential_lines import add_sequential
 from monitor.export.series import Series
 from monitor.export.snapshot import ModelView, ServingStatus
 from monitor.facts import Alert, RollbackStep
@@ -29,6 +30,8 @@ def add_model(series: Series, view: ModelView) -> None:
         series.add("tocsin_rule_window_seconds", rule.window_s, **names)
     for alert in view.alerts:
         _alert(series, view, alert)
+    if view.sequential is not None:
+        add_sequential(series, view.model, view.sequential)
     if view.evidence is not None:
         _evidence(series, view.model, view.evidence)
 
@@ -77,7 +80,7 @@ def _counts(series: Series, view: ModelView) -> None:
 
 
 def _alert(series: Series, view: ModelView, alert: Alert) -> None:
-    if not shown_segment(view, alert.segment):
+    if not shown_segment(view, alert.segment) and alert.segment not in view.groups:
         series.dropped += 2
         return
     names = {"model": view.model, "rule": alert.rule, "segment": alert.segment}

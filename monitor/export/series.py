@@ -85,11 +85,17 @@ class Group:
 
 
 def badness(view: ReadingView) -> Badness:
-    """How much a reading deserves its place; compares."""
+    """How much a reading deserves its place; compares.
+
+    Of readings that say the same the one farthest beyond its limit comes first, or nearest to it: which side is the
+    bad one is not asked, the verdict knows. Without a limit it is the greatest.
+    """
     reading = settled(view.reading)
-    value = 0.0 if reading.value is None else reading.value
-    relative = value / reading.limit if reading.limit else value
-    return BADNESS[reading.verdict], LOUDNESS[view.rule.severity], relative
+    rank, value = (BADNESS[reading.verdict], LOUDNESS[view.rule.severity]), reading.value or 0.0
+    if reading.limit is None:
+        return *rank, value
+    away = abs(value - reading.limit) / (abs(reading.limit) or 1.0)
+    return *rank, away if reading.verdict is Verdict.BREACH else -away
 
 
 def groups(model: str, views: Sequence[ReadingView]) -> list[Group]:

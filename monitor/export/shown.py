@@ -119,6 +119,19 @@ _OUTCOMES: Final = {  # of a class, or averaged over classes, as the rule says
         Subject.OUTCOMES, "root_mean_squared_error", "Root of the mean of (prediction - label)^2, in the target's unit."
     ),
 }
+_WARNED: Final = "Estimated before labels come; sees no concept drift and no backdoor. "
+_EXPECTED: Final = {  # beside the measured one of the same name
+    f"estimated_{name}": Shown(
+        _OUTCOMES[name].name.replace("tocsin_", "tocsin_estimated_", 1),
+        _WARNED + _OUTCOMES[name].help,
+        RULE_LABELS,
+        interval=True,
+    )
+    for name in (
+        *("accuracy", "average_precision", "brier", "f1", "log_loss", "mean_absolute_error", "precision", "recall"),
+        *("roc_auc", "root_mean_squared_error"),
+    )
+}
 _GROUPS: Final = {
     "demographic_parity": _of(
         Subject.GROUPS,
@@ -160,6 +173,7 @@ SHOWN: Final[Mapping[tuple[str, Subject], Shown]] = {
         Subject.OUTPUT, "output_class_shift_ratio", "How far the share of an output class moved at most."
     ),
     **{(name, Subject.OUTCOMES): shown for name, shown in _OUTCOMES.items()},
+    **{(name, Subject.EXPECTED): shown for name, shown in _EXPECTED.items()},
     **{(name, Subject.PAIRS): shown for name, shown in _PAIRS.items()},
     **{(name, Subject.GROUPS): shown for name, shown in _GROUPS.items()},
     ("volume", Subject.ARRIVALS): _of(Subject.ARRIVALS, "volume_rows", "Rows in the window.", interval=False),

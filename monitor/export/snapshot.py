@@ -10,6 +10,7 @@ from enum import Enum
 
 from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, ModelEvidence, StoreView
 from monitor.export.pictures import NOTHING_DRAWN, Pictures
+from monitor.export.sequential import SequentialView
 from monitor.facts import (
     Alert,
     BundleId,
@@ -133,6 +134,8 @@ class ModelView:
     pictures: Pictures = NOTHING_DRAWN
     evidence: ModelEvidence | None = None  # None: the settings ask for none
     task: Task = Task.CLASSIFICATION
+    sequential: SequentialView | None = None  # None: the rules set no budget of false alarms
+    groups: tuple[str, ...] = ()  # that the e-detector watches, as alerts name them
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,7 @@ class DaemonView:
     work_failures: int = 0  # total, of unforeseen reasons
     fold: Timing = Timing()
     look: Timing = Timing()
+    tick: Timing = Timing()  # of one model's e-detector
     look_sums_dropped: int = 0  # total: windows that were summed and given up for others
     reload_ok: bool = True  # the last attempt
     reloaded: float | None = None  # wall time of the last good one

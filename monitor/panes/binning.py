@@ -86,7 +86,7 @@ def _bin_numbers(column: NumericBins, found: Column | None, cells: Cells) -> Non
     if not isinstance(found, NumericColumn):
         cells[:] = missing if found is None else _misfit(found.codes == MISSING, invalid, missing)
         return
-    _edges_below(column.edges, found.values, cells)
+    edges_below(column.edges, found.values, cells)
     finite = np.isfinite(found.values)
     if not finite.all():  # looking first costs a tenth of writing through a mask, and most columns are clean
         cells[~finite] = non_finite
@@ -111,7 +111,7 @@ def _misfit(missing: NDArray[np.bool_], invalid: int, gone: int) -> Cells:
     return np.where(missing, np.uint8(gone), np.uint8(invalid))
 
 
-def _edges_below(edges: tuple[float, ...], values: Doubles, cells: Cells) -> None:
+def edges_below(edges: tuple[float, ...], values: Doubles, cells: Cells) -> None:
     """Set each cell: 0 below the edges, 1 + i in bin i, bins + 1 above. Any value for NaN."""
     if not edges:
         cells[:] = 0

@@ -16,6 +16,9 @@ which nine in ten errors of the history do not exceed; without labels it is the 
 Categories. Counted exactly up to 50,000; above, the rarer half is dropped and the largest dropped count subtracted
 from the rest (Misra & Gries 1982: a count is too small by at most rows / 25,000, which no top category notices).
 
+Beside every column a builder chooses pairs of numbers and slices of error to watch (chosen.py). A regression's errors
+have bins of their own, and one in five of them is large.
+
 Rhythm. Pass one learns on which days there were rows, pass two counts by slots of time as well (rhythm_count.py), and
 from these tables the band of every signal is learned (rhythm_learn.py).
 
@@ -35,8 +38,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import Problem, SettingsError
-from monitor.facts import FeatureKind, Schema, Task
+from monitor.facts import FeatureKind, Pane, Schema, Task
+from monitor.panes.chosen import RowSample, choose
 from monitor.panes.count import NOT_ASKED, Binned, bin_rows, count_rows
+from monitor.panes.expected_count import Expecting
+from monitor.panes.label_margins import place_labels
 from monitor.panes.layout import Layout
 from monitor.panes.margins import Margins
 from monitor.panes.outcomes import count_outcomes
@@ -54,7 +60,7 @@ from monitor.panes.reference import (
     NumericBins,
     Reference,
 )
-from monitor.panes.rhythm_count import Days, Plan, Tally
+from monitor.panes.rhythm_count import Days, Labelled, Plan, Tally
 from monitor.panes.rhythm_learn import DEFAULT_LEARNING, Learning, learn_rhythm
 from monitor.panes.rows import CategoricalColumn, Column, NumericColumn, Predictions
 
@@ -64,6 +70,7 @@ _CUTS = [i / BINS_MAX for i in range(1, BINS_MAX)]
 _QUARTILES = [0.25, 0.5, 0.75]
 _REACH = 8  # scales from the centre to the farther end, at most: moments.py clips at 32
 _ERROR_SHARE = 0.9  # of the errors lie within a scale
+_LARGE_SHARE = 0.8  # of the errors are not large
 _ERROR_REACH = 64  # scales to the largest error, at most: errors.py clips at 256
 
 
@@ -93,18 +100,23 @@ def build_reference(
     layout = Layout.draft(draft)
     margins, chosen = Margins.of(layout), days.chosen()
     tally = Tally(margins, Plan.of(chosen, margins.size, learning.memory)) if len(chosen) else None
+    expecting = Expecting(layout, draft.rows)
     counts, rows, labelled = np.zeros(layout.size, np.int64), 0, False
     for batch in open_batches():
         binned = bin_rows(layout, batch.predictions)
-        counts += _count(layout, batch, binned)
+        given = np.flatnonzero(~np.isnan(batch.labels))
+        receipts, labels = _receipts(layout, batch, binned)[given], batch.labels[given].astype(np.float64)
+        counts += count_rows(layout, binned).counts + _count_labels(layout, receipts, labels).counts
+        expecting.update(binned, batch.predictions.scores, batch.labels)
         if tally is not None:
-            tally.update(binned, batch.predictions.times)
-        labelled = labelled or not bool(np.isnan(batch.labels).all())
+            tally.update(binned, batch.predictions.times, Labelled(given, place_labels(layout, receipts, labels)))
+        labelled = labelled or len(given) > 0
         rows += batch.predictions.n
         progress(draft.rows + rows)
     if rows != draft.rows:
         raise SettingsError([Problem("history", f"had {draft.rows} rows, then {rows}", "it changed while it was read")])
-    counted = msgspec.structs.replace(draft, labelled=labelled, counts=tuple(counts.tolist()))
+    learned = expecting.complete()
+    counted = msgspec.structs.replace(draft, labelled=labelled, counts=tuple(counts.tolist()), expected=learned)
     return msgspec.structs.replace(counted, rhythm=learn_rhythm(Layout.draft(counted), tally, learning))
 
 
@@ -146,6 +158,7 @@ def _find_bins(
 ) -> Reference:
     numeric = FeatureKind.NUMERIC
     summaries = [(_Numbers if feature.kind is numeric else _Categories)(feature.name) for feature in schema.features]
+    sample = RowSample([feature.name for feature in schema.features if feature.kind is numeric])
     rows, span, answers = 0, _Span(), _Answers(schema)
     for batch in batches:
         for summary in summaries:
@@ -153,20 +166,29 @@ def _find_bins(
         span.update(batch.predictions.times)
         days.update(batch.predictions.times)
         answers.update(batch)
+        sample.update(batch.predictions)
         rows += batch.predictions.n
         progress(rows)
     if not rows:
         raise SettingsError([Problem("history", "has no rows", "a reference needs the rows the model was approved on")])
     columns = tuple(summary.bins() for summary in summaries)
     start, end = (span.low, span.high) if span.low <= span.high else (None, None)
-    draft = Reference(FORMAT, schema, columns, rows, start, end, labelled=False, counts=())
-    return answers.complete(draft)
+    draft = answers.complete(Reference(FORMAT, schema, columns, rows, start, end, labelled=False, counts=()))
+    chosen = choose(Layout.draft(draft), sample, [summary.shares(rows) for summary in summaries])
+    return msgspec.structs.replace(draft, halves=chosen.halves, pairs=chosen.pairs, slices=chosen.slices)
 
 
-def _count(layout: Layout, batch: HistoryBatch, binned: Binned) -> NDArray[np.int64]:
+def count_history(layout: Layout, batch: HistoryBatch, binned: Binned) -> NDArray[np.int64]:
+    """Count rows of history and their labels, which are taken to have come at once; i8[layout.size]."""
+    given = np.flatnonzero(~np.isnan(batch.labels))
+    receipts, labels = _receipts(layout, batch, binned)[given], batch.labels[given].astype(np.float64)
+    return count_rows(layout, binned).counts + _count_labels(layout, receipts, labels).counts
+
+
+def _receipts(layout: Layout, batch: HistoryBatch, binned: Binned) -> NDArray[np.void]:
     rows = batch.predictions
     nobody = np.full(rows.n, NOT_ASKED, np.uint8) if layout.task is Task.CLASSIFICATION else np.full(rows.n, np.nan)
-    receipts = write_receipts(
+    return write_receipts(
         layout,
         rows,
         binned,
@@ -175,15 +197,12 @@ def _count(layout: Layout, batch: HistoryBatch, binned: Binned) -> NDArray[np.in
         segments=np.zeros(rows.n, np.uint16),
         sources=np.zeros(rows.n, np.uint32),
     )
-    labelled = np.flatnonzero(~np.isnan(batch.labels))
-    outcomes = count_outcomes(
-        layout,
-        receipts=receipts[labelled],
-        labels=batch.labels[labelled].astype(np.float64),
-        lags_s=np.full(len(labelled), np.nan),
-        sign=np.ones(len(labelled), np.int8),
-    )
-    return count_rows(layout, binned).counts + outcomes.counts
+
+
+def _count_labels(layout: Layout, receipts: NDArray[np.void], labels: NDArray[np.float64]) -> Pane:
+    """Count labels of which nobody knows when they came."""
+    unknown, sign = np.full(len(labels), np.nan), np.ones(len(labels), np.int8)
+    return count_outcomes(layout, receipts=receipts, labels=labels, lags_s=unknown, sign=sign)
 
 
 class _Answers:
@@ -194,6 +213,7 @@ class _Answers:
         self._classes = np.zeros(256, np.int64)
         self._numbers = _Numbers("output")
         self._errors, self._errors_span = Quantiles(), _Span()
+        self._signed = _Numbers("error")
 
     def update(self, batch: HistoryBatch) -> None:
         rows = batch.predictions
@@ -204,8 +224,9 @@ class _Answers:
         self._numbers.update(NumericColumn(rows.values, nothing, nothing))
         if self._task is Task.REGRESSION:
             with np.errstate(over="ignore", invalid="ignore"):
-                errors = np.abs(rows.values - batch.labels)
-            errors = errors[np.isfinite(errors)]
+                signed = rows.values - batch.labels
+            self._signed.update(NumericColumn(signed, nothing, nothing))
+            errors = np.abs(signed[np.isfinite(signed)])
             self._errors.update(errors)
             self._errors_span.update(errors)
 
@@ -217,9 +238,15 @@ class _Answers:
             groups = tuple(ranked[: GROUPS_MAX - 1]) if classes >= GROUPS_MAX else ()
             return msgspec.structs.replace(draft, groups=groups)
         output = self._numbers.bins()
-        errors = self._errors.at([_ERROR_SHARE])
+        errors = self._errors.at([_ERROR_SHARE, _LARGE_SHARE])
         needed = max(errors[0], self._errors_span.high / _ERROR_REACH) if errors else 0.0
-        return msgspec.structs.replace(draft, output=output, error_scale=find_scale(needed) if needed else output.scale)
+        return msgspec.structs.replace(
+            draft,
+            output=output,
+            error_scale=find_scale(needed) if needed else output.scale,
+            errors=self._signed.bins() if errors else None,
+            large_error=errors[1] if errors else 0.0,
+        )
 
 
 class _Span:
@@ -252,6 +279,9 @@ class _Numbers:
         if self._distinct is not None:
             distinct = np.union1d(self._distinct, values)
             self._distinct = distinct if len(distinct) <= BINS_MAX else None
+
+    def shares(self, rows: int) -> tuple[float, ...]:  # noqa: ARG002  # a category's have some
+        return ()
 
     def bins(self) -> NumericBins:
         distinct = None if self._distinct is None else self._distinct.tolist()
@@ -288,6 +318,10 @@ class _Categories:
         top, known = ranked[:TOP_MAX], ranked[TOP_MAX : TOP_MAX + KNOWN_MAX]
         complete = self._complete and len(ranked) <= TOP_MAX + KNOWN_MAX
         return CategoryBins(self.name, tuple(top), tuple(sorted(known)), complete)
+
+    def shares(self, rows: int) -> tuple[float, ...]:
+        """The top categories' shares of all rows."""
+        return tuple(self._counts[value] / rows for value in self._ranked()[:TOP_MAX])
 
     def _ranked(self) -> list[str]:
         """Most frequent first, then by name."""

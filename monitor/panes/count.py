@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from monitor.facts import Pane, Task
 from monitor.panes.binning import Binned, Cells, Doubles, bin_rows, score_cells
+from monitor.panes.concordance import count_concordance
+from monitor.panes.contents import bucket_rows
 from monitor.panes.errors import paired_gap, split_sums
 from monitor.panes.layout import Layout
 from monitor.panes.moments import sum_moments
-from monitor.panes.sections import SCORE_BINS
+from monitor.panes.sections import BUCKETS, SCORE_BINS
 
 __all__ = ["EVERY_ROW", "NOT_ASKED", "Binned", "Cells", "bin_rows", "count_pairs", "count_rows", "score_cells"]
 
@@ -40,12 +42,22 @@ def count_rows(layout: Layout, binned: Binned, rows: Rows = EVERY_ROW, kept: int
     counts[layout.kept] = len(outputs) if kept is None else kept
     counts[layout.joint_span] = count_joint(layout, by_feature, layout.groups.of[outputs])
     _sum_features(layout, binned, by_feature, rows, counts[layout.moments])
+    if len(by_feature):
+        counts[layout.contents] = np.bincount(bucket_rows(by_feature), minlength=BUCKETS)
+    counts[layout.concordance] = count_concordance(layout.pairing, by_feature)
     if layout.reference.output is None:
         _count_classes(layout, outputs, binned.score_cells[rows], counts)
     else:
         counts[layout.output] = _counted(outputs, layout.output.stop - layout.output.start)
         sums = sum_moments([layout.reference.output], [binned.values[rows]], outputs[np.newaxis])
         counts[layout.output_moments] = sums[0]
+    return layout.pane(counts)
+
+
+def count_repeated(layout: Layout, rows: int) -> Pane:
+    """Count predictions whose id was seen before; nothing else is known to be new about them."""
+    counts = np.zeros(layout.size, np.int64)
+    counts[layout.repeated] = rows
     return layout.pane(counts)
 
 

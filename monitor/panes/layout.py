@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from monitor.errors import Corrupt
 from monitor.facts import Arrivals, Group, Histogram, PairedErrors, Pairs, Pane, Subject, Task, Truth, View
-from monitor.panes import truth
+from monitor.panes import expected_read, truth
+from monitor.panes.concordance import Pairing
 from monitor.panes.reference import Reference, digest, encode_reference
 from monitor.panes.sections import (
     LAG_EDGES_S,
@@ -24,6 +25,7 @@ from monitor.panes.sections import (
     place_features,
     section_sizes,
 )
+from monitor.panes.slices import Slicing
 
 __all__ = ["LAG_EDGES_S", "SCORE_BINS", "Layout"]
 
@@ -40,6 +42,8 @@ class Layout:
     feature_cells: tuple[FeatureCells, ...]
     output_cells: FeatureCells | None  # of a predicted number or a list's length; None: classes
     groups: OutputGroups
+    pairing: Pairing  # which features' concordance is counted
+    slicing: Slicing  # by which slices labels are
     size: int  # cells of a pane; the slices below cut them into the sections of the table in sections.py
     rows: slice
     kept: slice
@@ -62,6 +66,11 @@ class Layout:
     lag: slice
     pairs: slice
     agreement: slice
+    repeated: slice
+    contents: slice
+    concordance: slice
+    error_bins: slice
+    slices: slice
 
     @classmethod
     def of(cls, reference: Reference) -> "Layout":
@@ -86,7 +95,9 @@ class Layout:
         positive = None if schema.positive is None else schema.classes.index(schema.positive)
         slices = map(slice, ends, ends[1:])
         k = len(schema.classes)
-        return cls(reference, name, schema.task, k, positive, features, output, groups, ends[-1], *slices)
+        pairing, slicing = Pairing.of(reference, features), Slicing.of(reference.slices)
+        before = (reference, name, schema.task, k, positive, features, output, groups, pairing, slicing, ends[-1])
+        return cls(*before, *slices)
 
     @property
     def group_names(self) -> tuple[str, ...]:
@@ -97,7 +108,8 @@ class Layout:
     def plain(self) -> tuple[slice, ...]:
         """The sections that count rows; what lies between them are sums, which may be negative."""
         before = slice(0, self.moments.start)
-        return before, self.output, slice(self.score.start, self.errors.start), self.ranks, self.lag, self.agreement
+        watched = slice(self.agreement.start, self.size)
+        return before, self.output, slice(self.score.start, self.errors.start), self.ranks, self.lag, watched
 
     @property
     def probabilities(self) -> int:
@@ -157,6 +169,8 @@ class Layout:
                 return self._score(pane)
             case Subject.OUTCOMES:
                 return self._outcomes(pane)
+            case Subject.EXPECTED:
+                return expected_read.read_expected(self, pane)
             case Subject.PAIRS:
                 return self._pairs(pane)
             case Subject.ARRIVALS:

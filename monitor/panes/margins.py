@@ -8,7 +8,10 @@ neither, so both are summed out:
 | features | the cells of every feature, as `FeatureCells.start` places them |
 | output | of classes k + 1; of numbers the cells of a numeric feature |
 | score | 64 equal bins over [0, 1], then missing; none where there are no classes |
-| rows | 1 |
+| rows | 2: rows, then repeated ones |
+| contents | 64 buckets |
+| concordance | 2 a pair: discordant, concordant |
+| labels | what trusted labels say (label_margins.py); the same as rows of history are counted by |
 
 The same vector is what history is counted into, by slots of time (rhythm_count.py): so a live share and the band it is
 held against are ranges of the same cells, and cannot mean different things.
@@ -22,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.facts import Task
+from monitor.panes.label_margins import LabelPart, label_parts, sum_labels
 from monitor.panes.layout import Layout
 from monitor.panes.sections import SCORE_BINS
 
@@ -37,6 +41,11 @@ class Margins:
     output: slice
     score: slice
     rows: int
+    repeated: int  # the cell after `rows`
+    contents: slice
+    concordance: slice
+    labels: slice
+    parts: tuple[LabelPart, ...]  # of the labels, one after the other
     size: int
 
     @classmethod
@@ -46,7 +55,33 @@ class Margins:
         features = cells[-1].start + cells[-1].size if cells else 0
         output = features + layout.output.stop - layout.output.start
         score = output + (SCORE_BINS + 1 if layout.task is Task.CLASSIFICATION else 0)
-        return cls(layout, slice(0, features), slice(features, output), slice(output, score), score, score + 1)
+        contents = score + 2
+        concordance = contents + layout.contents.stop - layout.contents.start
+        labels = concordance + layout.concordance.stop - layout.concordance.start
+        parts = label_parts(layout)
+        size = labels + sum(part.width for part in parts)
+        return cls(
+            layout,
+            slice(0, features),
+            slice(features, output),
+            slice(output, score),
+            score,
+            score + 1,
+            slice(contents, concordance),
+            slice(concordance, labels),
+            slice(labels, size),
+            parts,
+            size,
+        )
+
+    def part(self, name: str) -> slice:
+        """Where one part of the labels lies; empty where the task has none of that name."""
+        start = self.labels.start
+        for part in self.parts:
+            if part.name == name:
+                return slice(start, start + part.width)
+            start += part.width
+        return slice(start, start)
 
     def sum(self, counts: Counts) -> Counts:
         """Sum the counts i8[layout.size] of a pane to i8[size]."""
@@ -60,4 +95,8 @@ class Margins:
         if layout.task is Task.CLASSIFICATION:
             found[self.score] = counts[layout.score].reshape(-1, SCORE_BINS + 1).sum(axis=0)
         found[self.rows] = counts[layout.rows.start]
+        found[self.repeated] = counts[layout.repeated.start]
+        found[self.contents] = counts[layout.contents]
+        found[self.concordance] = counts[layout.concordance]
+        found[self.labels] = sum_labels(layout, counts)
         return found

@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 
 from monitor.facts import FIXED_POINT, Pane, Task
 from monitor.panes import errors
-from monitor.panes.binning import Cells, score_cells
+from monitor.panes.binning import Cells, edges_below, score_cells
 from monitor.panes.count import NOT_ASKED
 from monitor.panes.errors import error_terms, paired_gap, split_sums, standardise
 from monitor.panes.layout import Layout
 from monitor.panes.ranking import PLACES, unpack
+from monitor.panes.reference import NumericBins
 from monitor.panes.sections import HITS_AT, LAG_EDGES_S, SCORE_BINS
+from monitor.panes.slices import count_slices
 
 Bools: TypeAlias = NDArray[np.bool_]
 Counts: TypeAlias = NDArray[np.int64]
@@ -55,6 +57,9 @@ def count_outcomes(
             _count_regression(layout, counts, receipts, labels, signs)
         case Task.RANKING:
             _count_ranking(layout, counts, labels, signs)
+    counts[layout.slices] = count_slices(
+        layout.slicing, receipts["bins"], wrong_answers(layout, receipts, labels), signs
+    )
     known = ~np.isnan(lags_s)
     np.add.at(counts[layout.lag], np.searchsorted(LAG_EDGES_S, lags_s[known], side="right"), signs[known])
     return layout.pane(counts)
@@ -77,6 +82,29 @@ def count_agreement(layout: Layout, receipts: Receipts, labels: Doubles, sign: N
     counts = np.zeros(layout.size, np.int64)
     np.add.at(counts[layout.agreement], (~agree).astype(np.intp), sign.astype(np.int64))
     return layout.pane(counts)
+
+
+def wrong_answers(layout: Layout, receipts: Receipts, labels: Doubles) -> Bools:
+    """Which answers were wrong, as slices.py has it; labels of a regression are finite, and so are its predictions."""
+    match layout.task:
+        case Task.CLASSIFICATION:
+            wrong: Bools = _classes(layout, receipts["output"]) != _classes(layout, labels)
+        case Task.REGRESSION:
+            with np.errstate(over="ignore"):
+                wrong = np.abs(receipts["value"] - labels) > layout.reference.large_error
+        case Task.RANKING:
+            first, _ = unpack(labels)
+            wrong = (first == 0) | (first > PLACES)
+    return wrong
+
+
+def error_cells(bins: NumericBins, values: Doubles, labels: Doubles) -> Cells:
+    """Put each prediction - label, all finite, into its cell of `bins`: under, bins, over."""
+    with np.errstate(over="ignore"):  # an infinite difference is over, or under
+        apart = values - labels
+    cells = np.empty(len(apart), np.uint8)
+    edges_below(bins.edges, apart, cells)
+    return cells
 
 
 def squared_errors(scores: Floats, outcome: Bools) -> Counts:
@@ -158,6 +186,8 @@ def _count_regression(layout: Layout, counts: Counts, receipts: Receipts, labels
     counts[layout.labelled] = signs.sum()
     counts[layout.clipped] = ((np.abs(error) == errors.CLIP) | (np.abs(shifted) == errors.CLIP)) @ signs
     counts[layout.errors] = split_sums(error_terms(error, shifted), signs)
+    if (bins := layout.reference.errors) is not None:
+        np.add.at(counts[layout.error_bins], error_cells(bins, receipts["value"], labels), signs)
     asked, _ = paired_gap(scale, receipts["value"], receipts["known_good_value"])
     worse = np.abs(error[asked]) - np.abs(standardise(receipts["known_good_value"][asked], labels[asked], scale))
     pairs = counts[layout.pairs]

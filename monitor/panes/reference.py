@@ -9,8 +9,8 @@ panes of an old reference stay readable when a later format counts more.
 Why quantile bins and not equal widths: a bin with 5 % of the rows is where a distance has the most to say, and one
 outlier does not put everything into one bin. Edges, centres and scales are computed in `build.py`.
 
-Format 3 adds the rhythm: the band of every signal, learned from the same history. Formats 1 and 2 are refused: they say
-too little to be judged by.
+Format 3 adds the rhythm, the band of every signal, and what labels are expected to say (expected.py), learned from the
+same history. Formats 1 and 2 are refused: they say too little to be judged by.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ import msgspec
 
 from monitor.errors import Corrupt
 from monitor.facts import FeatureKind, Schema, Task
+from monitor.panes.expected import Expected, expected_fault
 from monitor.panes.rhythm import Rhythm, rhythm_fault
 
 FORMAT = 3
@@ -29,6 +30,10 @@ BINS_MAX = 20  # detection.md's choice: deciles halved; a cell index must stay b
 TOP_MAX = 31  # named categories; the rest of the known is `other`
 KNOWN_MAX = 10_000  # categories remembered beside the top, so that `unseen` means unseen
 GROUPS_MAX = 8  # groups of outputs that features are counted by, the rest included
+NUMBER_GROUPS = 5  # groups of predicted numbers that features are counted by, at most
+PAIRS_MAX = 200  # of numbers whose concordance is counted
+SLICES_MAX = 100  # of error: they share one weight
+SLICED_MAX = 256  # only the first so many features are cut into slices: a label reads their cells from its receipt
 EXPONENT_MAX = 1_000  # of a scale: its inverse is still a normal double
 
 
@@ -68,12 +73,24 @@ class CategoryBins(msgspec.Struct, frozen=True, tag="categorical", tag_field="ki
 Bins: TypeAlias = NumericBins | CategoryBins
 
 
+class Slice(msgspec.Struct, frozen=True, array_like=True):
+    """Rows whose cell of one feature, by its place, lies in [start, stop): a category, or about a fifth of a number."""
+
+    feature: int
+    start: int
+    stop: int
+
+
 class Reference(msgspec.Struct, frozen=True):
     """The frozen profile. `columns` follow `schema.features`; `counts` are its own pane in the order of Layout.
 
     `output` are the bins of the predicted numbers, or of the lengths of ranked lists; None for a classification.
     `groups` are the classes with a group of their own in the joint counts; () stands for all of them. `error_scale`, a
     power of two, is the unit of a regression's error sums: about what nine in ten errors of the reference stay below.
+    Its `errors` are the bins of prediction - label; an error above `large_error` is wrong, about one in five is.
+
+    `halves` has the first cell of the upper half for each feature, 0 where it has no two halves; () stands for none.
+    `pairs` are places of numbers whose concordance is counted; `slices` those of error, by feature and cell.
     """
 
     format: int
@@ -87,7 +104,13 @@ class Reference(msgspec.Struct, frozen=True):
     output: NumericBins | None = None
     groups: tuple[int, ...] = ()
     error_scale: float = 1.0
+    errors: NumericBins | None = None  # None: no regression, or no labels
+    large_error: float = 0.0  # in the target's unit
+    halves: tuple[int, ...] = ()
+    pairs: tuple[tuple[int, int], ...] = ()
+    slices: tuple[Slice, ...] = ()
     rhythm: Rhythm | None = None  # None: nothing was learned, and no signal has a band
+    expected: Expected | None = None  # None: no label came, and nothing is estimated
 
 
 class _Formatted(msgspec.Struct, frozen=True):
@@ -150,7 +173,53 @@ def _outputs_fault(reference: Reference) -> str:
         return "there are too many classes for a group each"
     if not _is_scale(reference.error_scale):
         return "the scale of errors is no power of two"
-    return "" if reference.rhythm is None else rhythm_fault(reference.rhythm)
+    if why := _watched_fault(reference):
+        return why
+    if reference.rhythm is not None and (why := rhythm_fault(reference.rhythm)):
+        return why
+    return "" if reference.expected is None else _expected_fault(reference, reference.expected)
+
+
+def _expected_fault(reference: Reference, expected: Expected) -> str:
+    columns = reference.columns if reference.output is None else (*reference.columns, reference.output)
+    sizes = [len(each.top) + 4 if isinstance(each, CategoryBins) else each.bins + 5 for each in columns]
+    crossed = 1 if reference.output is None else max(1, min(NUMBER_GROUPS, reference.output.bins))
+    return expected_fault(expected, len(reference.schema.classes), sizes, crossed)
+
+
+def _watched_fault(reference: Reference) -> str:
+    columns, errors = reference.columns, reference.errors
+    if errors is not None and reference.schema.task is not Task.REGRESSION:
+        return "bins of errors do not belong to its task"
+    if errors is not None and (why := _bins_fault(errors)):
+        return f"errors: {why}"
+    if not (math.isfinite(reference.large_error) and reference.large_error >= 0):
+        return "a large error is none"
+    if reference.halves and len(reference.halves) != len(columns):
+        return "there are halves of other columns"
+    if any(half and not 0 < half <= bins_of(column) for half, column in zip(reference.halves, columns, strict=False)):
+        return "a half is no bin"
+    halved = {place for place, half in enumerate(reference.halves) if half}
+    pairs, slices = reference.pairs, reference.slices
+    if len(pairs) > PAIRS_MAX or len(set(pairs)) < len(pairs) or any(i >= j or not {i, j} <= halved for i, j in pairs):
+        return "pairs are none of two numbers with halves"
+    return _slices_fault(slices, columns)
+
+
+def _slices_fault(slices: tuple[Slice, ...], columns: tuple[Bins, ...]) -> str:
+    if len(slices) > SLICES_MAX:
+        return "there are too many slices"
+    places = [(each.feature, each.start, each.stop) for each in slices]
+    if any(not 0 <= f < min(len(columns), SLICED_MAX) or not 0 <= a < b <= 256 for f, a, b in places):
+        return "a slice is none of a feature's"
+    if any(mine >= other or (mine[0] == other[0] and mine[2] > other[1]) for mine, other in pairwise(places)):
+        return "slices overlap or are out of order"
+    return ""
+
+
+def bins_of(column: Bins) -> int:
+    """How many numeric bins a column has; 0 of categories."""
+    return column.bins if isinstance(column, NumericBins) else 0
 
 
 def _is_scale(scale: float) -> bool:

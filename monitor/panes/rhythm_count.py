@@ -25,8 +25,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.panes.binning import Binned
+from monitor.panes.binning import Binned, Cells
+from monitor.panes.concordance import count_concordance
+from monitor.panes.contents import bucket_rows
 from monitor.panes.margins import Margins
+from monitor.panes.rhythm_volume import MINUTES_MAX
 
 MEMORY: Final = 64 << 20
 SLOTS_MAX: Final = 10_000
@@ -114,34 +117,61 @@ class Plan:
 
 
 class Tally:
-    """The two tables of one history."""
+    """The tables of one history."""
 
     def __init__(self, margins: Margins, plan: Plan) -> None:
         """Reserve the memory; nothing is reserved later."""
         self.plan, self._margins = plan, margins
+        parts = (margins.output, margins.score, slice(margins.rows, margins.rows + 2), margins.contents)
         widths = [feature.size for feature in margins.layout.feature_cells]
-        widths += [margins.output.stop - margins.output.start, margins.score.stop - margins.score.start, 1]
+        widths += [part.stop - part.start for part in (*parts, margins.concordance)]
+        widths += [part.width for part in margins.parts]
         self._starts: list[int] = [0, *np.cumsum(widths)[:-1].tolist()]
+        self._first_label = len(widths) - len(margins.parts)
         self._slots = [np.zeros((plan.slots, width), np.uint32) for width in widths]
         self._minutes = [np.zeros((60 * len(plan.hours), width), np.uint32) for width in widths]
+        self.first_minute = self._last_minutes(plan)
+        end = int(np.ceil((plan.start + plan.slots * plan.slot_s) / MINUTE_S))
+        self._arrivals = np.zeros(end - self.first_minute, np.uint32)
         self.timed = 0  # rows in a slot
+
+    @staticmethod
+    def _last_minutes(plan: Plan) -> int:
+        """The first minute since 1970 of which rows are counted one by one."""
+        start, stop = plan.start / MINUTE_S, (plan.start + plan.slots * plan.slot_s) / MINUTE_S
+        return int(np.floor(max(start, stop - MINUTES_MAX)))
+
+    @property
+    def arrivals(self) -> Counts:
+        """Rows of every minute from `first_minute` on."""
+        return self._arrivals.astype(np.int64)
 
     @property
     def memory(self) -> int:
         """Bytes of the tables."""
-        return sum(table.nbytes for table in (*self._slots, *self._minutes))
+        return sum(table.nbytes for table in (*self._slots, *self._minutes, self._arrivals))
 
     @property
     def rows(self) -> Counts:
         """All rows of each slot, i8[slots]."""
-        return self._slots[-1][:, 0].astype(np.int64)
+        return self.by_slot(self._margins.rows, self._margins.rows + 1)[:, 0]
 
-    def update(self, binned: Binned, times: Doubles) -> None:
-        """Count some rows by their `times` f8[n]."""
+    def update(self, binned: Binned, times: Doubles, labels: "Labelled | None" = None) -> None:
+        """Count some rows by their `times` f8[n], and the labels of some of them."""
         slots = self.plan.slot_of(times)
         self.timed += int(np.count_nonzero(slots >= 0))
-        self._add(self._slots, binned, slots)
-        self._add(self._minutes, binned, self.plan.minute_of(times))
+        with np.errstate(invalid="ignore"):
+            minutes = np.floor(times[slots >= 0] / MINUTE_S).astype(np.int64) - self.first_minute
+        found, many = np.unique(minutes[minutes >= 0], return_counts=True)
+        self._arrivals[found] += many.astype(np.uint32)
+        columns = (*binned.cells.T, binned.output_cells, binned.score_cells)
+        buckets = bucket_rows(binned.cells.T)
+        for tables, places in ((self._slots, slots), (self._minutes, self.plan.minute_of(times))):
+            if not (usable := _Places.of(places)).empty:
+                self._add(tables, usable, columns, buckets, binned.cells.T)
+            if labels is not None and not (usable := _Places.of(places[labels.rows])).empty:
+                for cells, table in zip(labels.parts, tables[self._first_label :], strict=True):
+                    usable.add(table, cells)
 
     def by_slot(self, start: int, stop: int) -> Counts:
         """Rows of each slot in the marginal cells from `start` to `stop` of one column: i8[slots, cells]."""
@@ -158,15 +188,54 @@ class Tally:
         begin = self._starts[part]
         return tables[part][:, start - begin : stop - begin].astype(np.int64)
 
-    def _add(self, tables: list[Table], binned: Binned, places: Places) -> None:
-        rows = np.flatnonzero(places >= 0)
-        if not len(rows):
-            return
-        found, index = np.unique(places[rows], return_inverse=True)
-        everyone = len(rows) == len(places)
-        columns = [*binned.cells.T, binned.output_cells, binned.score_cells]
+    def _add(
+        self, tables: list[Table], places: "_Places", columns: tuple[Cells, ...], buckets: Cells, by_feature: Cells
+    ) -> None:
         for cells, table in zip(columns, tables, strict=False):
-            if width := table.shape[1]:
-                both = index * width + (cells if everyone else cells[rows])
-                table[found] += np.bincount(both, minlength=len(found) * width).reshape(-1, width).astype(np.uint32)
-        tables[-1][found, 0] += np.bincount(index).astype(np.uint32)
+            places.add(table, cells)
+        rows, contents, concordance = tables[len(columns) : self._first_label]
+        rows[places.found, 0] += np.bincount(places.index).astype(np.uint32)
+        places.add(contents, buckets)
+        if concordance.shape[1]:
+            ordered = np.take(by_feature, places.rows[np.argsort(places.index, kind="stable")], axis=1)
+            ends = np.cumsum(np.bincount(places.index))
+            for place, start, stop in zip(places.found, [0, *ends[:-1].tolist()], ends.tolist(), strict=True):
+                counted = count_concordance(self._margins.layout.pairing, ordered[:, start:stop])
+                concordance[place] += counted.astype(np.uint32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """Trusted labels of some of the rows that are counted: `rows` intp[m], and their cells by part (label_margins)."""
+
+    rows: Places
+    parts: tuple[Places, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Places:
+    """Where rows belong in a table: those of `rows` at `found[index]`, the others nowhere."""
+
+    rows: Places
+    found: Places
+    index: Places
+    many: int  # rows in all
+
+    @classmethod
+    def of(cls, places: Places) -> "_Places":
+        rows = np.flatnonzero(places >= 0)
+        found, index = np.unique(places[rows], return_inverse=True)
+        return cls(rows, found, index, len(places))
+
+    @property
+    def empty(self) -> bool:
+        return not len(self.rows)
+
+    def add(self, table: Table, cells: Cells | Places) -> None:
+        """Count the `cells` of all rows; one that is the table's width belongs to none."""
+        if not (width := table.shape[1]):
+            return
+        mine = cells if len(self.rows) == self.many else cells[self.rows]
+        both = self.index * (width + 1) + mine
+        counted = np.bincount(both, minlength=len(self.found) * (width + 1)).reshape(-1, width + 1)
+        table[self.found] += counted[:, :-1].astype(np.uint32)

@@ -24,7 +24,7 @@ Cost: 500 features, 7 days, 2.3 s of CPU (measured 2026-11). Memory: one column'
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,18 +33,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.panes.layout import Layout
-from monitor.panes.normal import mean_scores
-from monitor.panes.rhythm import DAILY, DAY_H, WEEKLY, Band, Rhythm, ScoredBins, Z, share_band
+from monitor.panes.normal import mean_scores, normal_density, normal_quantile
+from monitor.panes.rhythm import DAILY, DAY_H, WEEKLY, Band, Rhythm, ScoredBins, Z, score_half, share_band
 from monitor.panes.rhythm_count import DAY_S, HOUR_S, MEMORY, Tally
-from monitor.panes.rhythm_noise import TICKS_H, Noise, measure, memories, tick_design, tick_hours, within
+from monitor.panes.rhythm_noise import TICKS_H, Common, Noise, Raw, judge, look, tick_design, tick_hours, within
 from monitor.panes.rhythm_season import Season, Slots, fit_season
-from monitor.panes.signals import Signals, What
+from monitor.panes.rhythm_volume import Learned, learn_volume
+from monitor.panes.signals import Counted, Signal, Signals, What
+from monitor.panes.volume import ITEMS, Volume
 
 Doubles = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
 DESIGN_MARGIN: Final = 1.1
+NO_MINUTES: Final = "the history has no two days of minutes"
 SPAN_S_MIN: Final = 2 * DAY_S
 ROWS_MIN: Final = 30
 WIDTH_MAX: Final = 0.8  # of a share's band: around a half, up to 1.3 standard deviations of the column
@@ -62,17 +65,21 @@ class Learning:
 
     `tolerance` is tau in [0, 1): shifts below about 1.25 tau standard deviations are ignored. `design` >= 1 is assumed
     where nothing can be measured: 4 is what sessions of ten rows have that agree at 0.3. `memory` in bytes is that of
-    the tables.
+    the tables. `repeats` is the share of
+    predictions that may come twice; `whole` says that the history is all of the traffic and not a sample of it: only
+    then does it tell how many rows to expect.
     """
 
     tolerance: float = 0.04
     design: float = 4.0
     memory: int = MEMORY
+    repeats: float = 0.02
+    whole: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what would make every band wrong."""
-        if not (0 <= self.tolerance < 1 and self.design >= 1 and self.memory > 0):
-            msg = "tolerance must be in [0, 1), the design effect at least 1, memory positive"
+        if not (0 <= self.tolerance < 1 and self.design >= 1 and self.memory > 0 and 0 <= self.repeats < 1):
+            msg = "tolerance and repeats must be in [0, 1), the design effect at least 1, memory positive"
             raise ValueError(msg)
 
 
@@ -114,6 +121,29 @@ class _Kin:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kinds:
+    """Which signals of a group are cuts, which borrow, bool[s]; and from whom."""
+
+    cuts: Flags
+    borrows: Flags
+    lent: _Kin | None
+
+    @classmethod
+    def of(cls, signals: Sequence[Signal], lent: _Kin | None) -> "_Kinds":
+        cuts = np.array([each.what is What.ABOVE for each in signals], np.bool_)
+        return cls(cuts, np.array([each.what in _BORROWERS for each in signals], np.bool_), lent)
+
+
+def _enough(group: _Group) -> bool:
+    return bool(group.slots.rows.sum() >= ROWS_MIN)
+
+
+def _too_few(group: _Group) -> list[Band]:
+    why = f"{group.slots.rows.sum():.0f} rows of the history had a value"
+    return [_unknown(why)] * group.slots.sums.shape[1]
+
+
 def learn_rhythm(layout: Layout, tally: Tally | None, learning: Learning) -> Rhythm:
     """Learn the bands of a layout whose reference has its counts; `tally` None: the history had no times."""
     table = Signals.table(layout)
@@ -123,23 +153,106 @@ def learn_rhythm(layout: Layout, tally: Tally | None, learning: Learning) -> Rhy
     shares = _smooth(counted.bins)
     if tally is None or why:
         signals = [_untimed(x / max(n, 1), n, learning) for x, n in zip(counted.x, counted.n, strict=True)]
+        signals = _assume(table, signals, counted, learning)
+        signals[table.minutes] = [_unknown(NO_MINUTES)] * len(signals[table.minutes])
         scored = _untimed_scores(shares, counted.bins.sum(axis=1), learning)
         return _rhythm(learning, why, signals, scored, shares)
     groups = [_score_group(table, tally, at, shares[at]) for at in range(len(shares))]
-    common = _common_memory(groups)
-    scored = [_learn(group, common, learning)[0][0] for group in groups]
+    looks = [_look(group) if _enough(group) else None for group in groups]
+    common = Common.of([seen[1] for seen in looks if seen is not None])
+    scored = [
+        _too_few(group)[0] if seen is None else _learn(group, seen, common, learning, _Kinds.of((), None))[0][0]
+        for group, seen in zip(groups, looks, strict=True)
+    ]
     found: dict[int, Band] = {}
     kin: dict[str, _Kin | None] = {}
     for places, group in _groups(table, tally):
         of = [table.signals[place] for place in places]
-        column = of[0].column
-        lent = kin.get(column)
-        borrows = np.array([lent is not None and each.what in _BORROWERS for each in of])
-        bands, own = _learn(group, common, learning, lent, borrows)
-        kin.setdefault(column, own)
+        bands, own = _too_few(group), None
+        if _enough(group):
+            kinds = _Kinds.of(of, kin.get(of[0].column))
+            bands, own = _learn(group, _look(group), common, learning, kinds)
+        kin.setdefault(of[0].column, own)
         found |= dict(zip(places, bands, strict=True))
-    rhythm = _rhythm(learning, "", [found[place] for place in range(len(found))], scored, shares)
-    return msgspec.structs.replace(rhythm, unseen=_unseen(tally, rhythm.period))
+    volume, minutes = _learn_minutes(table, tally, common, learning)
+    found |= dict(zip(range(len(table.signals))[table.minutes], minutes, strict=True))
+    signals = _assume(table, [found[place] for place in range(len(found))], counted, learning)
+    rhythm = _rhythm(learning, "", signals, scored, shares)
+    return msgspec.structs.replace(rhythm, volume=volume, unseen=_unseen(tally, rhythm.period))
+
+
+def _assume(table: Signals, signals: list[Band], counted: Counted, learning: Learning) -> list[Band]:
+    """Put in what no history tells: how many ids come again.
+
+    All of the room is wander, so no traffic narrows it; requests are sent again whole, so no design effect is known.
+    """
+    at = next(place for place, signal in enumerate(table.signals) if signal.what is What.REPEATED)
+    rows = max(int(counted.n[at]), 1)
+    band = Band(0.0, float(rows), 0.0, _short(learning.repeats / Z), 0.0)
+    return [band if place == at else each for place, each in enumerate(signals)]
+
+
+def _learn_minutes(
+    table: Signals, tally: Tally, common: Common, learning: Learning
+) -> tuple[Volume | None, list[Band]]:
+    """Bands of the signals whose rows are minutes, and what is usual of the volume.
+
+    Of a minute nothing comes but yes or no, so bets need no design effect, and the exact ones are the strongest.
+    """
+    enough = learning.whole and int(tally.rows.sum()) >= ROWS_MIN
+    found = learn_volume(tally.arrivals, tally.first_minute) if enough else None
+    stale = [_learn_stale(table, tally, column, rows) for column, rows in enumerate(table.stale_rows)]
+    if found is None:
+        why = NO_MINUTES if learning.whole else "the history is a sample of the traffic"
+        return None, [*([_unknown(why)] * len(ITEMS)), *stale]
+    group = _volume_group(found)
+    kinds = _Kinds.of(table.signals[table.minutes][: len(ITEMS)], None)
+    volume, _ = _learn(group, _look(group), common, learning, kinds)
+    return found.volume, [
+        *(msgspec.structs.replace(band, design=float(band.centre is None)) for band in volume),
+        *stale,
+    ]
+
+
+def _volume_group(found: Learned) -> _Group:
+    """Minutes as rows, in slots of a quarter of an hour."""
+    ahead = found.first % 60
+    whole = -(-(ahead + len(found.held)) // 60) * 60
+    beyond, held = np.zeros((whole, len(ITEMS))), np.zeros(whole)
+    beyond[ahead : ahead + len(found.held)] = found.beyond * found.held[:, np.newaxis]
+    held[ahead : ahead + len(found.held)] = found.held
+    sums, rows = beyond.reshape(-1, 15, len(ITEMS)).sum(axis=1), held.reshape(-1, 15).sum(axis=1)
+    hours = (found.first - ahead) / 60 + (np.arange(len(rows)) + 0.5) / 4
+    share = sums.sum(axis=0) / rows.sum()
+    by_minute = beyond.reshape(-1, 60, len(ITEMS))
+    return _Group(
+        Slots(sums, rows, hours, 0.25),
+        sums,
+        by_minute,
+        held.reshape(-1, 60),
+        by_minute.sum(axis=1),
+        share * (1 - share),
+        is_share=True,
+    )
+
+
+def _learn_stale(table: Signals, tally: Tally, column: int, rows_min: float) -> Band:
+    """How often all rows of a minute were in one bin, which is at least how often they were one value.
+
+    Hours are taken for the independent pieces: a number that stands still does so for a while.
+    """
+    feature = [each for each in table.margins.layout.feature_cells if each.numbers is not None][column]
+    cells = tally.by_minute(feature.start, feature.start + feature.bins)
+    rows = cells.sum(axis=-1)
+    told, alone = rows >= rows_min, cells.max(axis=-1) == rows
+    held = told.sum(axis=1)
+    if held.sum() < ROWS_MIN:
+        return _unknown(f"{held.sum()} minutes of the history had rows enough to tell")
+    many = (alone & told).sum(axis=1)
+    share, hours = many.sum() / held.sum(), int(np.count_nonzero(held))
+    spread = float(np.sqrt(share * (1 - share)))
+    wander = np.sqrt((held * (many / np.maximum(held, 1) - share) ** 2).sum() / held.sum())
+    return Band(_short(float(share)), float(hours), _short(spread), _short(float(wander)), 0.0)
 
 
 def _unusable(tally: Tally | None) -> str:
@@ -184,6 +297,8 @@ def _groups(table: Signals, tally: Tally) -> Iterator[tuple[list[int], _Group]]:
     """Signals of one column that are shares of the same rows, with their places in the table."""
     by_rows: dict[tuple[str, int, int], list[int]] = {}
     for place, (signal, start, stop) in enumerate(zip(table.signals, *table.of.tolist(), strict=True)):
+        if place >= table.minutes.start:
+            break
         by_rows.setdefault((signal.column, start, stop), []).append(place)
     hits = table.hits.tolist()
     for (_, *of), all_places in by_rows.items():
@@ -229,31 +344,34 @@ def _left(slots: Slots, season: Season) -> Slots:
     return Slots(slots.sums - slots.rows[:, np.newaxis] * season.expected, slots.rows, slots.hours, slots.slot_h)
 
 
-def _common_memory(groups: list[_Group]) -> float:
-    """The median memory of scored columns; 0 where there are none."""
-    found = [
-        float(memories(_left(group.slots, fit_season(group.slots)))[0])
-        for group in groups
-        if group.slots.rows.sum() >= ROWS_MIN
-    ]
-    return float(np.median(found)) if found else 0.0
+def _look(group: _Group) -> tuple[Season, Raw]:
+    """A group's rhythm, and what is left by itself."""
+    season = fit_season(group.slots)
+    left, around, ticks = _inside(group, season)
+    return season, look(left, group.variance, around, ticks)
+
+
+def _lean(group: _Group, cuts: Flags) -> Doubles:
+    """How far each signal moves with the mean normal score: a cut by the normal density at its share."""
+    if not group.is_share:
+        return np.ones(len(group.variance))
+    share = group.slots.sums.sum(axis=0) / max(float(group.slots.rows.sum()), 1.0)
+    return np.where(cuts & (group.variance > 0), normal_density(normal_quantile(share)), np.nan)
 
 
 def _learn(
-    group: _Group, common: float, learning: Learning, lent: _Kin | None = None, borrows: Flags | None = None
+    group: _Group, seen: tuple[Season, Raw], common: Common, learning: Learning, kinds: _Kinds
 ) -> tuple[list[Band], _Kin | None]:
-    """The bands of a group, those that `borrows` bool[s] marks no narrower than `lent` says; and what it can lend."""
+    """The bands of a group, those that borrow no narrower than `kinds.lent` says; and what it can lend."""
     total, many = group.slots.rows.sum(), group.slots.sums.shape[1]
-    if total < ROWS_MIN:
-        return [_unknown(f"{total:.0f} rows of the history had a value")] * many, None
-    season = fit_season(group.slots)
-    left, around, ticks = _inside(group, season)
-    noise = measure(left, group.variance, around, ticks, common)
+    season, raw = seen
+    noise = judge(raw, common, _lean(group, kinds.cuts))
     errors = np.sqrt(noise.error**2 + season.variance)
     worth = np.minimum(total, np.divide(group.variance, errors**2, out=np.full(many, total), where=errors > 0))
     wander, designs = noise.wander, np.array(_designs(noise, learning))
     own = _Kin.of(total, worth, wander, designs, group.variance)
-    if lent is not None and borrows is not None:
+    if kinds.lent is not None:
+        lent, borrows = kinds.lent, kinds.borrows
         worth = np.where(borrows, np.minimum(worth, total / lent.alike), worth)
         limit = Z**2 / (worth + Z**2)
         wander = np.where(borrows, np.maximum(wander, np.sqrt(lent.correlation * limit * (1 - limit))), wander)
@@ -268,7 +386,8 @@ def _learn(
             _short(float(wander[at])),
             _short(float(designs[at])),
             _short(float(errors[at])),
-            noise.slow,
+            _short(noise.memory_h),
+            _short(noise.reach),
             tuple(_short(float(wave)) for wave in season.waves[at, : 2 * len(_WAVES[level])]),
         )
         bands.append(_told(band, learning, is_share=group.is_share))
@@ -335,18 +454,20 @@ def _untimed_scores(shares: Doubles, rows: Counts, learning: Learning) -> list[B
 def _told(band: Band, learning: Learning, *, is_share: bool) -> Band:
     """Give the band, or say that it is too wide to mean anything."""
     assert band.centre is not None, "only bands that may be known are judged"
+    numbers = (band.rows, band.wander, band.reach)
+    rows, wander, reach = (np.array([value]) for value in numbers)
     if is_share:
-        centre, rows, wander = (np.array([value]) for value in (band.centre, band.rows, band.wander))
-        low, high = share_band(np.clip(centre, 0.0, 1.0), rows, wander, learning.tolerance)
+        centre = np.clip(np.array([band.centre]), 0.0, 1.0)
+        low, high = share_band(centre, rows, wander, reach, learning.tolerance)
         wide = float((high - low)[0]) > WIDTH_MAX
     else:
-        half = band.spread * (Z / max(band.rows, 1e-9) ** 0.5 + learning.tolerance) + Z * band.wander
-        wide = 2 * half > SCORE_WIDTH_MAX
+        half = score_half(np.array([band.spread]), np.maximum(rows, 1e-9), wander, reach, learning.tolerance)
+        wide = 2 * float(half[0]) > SCORE_WIDTH_MAX
     if not wide:
         return band
     return _unknown(
-        f"the history is worth {band.rows:.0f} independent rows here and wanders by {band.wander:.3g}: "
-        "its band would hold nearly everything"
+        f"the history is worth {band.rows:.0f} independent rows here and wanders by {band.wander:.3g} with a memory of "
+        f"{band.memory_h:.3g} hours: its band would hold nearly everything"
     )
 
 

@@ -16,37 +16,39 @@ around m_t within its hour (less than p (1 - p) where a rhythm makes hours unlik
   d v + N b^2. So b^2 = (sum of E^2 / N - K d v) / sum of N, whatever the panes' sizes; the largest of the three. Only
   panes of at least four ticks: in shorter ones a cluster of rows would look like wander, and is in d already. Where
   ticks are an hour or more, days count too.
-- *memory* r: correlation of a pane of four hours with the next one, plus (1 + 3 r) / K for what the mean took away
-  (Kendall 1954). A memory of 3 hours gives .45, of half a day .8, of a day .87.
-- *slow*: with a memory near a day the variance still grows at the scale of days, a few weeks hold K (1 - r) / (1 + r) =
-  w independent moments only, and the two estimates above are far too small: in simulated months with 50 features that
-  wandered for a day, E8 paged 3.8 times. There b is divided by sqrt(1 - 1 / w), b^2 / w joins the error, and the design
-  effect is that of the slowest panes, as in E7: .5 pages. The variance of days over that of four hours cannot tell slow
-  from fast in a week (one in six of those with a memory of 3 hours looked slow, half of those with a day's did not);
-  the correlation can, better still with a look at the neighbours: slow is r above .75, or above .65 on average with the
-  median of all columns. A column is judged as one: the median of its signals.
+- *memory* m and what follows from it for b and the error: rhythm_memory.py.
+
+A week knows r of one column within .14, and b^2 within half of itself where the memory is a day. So columns are looked
+at together (rhythm_pool.py): arcsin r, of variance 1 / K, and scale by scale b^2 of the mean normal scores, of variance
+2 b^4 / u + 2 (d v / N)^2 / K, are drawn to their mean over all columns as far as they do not differ beyond that. What a
+column has by itself in its r is raised by the standard error. A cut's b^2 is drawn to what the mean score's would move
+it by, phi(q(p))^2 of it, p its share; what is no cut keeps its own. In simulated months of 50 features that wandered
+for a day, bands of each column's own b paged up to twice a month.
 
 Empty slots count as no rows: gaps neither add nor take variance.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.panes.rhythm_memory import CORRELATION_MAX, PANE_H, correlations, memory_hours, student, taken
+from monitor.panes.rhythm_pool import Pool
 from monitor.panes.rhythm_season import Slots
 
 Doubles = NDArray[np.float64]
 
 FREEDOM_MIN: Final = 100  # of minutes within hours: below it the design effect is a guess, within 14 %
-SLOW: Final = 0.75
-SLOW_TOGETHER: Final = 0.65
-SLOW_PANES_MIN: Final = 24  # of four hours, from the first to the last: in less than four days nobody can tell
-MEMORY_MAX: Final = 0.97  # of an estimate; beyond it nothing is left of a history
+KEPT_MIN: Final = 0.2  # of b^2, after the mean took its share
 TICKS_H: Final = (1 / 60, 5 / 60, 0.25, 1.0, 4.0)
 TICK_ROWS: Final = 5  # as sequential/process.py waits for
-_QUARTER_H, _HOUR_H, _FOUR_H, _DAY_H = 0.25, 1.0, 4.0, 24.0
+_HOUR_H: Final = 1.0
+_SCALES_H: Final = (0.25, _HOUR_H, PANE_H, 24.0)
+_PANE: Final = 2  # the scale that shows the memory
 _TICKS_MIN: Final = 4  # of a pane that shows wander
 
 
@@ -54,13 +56,56 @@ _TICKS_MIN: Final = 4  # of a pane that shows wander
 class Noise:
     """Of s signals, f8[s] each: the standard error of the centre, the wander b, and the design effect.
 
-    `design` is NaN where the history has too few minutes; `slow` is one word for all of them.
+    `design` is NaN where the history has too few minutes; `memory_h` and `reach` (z) are one for all of them.
     """
 
     error: Doubles
     wander: Doubles
     design: Doubles
-    slow: bool
+    memory_h: float
+    reach: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Raw:
+    """What s signals of one column show by themselves; f8[s] each, [scales, s] where NaN says that a scale shows none.
+
+    `excess` is b^2 as it comes, which may be negative, and `blur` its variance where there is no wander.
+    """
+
+    floor: Doubles  # variance of the mean of rows alone
+    long_run: Doubles  # of the mean
+    excess: Doubles
+    blur: Doubles
+    ticks: Doubles  # their design effect
+    correlation: float
+    panes: int  # of four hours, with rows
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What all scored columns say together, of their correlation and of b^2 by scale."""
+
+    correlation: Pool
+    wander: tuple[Pool, ...]
+
+    @classmethod
+    def of(cls, columns: Sequence[Raw]) -> "Common":
+        """Of what each shows by itself, one signal a column."""
+        angles = np.array([math.asin(raw.correlation) for raw in columns])
+        correlation = Pool.of(angles, np.array([1 / max(raw.panes, 1) for raw in columns]))
+        held = [_memories(raw, correlation) for raw in columns]
+        kept = np.array([max(1 - taken(each), KEPT_MIN) for each in held])
+        pools = []
+        for scale in range(len(_SCALES_H)):
+            excess = np.array([raw.excess[scale, 0] for raw in columns]) / kept
+            blur = np.array([raw.blur[scale, 0] for raw in columns]) / kept**2
+            shown = np.isfinite(excess)
+            usual = max(float(np.median(excess[shown])), 0.0) if shown.any() else 0.0
+            noise = 2 * usual**2 / np.array(held) + blur
+            shown &= noise > 0
+            pools.append(Pool.of(excess[shown], noise[shown]))
+        return cls(correlation, tuple(pools))
 
 
 def tick_hours(slots: Slots) -> float:
@@ -75,58 +120,65 @@ def within(squares: Doubles, left: Slots) -> Doubles:
 
     `squares` f8[T, s] are sums of squares around what was expected.
     """
-    width = _width(_HOUR_H if tick_hours(left) < _HOUR_H else _DAY_H, left.slot_h)
+    width = _width(_HOUR_H if tick_hours(left) < _HOUR_H else _SCALES_H[-1], left.slot_h)
     sums, rows = _pool(left.sums, left.rows, width)
-    freedom = float(np.maximum(rows - 1, 0).sum())
-    inside: Doubles = (squares.sum(axis=0) - (sums**2 / np.maximum(rows, 1.0)[:, np.newaxis]).sum(axis=0)) / max(
-        freedom, 1.0
-    )
-    return np.maximum(inside, 0.0)
+    freedom = max(float(np.maximum(rows - 1, 0).sum()), 1.0)
+    between = (sums**2 / np.maximum(rows, 1.0)[:, np.newaxis]).sum(axis=0)
+    return np.maximum(squares.sum(axis=0) - between, 0.0) / freedom
 
 
-def measure(left: Slots, variance: Doubles, around: Doubles, ticks: Doubles, common: float) -> Noise:
-    """Measure what is `left` of slot sums, of rows with `variance` f8[s] and `around` f8[s] within their slots.
+def look(left: Slots, variance: Doubles, around: Doubles, ticks: Doubles) -> Raw:
+    """Look at what is `left` of slot sums, of rows with `variance` f8[s] and `around` f8[s] within their slots.
 
-    `ticks` f8[s] is their design effect, `common` the median memory of all columns.
+    `ticks` f8[s] is their design effect.
     """
-    residuals, rows = left.sums, left.rows
-    tick_h = tick_hours(left)
-    widths = [_width(hours, left.slot_h) for hours in (_QUARTER_H, _HOUR_H, _FOUR_H, _DAY_H)]
-    panes = [_pool(residuals, rows, width) for width in widths]
-    long_run = np.maximum.reduce([_long_run(residuals, width) for width in widths[1:]])
-    error, floor = np.sqrt(long_run) / rows.sum(), np.where(np.isnan(ticks), 1.0, ticks) * around
-    shown = [hours >= _TICKS_MIN * tick_h * 0.99 for hours in (_QUARTER_H, _HOUR_H, _FOUR_H)]
-    shown.append(tick_h >= _HOUR_H)
-    wander = np.maximum.reduce([_excess(*pane, floor) for pane, shows in zip(panes, shown, strict=True) if shows])
-    memory, many = memories(left), np.count_nonzero(panes[2][1])
-    if not _is_slow(memory[variance > 0], panes[2][1], common):
-        return Noise(error, wander, ticks, slow=False)
-    moments = many * (1 - memory) / (1 + memory)
-    wander = wander / np.sqrt(np.maximum(1 - 1 / np.maximum(moments, 1.5), 0.2))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        days = np.maximum.reduce([_rate(*pane) for pane in panes[1:]]) / variance
-    days = np.where(variance > 0, days, np.nan)
-    return Noise(np.sqrt(error**2 + wander**2 / moments), wander, np.fmax(ticks, days), slow=True)
+    tick_h, total = tick_hours(left), left.rows.sum()
+    panes = [_pool(left.sums, left.rows, _width(hours, left.slot_h)) for hours in _SCALES_H]
+    floor = np.where(np.isnan(ticks), 1.0, ticks) * around
+    shown = [hours >= _TICKS_MIN * tick_h * 0.99 for hours in _SCALES_H[:-1]] + [tick_h >= _HOUR_H]
+    both = [_excess(*pane, floor) for pane in panes]
+    excess, blur = (np.array([each[at] for each in both]) for at in (0, 1))
+    unseen = ~np.array(shown)
+    excess[unseen], blur[unseen] = np.nan, np.nan
+    varied = variance > 0
+    own = correlations(*panes[_PANE])[varied]
+    long_run = np.maximum.reduce([_long_run(left.sums, _width(hours, left.slot_h)) for hours in _SCALES_H[1:]])
+    return Raw(
+        floor / total,
+        long_run / total**2,
+        excess,
+        blur,
+        ticks,
+        float(np.median(own)) if len(own) else 0.0,
+        int(np.count_nonzero(panes[_PANE][1])),
+    )
 
 
-def memories(left: Slots) -> Doubles:
-    """Correlation f8[s] of the shares of four hours with those of the next four; in [0, MEMORY_MAX]."""
-    sums, rows = _pool(left.sums, left.rows, _width(_FOUR_H, left.slot_h))
-    share = sums / np.maximum(rows, 1.0)[:, np.newaxis]
-    pairs = np.minimum(rows[1:], rows[:-1])
-    together = (pairs[:, np.newaxis] * share[1:] * share[:-1]).sum(axis=0) / max(float(pairs.sum()), 1.0)
-    alone = (rows[:, np.newaxis] * share**2).sum(axis=0) / rows.sum()
-    raw = np.clip(np.divide(together, alone, out=np.zeros_like(alone), where=alone > 0), 0.0, 1.0)
-    found: Doubles = np.clip(raw + (1 + 3 * raw) / np.count_nonzero(rows), 0.0, MEMORY_MAX)
-    return found
+def judge(raw: Raw, common: Common, lean: Doubles) -> Noise:
+    """Judge one column beside all; `lean` f8[s] is how far a signal follows the mean score, NaN where not known."""
+    held = _memories(raw, common.correlation)
+    kept = max(1 - taken(held), KEPT_MIN)
+    found = [np.zeros(len(lean))]
+    for excess, blur, pool in zip(raw.excess / kept, raw.blur / kept**2, common.wander, strict=True):
+        noise = 2 * (max(pool.mean, 0.0) * lean**2) ** 2 / held + blur
+        with np.errstate(divide="ignore", invalid="ignore"):
+            drawn = pool.drawn(excess / lean**2, noise / lean**4) * lean**2
+        found.append(np.where(np.isfinite(drawn), drawn, excess))
+    squared = np.fmax.reduce(found)
+    error = np.sqrt(np.maximum(raw.long_run, raw.floor + squared * taken(held)))
+    return Noise(error, np.sqrt(squared), raw.ticks, _spanned(raw) / held, student(held))
 
 
-def _is_slow(memory: Doubles, rows: Doubles, common: float) -> bool:
-    held = np.flatnonzero(rows)
-    if held[-1] - held[0] + 1 < SLOW_PANES_MIN:
-        return True
-    own = float(np.median(memory)) if len(memory) else 0.0
-    return own > SLOW or (own + common) / 2 > SLOW_TOGETHER
+def _spanned(raw: Raw) -> float:
+    return PANE_H * max(raw.panes, 1)
+
+
+def _memories(raw: Raw, pool: Pool) -> float:
+    """How many memories the history holds: its correlation is drawn to the pool's, as an angle of variance 1 / K."""
+    noise = np.array([1 / max(raw.panes, 1)])
+    drawn = pool.drawn(np.array([math.asin(raw.correlation)]), noise) + pool.trust(noise) * np.sqrt(noise)
+    correlation = math.sin(min(max(float(drawn[0]), 0.0), math.pi / 2))
+    return _spanned(raw) / memory_hours(min(correlation, CORRELATION_MAX))
 
 
 def tick_design(sums: Doubles, rows: Doubles, squares: Doubles) -> Doubles:
@@ -173,16 +225,9 @@ def _pool(residuals: Doubles, rows: Doubles, width: int) -> tuple[Doubles, Doubl
     return np.add.reduceat(residuals, starts, axis=0), np.add.reduceat(rows, starts)
 
 
-def _excess(sums: Doubles, rows: Doubles, floor: Doubles) -> Doubles:
-    """Standard deviation of pane shares beyond `floor` a row."""
-    varied = (sums**2 / np.maximum(rows, 1.0)[:, np.newaxis]).sum(axis=0)
-    varied -= max(1, int(np.count_nonzero(rows)) - 1) * floor
-    found: Doubles = np.sqrt(np.maximum(varied, 0.0) / rows.sum())
-    return found
-
-
-def _rate(sums: Doubles, rows: Doubles) -> Doubles:
-    """Variance a row of pane sums."""
-    many = int(np.count_nonzero(rows))
-    found: Doubles = (sums**2).sum(axis=0) / rows.sum() * (many / max(1, many - 1))
-    return found
+def _excess(sums: Doubles, rows: Doubles, floor: Doubles) -> tuple[Doubles, Doubles]:
+    """Variance of pane shares beyond `floor` a row, and the variance of that where there is none."""
+    many = max(1, int(np.count_nonzero(rows)) - 1)
+    varied = (sums**2 / np.maximum(rows, 1.0)[:, np.newaxis]).sum(axis=0) - many * floor
+    blur: Doubles = 2 * many * (floor / rows.sum()) ** 2
+    return varied / rows.sum(), blur

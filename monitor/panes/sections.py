@@ -28,6 +28,11 @@ A pane is one vector of signed 64-bit counts, so that adding panes is adding vec
 | pairs | C | 6 | asked, differ; labelled: both_right, only_serving_wrong, only_known_good_wrong, both_wrong |
 | | R | 8 | asked, apart (hi, lo), labelled, worse (hi, lo), worse squared (hi, lo) |
 | agreement | all | 2 | labels by untrusted sources that agree, disagree with the served output |
+| repeated | all | 1 | predictions with an id that was seen before: they are counted here and nowhere else |
+| contents | all | 64 | predictions by the bucket of all their cells (contents.py); none without features |
+| concordance | all | 2 a pair | [pair][discordant, concordant]: rows that have both numbers (concordance.py) |
+| error_bins | R | b + 2 | of the labelled, prediction - label in the bins of `Reference.errors`: under, bins, over |
+| slices | all | 2 a slice | [slice][right, wrong]: trusted labels by slices of the features (slices.py) |
 
 A numeric feature of b bins has the b + 5 cells under, b0 .. b(b-1), over, missing, non_finite, invalid; a categorical
 one of t top categories the t + 4 cells c0 .. c(t-1), other, unseen, missing, invalid. A feature's own counts are the
@@ -52,7 +57,7 @@ from numpy.typing import NDArray
 
 from monitor.facts import Histogram, Task
 from monitor.panes.moments import describe
-from monitor.panes.reference import GROUPS_MAX, Bins, NumericBins, Reference
+from monitor.panes.reference import GROUPS_MAX, NUMBER_GROUPS, Bins, NumericBins, Reference
 
 SCORE_BINS = 64  # a power of two, so that score * 64 is exact
 SCORE_EDGES = tuple(i / SCORE_BINS for i in range(SCORE_BINS + 1))
@@ -64,9 +69,9 @@ LAG_EDGES_S = (
     *(1 * DAY_S, 2 * DAY_S, 3 * DAY_S, 7 * DAY_S, 14 * DAY_S, 30 * DAY_S),
 )  # bin 0 is below the first (clock skew included), the last is from the last on
 HITS_AT = (1, 3, 5, 10)  # places of a ranked list
+BUCKETS = 64  # of contents; a power of two
 OTHER = "__other__"  # any other class
 _LAGS = len(LAG_EDGES_S) + 1
-_NUMBER_GROUPS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +142,17 @@ def section_sizes(
     shared = (1, 1, sum(feature.size for feature in features) * groups, numeric)
     numbers = (0, 0) if output is None else (output.size, 2)
     no_class = (0,) * 8
+    errors = 0 if reference.errors is None else reference.errors.bins + 2
+    watched = (1, BUCKETS if features else 0, 2 * len(reference.pairs), errors, 2 * len(reference.slices))
     match reference.schema.task:
         case Task.CLASSIFICATION:
             tables = k * SCORE_BINS * 2 if 2 < k <= PROBABILITIES_MAX else 0
             scores = ((k + 1) * (SCORE_BINS + 1), (k + 1) ** 2, 1, 1, 2 * SCORE_BINS, 1, 1, tables)
-            return (*shared, k + 1, 0, *scores, 0, 0, 0, 0, _LAGS, 6, 2)
+            return (*shared, k + 1, 0, *scores, 0, 0, 0, 0, _LAGS, 6, 2, *watched)
         case Task.REGRESSION:
-            return (*shared, *numbers, *no_class, 1, 1, 24, 0, _LAGS, 8, 2)
+            return (*shared, *numbers, *no_class, 1, 1, 24, 0, _LAGS, 8, 2, *watched)
         case Task.RANKING:
-            return (*shared, *numbers, *no_class, 1, 0, 0, len(HITS_AT) + 4, _LAGS, 0, 2)
+            return (*shared, *numbers, *no_class, 1, 0, 0, len(HITS_AT) + 4, _LAGS, 0, 2, *watched)
 
 
 def _class_groups(classes: tuple[str, ...], named: tuple[int, ...]) -> OutputGroups:
@@ -158,7 +165,7 @@ def _class_groups(classes: tuple[str, ...], named: tuple[int, ...]) -> OutputGro
 def _number_groups(output: NumericBins | None) -> OutputGroups:
     assert output is not None, "a regression has bins of its output"
     bins = output.bins
-    groups = max(1, min(_NUMBER_GROUPS, bins))
+    groups = max(1, min(NUMBER_GROUPS, bins))
     first = [-(-group * bins // groups) for group in range(groups)]  # bin at which each group begins
     of = np.full(256, groups, np.uint8)
     of[0] = 0

@@ -12,6 +12,9 @@ What is watched of a column:
 - the output: as a number, or the share of each class (12 at most; any class beyond the schema's); of two the positive.
 - the score: cuts as of a number, and that it is missing.
 
+Beside the columns: pairs, copies, repeated ids, how many rows there are (flow_signals.py), and labels
+(label_signals.py).
+
 Of ordered columns the counts by bin are given as well: a mean normal score says more than any one cut, because it uses
 all bins at once. A score's 64 bins are joined to at most 20 of about equal shares for it.
 
@@ -22,50 +25,21 @@ Cost: 500 features, 7,003 signals, 0.09 ms of CPU a pane (measured 2026-11); 0.3
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
-from typing import Final
 
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.facts import Family, Task
+from monitor.panes.flow_signals import is_stale, place_flow, place_minutes, stale_rows
+from monitor.panes.label_signals import place_labels_signals
 from monitor.panes.layout import Layout
 from monitor.panes.margins import Margins
 from monitor.panes.reference import CategoryBins, NumericBins
 from monitor.panes.rhythm import BINS as SCORED_BINS
 from monitor.panes.sections import OTHER, SCORE_BINS, SCORE_EDGES, FeatureCells
+from monitor.panes.shares import NAMED_MAX, Counts, Placed, Signal, What, choose_cuts
+from monitor.panes.volume import ITEMS, Volume
 
-CUTS_MAX: Final = 9
-NAMED_MAX: Final = 12  # categories or classes with a signal each: at 31, thin ones would take most of a column's weight
-
-Counts = NDArray[np.int64]
-
-
-class What(Enum):
-    """The kind of set whose share is watched."""
-
-    ABOVE = "above"  # a cut
-    CATEGORY = "category"
-    CLASS = "class"
-    MISSING = "missing"
-    INVALID = "invalid"
-    NON_FINITE = "non_finite"
-    UNSEEN = "unseen"
-    UNDER = "under"
-    OVER = "over"
-
-
-class Signal(msgspec.Struct, frozen=True):
-    """One watched share."""
-
-    family: Family
-    group: str  # what pages and latches together: "features/age", "quality/age", "output", "score"
-    column: str
-    what: What
-    item: str  # the cut's edge, the category or the class, in words; "" where `what` says it all
-    rises: bool  # whether a rise is watched
-    falls: bool
+__all__ = ["Counted", "Signal", "Signals", "What", "choose_cuts"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,20 +58,12 @@ class Counted:
         return Counted(self.x + other.x, self.n + other.n, self.bins + other.bins)
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """A signal with the ranges of marginal cells of its set and of what it is a share of."""
-
-    signal: Signal
-    hits: tuple[int, int]
-    of: tuple[int, int]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Signals:
     """The table of all signals of one layout: S signals and C scored columns.
 
     `hits` and `of` i8[2, S] are ranges of marginal cells, `starts` i8[C, 23] the ends of a scored column's bins.
+    Signals stand in three parts, by what tells of them: rows as they arrive, closed windows of `labels`, `minutes`.
     """
 
     margins: Margins
@@ -107,13 +73,19 @@ class Signals:
     scored: tuple[str, ...]
     scored_group: tuple[str, ...]
     starts: Counts
+    labels: slice  # among the signals
+    minutes: slice  # ITEMS of the volume, then each number that may be stale
+    stale_rows: tuple[float, ...]  # of a minute, for each number: with fewer nobody can tell
 
     @classmethod
     def table(cls, layout: Layout) -> "Signals":
         """Choose what is watched of this layout, whose reference has counts."""
         margins = Margins.of(layout)
         cells = margins.sum(np.array(layout.reference.counts, np.int64))
-        placed = list(_place(margins, cells))
+        arriving = [*_place(margins, cells), *place_flow(margins)]
+        labelled, minutes = list(place_labels_signals(margins, cells)), list(place_minutes(layout))
+        placed = [*arriving, *labelled, *minutes]
+        ends = len(arriving), len(arriving) + len(labelled), len(placed)
         scored = list(_score(margins, cells))
         hits = np.array([each.hits for each in placed], np.int64).reshape(-1, 2).T
         of = np.array([each.of for each in placed], np.int64).reshape(-1, 2).T
@@ -126,11 +98,52 @@ class Signals:
             tuple(name for name, _, _ in scored),
             tuple(group for _, group, _ in scored),
             starts,
+            slice(ends[0], ends[1]),
+            slice(ends[1], ends[2]),
+            tuple(stale_rows(margins, cells)),
         )
 
     def count(self, counts: Counts) -> Counted:
-        """Read the counts i8[layout.size] of a pane of this layout."""
-        return self.read(self.margins.sum(counts))
+        """Read what a pane, i8[layout.size], says of rows that arrived; of labels and minutes nothing."""
+        cells = self.margins.sum(counts)
+        cells[self.margins.labels] = 0
+        return self.read(cells)
+
+    def count_labels(self, counts: Counts) -> Counted:
+        """Read what the pane of a closed window says of labels, and nothing else."""
+        cells = self.margins.sum(counts)
+        cells[: self.margins.labels.start] = 0
+        return self.read(cells)
+
+    def count_minutes(self, volume: Volume | None, hour: int, rows: Counts) -> Counted:
+        """Read `rows` i8[m] of whole minutes of one hour since 1970, none of which was given before.
+
+        Without a `volume`, `Rhythm.volume`, nobody knows how many rows there should be.
+        """
+        found = self.read(np.zeros(self.margins.size, np.int64))
+        if volume is not None:
+            here = slice(self.minutes.start, self.minutes.start + len(ITEMS))
+            found.x[here] = volume.judge(np.full(len(rows), hour), rows).sum(axis=0)
+            found.n[here] = len(rows)
+        return found
+
+    def count_stale(self, counts: Counts) -> Counted:
+        """Read whether each number stood still in the rows of one pane, i8[layout.size], of about a minute: n is 1.
+
+        Unlike everything else this does not add up to what a longer pane would say; minutes do.
+        """
+        found, layout = self.read(np.zeros(self.margins.size, np.int64)), self.margins.layout
+        cells = self.margins.sum(counts)
+        below = np.concatenate([[0], np.cumsum(cells[self.margins.features])])
+        numbers = [feature for feature in layout.feature_cells if feature.numbers is not None]
+        starts = np.array([feature.start for feature in numbers], np.intp)
+        bins = np.array([feature.bins for feature in numbers], np.intp)
+        rows = below[starts + bins] - below[starts]
+        enough = rows >= np.array(self.stale_rows)
+        first, second = counts[layout.moments].reshape(-1, 2).T
+        here = slice(self.minutes.start + len(ITEMS), self.minutes.stop)
+        found.x[here], found.n[here] = is_stale(rows, first, second) & enough, enough
+        return found
 
     def read(self, cells: Counts) -> Counted:
         """Read marginal cells i8[margins.size]."""
@@ -141,24 +154,7 @@ class Signals:
         return Counted(x, n, np.diff(below[self.starts], axis=1))
 
 
-def choose_cuts(bins: Counts) -> list[int]:
-    """Choose at most nine places between `bins`, each the index of the first bin above it, ascending.
-
-    Only places that have rows on both sides, and no two with the same rows above.
-
-    >>> choose_cuts(np.array([5, 0, 5])), choose_cuts(np.full(20, 5))
-    ([1], [2, 4, 6, 8, 10, 12, 14, 16, 18])
-    """
-    above = bins.sum() - np.cumsum(bins)[:-1]
-    _, places = np.unique(-above, return_index=True)  # the first of those with the same rows above
-    places = places[(above[places] > 0) & (above[places] < bins.sum())]
-    if len(places) > CUTS_MAX:
-        wanted = np.arange(CUTS_MAX, 0, -1) / (CUTS_MAX + 1) * bins.sum()
-        places = np.unique(places[np.abs(above[places] - wanted[:, np.newaxis]).argmin(axis=1)])
-    return [int(place) + 1 for place in places]
-
-
-def _place(margins: Margins, cells: Counts) -> Iterator[_Placed]:
+def _place(margins: Margins, cells: Counts) -> Iterator[Placed]:
     layout = margins.layout
     for feature, bins, said in zip(
         layout.feature_cells, layout.reference.columns, layout.reference.schema.features, strict=True
@@ -178,25 +174,25 @@ def _place(margins: Margins, cells: Counts) -> Iterator[_Placed]:
     start, end = margins.score.start, margins.score.stop - 1
     for cut in choose_cuts(cells[start:end]):
         signal = Signal(Family.OUTPUT, "score", "score", What.ABOVE, f"{SCORE_EDGES[cut]:g}", rises=True, falls=True)
-        yield _Placed(signal, (start + cut, end), (start, end))
+        yield Placed(signal, (start + cut, end), (start, end))
     missing = Signal(Family.QUALITY, "quality/score", "score", What.MISSING, "", rises=True, falls=False)
-    yield _Placed(missing, (end, end + 1), (margins.rows, margins.rows + 1))
+    yield Placed(missing, (end, end + 1), (margins.rows, margins.rows + 1))
 
 
 def _moved(feature: FeatureCells, start: int) -> FeatureCells:
     return FeatureCells(feature.name, start, feature.bins, feature.numbers, feature.moments)
 
 
-def _cuts(family: Family, group: str, feature: FeatureCells, cells: Counts, *, hidden: bool) -> Iterator[_Placed]:
+def _cuts(family: Family, group: str, feature: FeatureCells, cells: Counts, *, hidden: bool) -> Iterator[Placed]:
     assert feature.numbers is not None, "categories have no order"
     start, end, edges = feature.start, feature.start + feature.bins, feature.numbers.edges
     for cut in choose_cuts(cells[start + 1 : end - 1]):
         item = f"decile {cut / feature.numbers.bins * 10:g}" if hidden else f"{edges[cut]:g}"
         signal = Signal(family, group, feature.name, What.ABOVE, item, rises=True, falls=True)
-        yield _Placed(signal, (start + 1 + cut, end), (start, end))
+        yield Placed(signal, (start + 1 + cut, end), (start, end))
 
 
-def _categories(group: str, feature: FeatureCells, bins: CategoryBins, *, hidden: bool) -> Iterator[_Placed]:
+def _categories(group: str, feature: FeatureCells, bins: CategoryBins, *, hidden: bool) -> Iterator[Placed]:
     start, top = feature.start, len(bins.top)
     named = min(top, NAMED_MAX)
     pooled = top > named or bool(bins.known)
@@ -205,13 +201,13 @@ def _categories(group: str, feature: FeatureCells, bins: CategoryBins, *, hidden
     for index in range(named - 1 if alone else named):
         item = f"category {index + 1}" if hidden else bins.top[index]
         signal = Signal(Family.FEATURES, group, feature.name, What.CATEGORY, item, rises=True, falls=True)
-        yield _Placed(signal, (start + index, start + index + 1), of)
+        yield Placed(signal, (start + index, start + index + 1), of)
     if pooled:
         signal = Signal(Family.FEATURES, group, feature.name, What.CATEGORY, OTHER, rises=True, falls=True)
-        yield _Placed(signal, (start + named, start + top + 1), of)
+        yield Placed(signal, (start + named, start + top + 1), of)
 
 
-def _wrongs(feature: FeatureCells, rows: int) -> Iterator[_Placed]:
+def _wrongs(feature: FeatureCells, rows: int) -> Iterator[Placed]:
     """What is wrong with a column: each one cell, of all rows."""
     last = feature.start + feature.bins
     if feature.numbers is None:
@@ -221,18 +217,18 @@ def _wrongs(feature: FeatureCells, rows: int) -> Iterator[_Placed]:
         found |= {What.NON_FINITE: last + 1, What.INVALID: last + 2}
     for what, cell in found.items():
         signal = Signal(Family.QUALITY, f"quality/{feature.name}", feature.name, what, "", rises=True, falls=False)
-        yield _Placed(signal, (cell, cell + 1), (rows, rows + 1))
+        yield Placed(signal, (cell, cell + 1), (rows, rows + 1))
 
 
-def _classes(margins: Margins, cells: Counts) -> Iterator[_Placed]:
+def _classes(margins: Margins, cells: Counts) -> Iterator[Placed]:
     layout, start = margins.layout, margins.output.start
     names, counts = layout.reference.schema.classes, cells[margins.output]
     ranked = sorted(range(len(names)), key=lambda index: (-int(counts[index]), index))[:NAMED_MAX]
     for index in ranked if layout.positive is None else [layout.positive]:
         signal = Signal(Family.OUTPUT, "output", "output", What.CLASS, names[index], rises=True, falls=True)
-        yield _Placed(signal, (start + index, start + index + 1), (margins.rows, margins.rows + 1))
+        yield Placed(signal, (start + index, start + index + 1), (margins.rows, margins.rows + 1))
     other = Signal(Family.OUTPUT, "output", "output", What.CLASS, OTHER, rises=True, falls=False)
-    yield _Placed(other, (start + len(names), start + len(names) + 1), (margins.rows, margins.rows + 1))
+    yield Placed(other, (start + len(names), start + len(names) + 1), (margins.rows, margins.rows + 1))
 
 
 def _score(margins: Margins, cells: Counts) -> Iterator[tuple[str, str, list[int]]]:

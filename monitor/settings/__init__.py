@@ -3,6 +3,7 @@
 Whatever is wrong is told at once, each problem with its path, its line and what to do; nothing is guessed or repaired.
 """
 
+from monitor.settings.advice import advise
 from monitor.settings.evidence_sections import Evidence, EvidenceMetric, ModelEvidence
 from monitor.settings.load import check, load
 from monitor.settings.model_sections import (
@@ -45,6 +46,7 @@ __all__ = [
     "Size",
     "Target",
     "TimeBounds",
+    "advise",
     "check",
     "load",
     "load_rules",

@@ -14,6 +14,7 @@ from monitor.settings.model_sections import MonitoredModel
 from monitor.settings.sections import Settings
 from monitor.settings.structure import Draft
 
+HOUR_S = 3600.0
 _ANY_HOST = {"0.0.0.0", "::"}  # noqa: S104 - compared with, never bound here
 
 
@@ -108,6 +109,11 @@ def _windows(draft: Draft, settings: Settings, model: MonitoredModel, pack: Rule
     panes = settings.panes
     if not draft.kept("panes"):
         return
+    if pack.watch is not None and panes.length > HOUR_S:
+        hint = f"panes.length is {panes.length}; leave the section out, or take 1h at most"
+        yield Problem(
+            f"{model.rules}:sequential", "needs panes of an hour at most, because bands are by the hour", hint
+        )
     for rule in pack.rules:
         path = f"{model.rules}:{rule.name}"
         if rule.window_s % panes.length and not rule.sequential:

@@ -157,14 +157,14 @@ def read_touched(db: apsw.Connection, since_fold: int) -> list[tuple[PaneKey, in
 
 def read_delta(
     db: apsw.Connection, of: tuple[ModelName, int, str, str], after_fold: int, upto_fold: int
-) -> list[bytes]:
+) -> list[tuple[int, bytes]]:
     """See Store.delta."""
     rows = db.execute(
-        "SELECT d.body FROM deltas d WHERE d.fold > ? AND d.fold <= ? AND d.series IN (SELECT id FROM series "
+        "SELECT d.start, d.body FROM deltas d WHERE d.fold > ? AND d.fold <= ? AND d.series IN (SELECT id FROM series "
         "WHERE model = ? AND epoch = ? AND segment = ? AND reference = ?) ORDER BY d.fold, d.series, d.start",
         (after_fold, upto_fold, *of),
     )
-    return [body for (body,) in rows]
+    return [(start, body) for start, body in rows]
 
 
 def _spans(start: int, horizon: float) -> list[tuple[int, int]]:

@@ -211,8 +211,8 @@ class Store(Protocol):
 
     def delta(  # noqa: PLR0917  # the coordinates of a delta
         self, model: ModelName, epoch: int, segment: str, reference: str, after_fold: int, upto_fold: int
-    ) -> list[bytes]:
-        """Deltas by arrival: those of folds in (`after_fold`, `upto_fold`], oldest fold first."""
+    ) -> list[tuple[int, bytes]]:
+        """Deltas by arrival, with the start of their pane: of folds in (`after_fold`, `upto_fold`], oldest first."""
         ...
 
     def find_receipts(

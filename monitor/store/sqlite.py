@@ -142,7 +142,7 @@ class SqliteStore:
 
     def delta(  # noqa: PLR0917  # as in Store
         self, model: ModelName, epoch: int, segment: str, reference: str, after_fold: int, upto_fold: int
-    ) -> list[bytes]:
+    ) -> list[tuple[int, bytes]]:
         """See Store."""
         assert after_fold >= self._opened.position.consumed, "the deltas of these folds are forgotten"
         return self._read(lambda db: panes.read_delta(db, (model, epoch, segment, reference), after_fold, upto_fold))

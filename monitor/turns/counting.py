@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from monitor.facts import Epoch, ModelName, Pane, PaneKey, Task
 from monitor.panes.attribution import pane_start
-from monitor.panes.count import EVERY_ROW, bin_rows, count_pairs, count_rows
+from monitor.panes.count import EVERY_ROW, bin_rows, count_pairs, count_repeated, count_rows
 from monitor.panes.rows import Predictions
 from monitor.panes.sampling import Flag
 from monitor.panes.stored import encode_pane
@@ -51,7 +51,8 @@ class Sorted:
     epochs: tuple[Epoch, ...]  # as they were: a rollback that ends beside the fold may open and forget some
     at: NDArray[np.intp]  # which of `epochs` answered each row
     labels: list[Arrived]
-    duplicates: int
+    again: Predictions  # those whose id was known, or stands in `rows`
+    again_at: NDArray[np.intp]  # which of `epochs` answered each of them
     parting: Parting  # as it was: a reload beside the fold may bring another
 
 
@@ -102,6 +103,8 @@ class Counting:
         change = ModelChange(watched.name, watched.totals, segmentation)
         for at in np.unique(found.at).tolist():
             self._count_epoch(self._part(found, opinion, at), change)
+        for at in np.unique(found.again_at).tolist():
+            self._count_again(found, at)
         joined = self._join(found, change)
         change.totals = self._totals(found, opinion, joined, change.totals)
         return change
@@ -165,6 +168,20 @@ class Counting:
         for start, rows in groups(part.starts):
             self._add(watched, epoch, "", start, count_rows(own, binned, rows))
 
+    def _count_again(self, found: Sorted, at: int) -> None:
+        """Count rows whose id was known, as that and nothing else, in the panes of their own time."""
+        watched, epoch = found.watched, found.epochs[at]
+        layout = watched.layouts[epoch.judge]
+        rows = found.again.take(found.again_at == at)
+        starts, segments = pane_start(rows.times, self._settings.pane_s), found.parting.of(layout)
+        for start, mine in groups(starts):
+            self._add(watched, epoch, "", start, count_repeated(layout, len(starts[mine])))
+        if not segments.columns:
+            return
+        for segment, part in segments.rows(bin_rows(layout, rows).cells, segments.pack(rows)):
+            for start, mine in groups(starts[part]):
+                self._add(watched, epoch, segment, start, count_repeated(layout, len(part[mine])))
+
     def _add(self, watched: Watched, epoch: Epoch, segment: str, start: int, pane: Pane) -> None:
         key = PaneKey(watched.name, epoch.number, segment, pane.reference, start, self._settings.replica)
         self._panes[key] = self._panes[key] + pane if key in self._panes else pane
@@ -199,7 +216,7 @@ class Counting:
     def _totals(self, found: Sorted, opinion: Opinion, joined: Join, before: Totals) -> Totals:
         totals = before.plus(
             predictions=found.rows.n,
-            duplicates=found.duplicates,
+            duplicates=found.again.n,
             labels=sum(effect.sign for effect in joined.effects if effect.weight is Weight.OUTCOME),
             labels_untrusted=sum(effect.sign for effect in joined.effects if effect.weight is Weight.AGREEMENT),
             labels_repeated=joined.repeated,

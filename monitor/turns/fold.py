@@ -94,14 +94,16 @@ class Fold:
 
     def _sort_model(self, watched: Watched, records: Sequence[JournalRecord]) -> Sorted:
         rows = self._rows([record for record in records if record.kind is RowKind.PREDICTIONS])
-        seen, keys = rows.n, hash_ids(rows.ids, self._secret)
+        keys = hash_ids(rows.ids, self._secret)
         fresh = self._fresh(watched, keys)
-        if len(fresh) < seen:
+        again = rows.take(np.delete(np.arange(rows.n), fresh))
+        if again.n:
             rows, keys = rows.take(fresh), keys[fresh]
         epochs = watched.epochs
-        at = np.maximum(attribute(np.array([epoch.start for epoch in epochs]), rows.times), 0)
+        starts = np.array([epoch.start for epoch in epochs])
+        at, again_at = (np.maximum(attribute(starts, each.times), 0) for each in (rows, again))
         labels = [label for r in records if r.kind is RowKind.LABELS for label in self._arrived(r.body)]
-        return Sorted(watched, rows, keys, epochs, at, labels, seen - rows.n, watched.parting)
+        return Sorted(watched, rows, keys, epochs, at, labels, again, again_at, watched.parting)
 
     def _rows(self, records: Sequence[JournalRecord]) -> Predictions:
         """Their rows in columns of their own, a record at a time."""

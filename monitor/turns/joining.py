@@ -91,7 +91,7 @@ def hints(arrived: Sequence[Arrived], place: NDArray[np.intp], n: int) -> NDArra
 def dtype_of(watched: Watched, parting: Parting) -> np.dtype[np.void]:
     """What of a receipt a label needs, whichever epoch it is of: every field, each as wide as the widest.
 
-    The cells of features only where segments follow from them.
+    Cells only of the features from which segments follow, and slices of error.
     """
     fields: dict[str, np.dtype[Any]] = {}
     for layout in watched.layouts.values():
@@ -102,7 +102,7 @@ def dtype_of(watched: Watched, parting: Parting) -> np.dtype[np.void]:
 
 
 def _dtype(parting: Parting, layout: Layout) -> np.dtype[np.void]:
-    features = len(layout.feature_cells) if parting.columns else 0
+    features = len(layout.feature_cells) if parting.columns else layout.slicing.reach
     return receipt_dtype(features, layout.task, layout.classes)
 
 

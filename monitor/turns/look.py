@@ -5,7 +5,8 @@ A rule with a window is read over the scheduled, non-overlapping windows of the 
 that nothing touched since the last look are not: a look costs what changed, not what there is.
 
 A sequential detector is stepped once per tick with the sum of the deltas that were folded since its last tick, each
-exactly once: its state and how far it consumed are committed with what the look decided.
+exactly once: its state and how far it consumed are committed with what the look decided. So is the e-detector that
+watches everything under the budget of false alarms (`monitor.turns.ticking`).
 
 A rule that reads `by` a segment column has a window, a slot and an alert for each of its segments; one that compares
 groups reads all of them at once. Where a reload changed the column, it is read from the first window that begins after.
@@ -16,6 +17,7 @@ Cost, `python -m bench look`: a sum of a few dozen panes and about a hundred rea
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import msgspec
@@ -27,14 +29,17 @@ from monitor.panes.layout import Layout
 from monitor.panes.views import Views
 from monitor.panes.window import sum_panes
 from monitor.store.protocol import Store
+from monitor.turns import sequential
 from monitor.turns.parting import Parting, Segmentation
 from monitor.turns.reading import due, newer, read_all, read_groups, slot_of, stepped
+from monitor.turns.ticking import Armed, Ticked, Ticking
 from monitor.turns.watched import Counted, Shown, Watched
 
 Slots: TypeAlias = dict[tuple[str, str], tuple[Slot, ...]]  # by (rule, segment), oldest first
 Place: TypeAlias = tuple[str, str, float, float]  # reference, segment, start, end
 WHOLE = ""  # the segment that is everything
 SUMS_BYTES_MAX = 64 << 20  # held of a model, and up to twice that as histograms
+NOTHING_ARMED: Mapping[str, Armed] = MappingProxyType({})
 TICKS_KEPT = 100  # slots of a sequential rule: the longest hold or calm a rule may have
 
 
@@ -75,14 +80,35 @@ class Looked:
     slots: Slots
     ticks: tuple[Ticks, ...]
     fold: int
+    ticked: Ticked | None = None  # of the e-detector; None: the rules set no budget, or nobody knows what is served
+
+    @property
+    def states(self) -> list[tuple[str, msgspec.Struct]]:
+        """The sequential states that must become true with what follows from this look, and their keys."""
+        armed = [] if self.ticked is None or not self.ticked.new else [self.ticked.armed]
+        return [*((tick.key, tick) for tick in self.ticks), *((each.model, each) for each in armed)]
+
+    @property
+    def consumed(self) -> int:
+        """Deltas of folds up to this one are asked for by nobody again."""
+        armed = [] if self.ticked is None else [self.ticked.armed.fold]
+        return min([self.fold, *(tick.fold for tick in self.ticks), *armed])
 
 
 class Look:
     """Reads what is due. Its memory is a cache: a new one answers the same."""
 
     def __init__(
-        self, store: Store, *, grace_s: float, ticks: Mapping[str, Ticks], sums_bytes_max: int = SUMS_BYTES_MAX
+        self,
+        store: Store,
+        *,
+        grace_s: float,
+        ticks: Mapping[str, Ticks],
+        armed: Mapping[str, Armed] = NOTHING_ARMED,
+        sums_bytes_max: int = SUMS_BYTES_MAX,
     ) -> None:
+        """With the sequential states that were committed last."""
+        self.ticking = Ticking(store, armed)
         self.sums_dropped = 0  # sums that made room since the start: each is made again when it is asked for
         self._cells_max = sums_bytes_max // 8
         self._store = store
@@ -96,6 +122,7 @@ class Look:
         fold = self._store.position().fold
         seen = self._refreshed(watched, fold)
         if not seen.epoch.acts:
+            watched.sequential = None
             return Looked({}, (), fold)
         slots: Slots = {}
         ticks = []
@@ -108,12 +135,14 @@ class Look:
                 continue
             for segment in self._segments(watched, rule, seen):
                 slots[rule.name, segment] = self._read(watched, rule, segment, seen, now)
+        ticked = self._ticked(watched, seen, now, fold)
         forget(seen, [slot for rule in seen.pack.rules if not rule.sequential for slot in read_by(rule, slots)])
-        return Looked(slots, tuple(ticks), fold)
+        return Looked(slots | ({} if ticked is None else ticked.slots), tuple(ticks), fold, ticked)
 
     def committed(self, looked: Looked) -> None:
         """The sequential states are stored: from now on they are true."""
         self._ticks |= {tick.key: tick for tick in looked.ticks}
+        self.ticking.committed(looked.ticked)
 
     # ------------------------------------------------------------ windows
 
@@ -216,10 +245,20 @@ class Look:
         if now - before.at < rule.window_s:
             return before
         bodies = self._store.delta(watched.name, epoch.number, "", judge.digest, before.fold, fold)
-        delta = sum_panes(bodies, judge.digest, judge.size)
+        delta = sum_panes([body for _, body in bodies], judge.digest, judge.size)
         reading, state = stepped(rule, judge, delta, now - before.at, before.state)
         slot = Slot(rule.name, "", epoch.number, before.at, now, reading)
         return Ticks(watched.name, rule.name, epoch.number, fold, now, state, (*before.slots, slot)[-TICKS_KEPT:])
+
+    def _ticked(self, watched: Watched, seen: Seen, now: float, fold: int) -> Ticked | None:
+        """Tick the e-detector, if the rules set a budget, and keep what it said."""
+        ticked = self.ticking.run(watched, seen.epoch, seen.pack, now, fold)
+        watch = seen.pack.watch
+        told = (
+            None if ticked is None or watch is None else sequential.view(ticked, seen.pack, watch, watched.sequential)
+        )
+        watched.sequential = told
+        return ticked
 
     # ------------------------------------------------------------ display
 

@@ -78,8 +78,14 @@ def stepped(
     rule: Rule, layout: Layout, delta: Pane, dt_s: float, state: dict[str, Any] | None
 ) -> tuple[Reading, dict[str, Any] | None]:
     """One step of a sequential detector, and its state as plain values; BROKEN if it raises, the state unchanged."""
-    detector = cast("Sequential", rule.detector)
     reference, current = layout.view(layout.reference_pane(), rule.subject), layout.view(delta, rule.subject)
+    return advanced(cast("Sequential", rule.detector), reference, current, dt_s, state)
+
+
+def advanced(
+    detector: Sequential, reference: View, current: View, dt_s: float, state: dict[str, Any] | None
+) -> tuple[Reading, dict[str, Any] | None]:
+    """As `stepped`, for views that are there."""
     try:
         before = None if state is None else msgspec.convert(state, detector.State)
         reading, after = detector.step(reference, current, dt_s, before)

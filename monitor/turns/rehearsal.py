@@ -15,15 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from monitor.clock import Clock
-from monitor.decisions.epochs import last_known_good
 from monitor.errors import Problem
 from monitor.evidence.history import PREFIX
 from monitor.evidence.jobs import Fault, Job, Purpose
 from monitor.evidence.office import Evidence
 from monitor.facts import ModelName, Task
-from monitor.panes.reference import NumericBins, Reference, decode_reference
-from monitor.rollback import release_index
+from monitor.panes.reference import NumericBins, Reference
 from monitor.settings import MonitoredModel, Settings
+from monitor.settings.advice import judging
 from monitor.turns.bounds import evidence_limits
 
 ROWS = 200
@@ -50,14 +49,6 @@ async def _problems(settings: Settings, office: Evidence) -> AsyncIterator[Probl
             result = await office.submit(job(name, model, reference, sample))
         for fault in result.faults:
             yield told(name, model, fault)
-
-
-def judging(name: ModelName, model: MonitoredModel) -> Reference:
-    """The reference of the last known-good."""
-    index = model.release_index
-    good = last_known_good([bundle for bundle in release_index.load(index) if bundle.model == name])
-    assert good is not None, "settings without a known-good are refused"
-    return decode_reference((index.parent / good.reference).read_bytes())
 
 
 def job(name: ModelName, model: MonitoredModel, reference: Reference, sample: Path) -> Job:

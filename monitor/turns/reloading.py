@@ -46,7 +46,10 @@ def renewed(watched: Watched) -> None:
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
+    """Every value with its path; what holds none is one itself."""
+    if not value:
+        yield path, value
+    elif isinstance(value, dict):
         for key, inner in value.items():
             yield from _leaves(inner, f"{path}/{key}" if path else str(key))
     elif isinstance(value, list | tuple):

@@ -94,6 +94,7 @@ def self_view(
         work_failures=wheel.parts.supervisor.failures,
         fold=show.timing(wheel.folding),
         look=show.timing(wheel.looking),
+        tick=show.timing(wheel.parts.look.ticking.took),
         look_sums_dropped=wheel.parts.look.sums_dropped,
         reload_ok=about.reload_ok,
         reloaded=about.reloaded,

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from monitor.decisions.budget import Budgeted
 from monitor.decisions.rules import Rule
 from monitor.decisions.steadiness import between_registered
 from monitor.detectors import DETECTORS
@@ -26,12 +27,12 @@ from monitor.export.snapshot import (
 )
 from monitor.facts import TRANSITION, UNREGISTERED, Bundle, BundleStatus, RollbackStep, Severity
 from monitor.turns.pictures import Drawing
+from monitor.turns.timed import Timed
 from monitor.turns.watched import Shown, Watched
-from monitor.turns.wheel import Timed
 
 OTHER = "__other__"
 NO_FEATURES = Drawing()
-NAMES = {kind: name for name, kind in DETECTORS.items()}
+NAMES: dict[type, str] = {kind: name for name, kind in DETECTORS.items()} | {Budgeted: "sequential"}
 STATUS = {
     BundleStatus.KNOWN_GOOD: ServingStatus.KNOWN_GOOD,
     BundleStatus.CANDIDATE: ServingStatus.CANDIDATE,
@@ -51,6 +52,7 @@ def status(watched: Watched) -> dict[str, Any]:
             for each in list(watched.shown.values())
         ],
         "carriers": [each._asdict() for each in watched.carried.carriers],
+        "sequential": None if watched.sequential is None else msgspec.to_builtins(watched.sequential),
         "alerts": msgspec.to_builtins(watched.state.alerts),
         "incident": msgspec.to_builtins(incident) if incident else None,
         "rollbacks": [msgspec.to_builtins(rollback) for rollback in rollbacks(watched)],
@@ -126,7 +128,7 @@ def model_view(watched: Watched, drawing: Drawing = NO_FEATURES) -> ModelView | 
     if not watched.epochs:
         return None
     epoch, state, totals = watched.epoch, watched.state, watched.totals
-    views = {rule.name: rule_view(rule) for rule in watched.pack.rules}
+    views = {rule.name: rule_view(rule) for rule in (*watched.pack.rules, *watched.pack.budgeted)}
     ended = [each for each in watched.rollbacks.values() if each.step is RollbackStep.COMMITTED]
     return ModelView(
         model=watched.name,
@@ -173,6 +175,8 @@ def model_view(watched: Watched, drawing: Drawing = NO_FEATURES) -> ModelView | 
         pictures=pictures(watched, drawing),
         evidence=evidence(watched),
         task=watched.schema.task,
+        sequential=watched.sequential,
+        groups=groups(watched),
     )
 
 
@@ -180,6 +184,13 @@ def segments(watched: Watched) -> tuple[str, ...]:
     """The segments that the settings name, in the bins that decide: what may be a label."""
     judge = watched.epoch.judge
     return watched.segments(judge).names if judge in watched.layouts else ()
+
+
+def groups(watched: Watched) -> tuple[str, ...]:
+    """What the e-detector may latch, as alerts name it: columns of the schema, and the few that are no feature's."""
+    if watched.sequential is None:
+        return ()
+    return (*(feature.name for feature in watched.schema.features), "output", "score")
 
 
 def evidence(watched: Watched) -> ModelEvidence | None:

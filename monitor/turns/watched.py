@@ -15,6 +15,7 @@ from monitor.decisions.rules import RulePack
 from monitor.decisions.state import ModelState
 from monitor.decisions.steadiness import Proofs
 from monitor.decisions.telling import Telling
+from monitor.export.sequential import SequentialView
 from monitor.facts import (
     Bundle,
     BundleId,
@@ -138,6 +139,7 @@ class Watched:
     carried: Counted = NOTHING
     features: Counted = NOTHING  # the newest window of which features were read
     slots: Mapping[tuple[str, str], tuple[Slot, ...]] = field(default_factory=dict)  # of the last look
+    sequential: SequentialView | None = None  # what the e-detector last said; None: the rules set no budget
     incidents: dict[str, Incident] = field(default_factory=dict)  # by id, oldest first
     reached: Reached = field(default_factory=Reached)
     rollbacks: dict[str, Rollback] = field(default_factory=dict)  # by id, oldest first

@@ -39,6 +39,7 @@ from monitor.turns.look import Look, Looked
 from monitor.turns.outbox import StoredOutbox
 from monitor.turns.proving import Proving
 from monitor.turns.supervisor import Supervisor
+from monitor.turns.timed import Timed
 from monitor.turns.watched import Reached, ReplayTime, Timeline, Watched
 
 INCIDENTS_MAX = 1_000  # remembered per model: at three a day, most of a year
@@ -46,21 +47,6 @@ PROOF_PAUSE_S = 0.1  # in replay, between two questions to a server that does no
 
 log = structlog.get_logger()
 Execute = Callable[[Watched, Rollback, Callable[[Rollback], Awaitable[None]]], Awaitable[Rollback]]
-
-
-@dataclass(slots=True)
-class Timed:
-    """How long a repeated piece of work takes, wall seconds."""
-
-    count: int = 0
-    sum_s: float = 0.0
-    last_s: float | None = None
-
-    def add(self, began: float) -> None:
-        """Count one that began at `began` (monotonic)."""
-        self.last_s = time.monotonic() - began
-        self.sum_s += self.last_s
-        self.count += 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +170,7 @@ class Wheel:
                 judged[name] = judge(each.state, terms(each), looked[name].slots, now)
             puts: list[tuple[str, msgspec.Struct]] = [
                 *((name, Timeline(each.epochs)) for name, each in models.items()),
-                *((tick.key, tick) for one in looked.values() for tick in one.ticks),
+                *((key, state) for one in looked.values() for key, state in one.states),
                 ("clock", ReplayTime(now)),
             ]
             await self._commit(judged, puts=puts, consumed=consumed(looked.values()), now=now)
@@ -339,4 +325,4 @@ def reached(watched: Watched, judgement: Judgement) -> Reached:
 
 def consumed(looked: Iterable[Looked]) -> int | None:
     """Folds that no look and no sequential detector will ask for again."""
-    return min((min([one.fold, *(tick.fold for tick in one.ticks)]) for one in looked), default=None)
+    return min((one.consumed for one in looked), default=None)

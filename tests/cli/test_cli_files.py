@@ -50,6 +50,16 @@ def test_problems_come_as_json(tocsin: Tocsin, home: Path) -> None:
     assert ended.json["problems"][0]["path"] == "tokens_file"
 
 
+def test_poor_bands_are_no_problem_but_a_warning_where_a_budget_rests_on_them(tocsin: Tocsin, home: Path) -> None:
+    rules = next(home.glob("**/*rules*.yaml"))
+    rules.write_text(rules.read_text().replace("version: 1\n", "version: 1\nsequential: {}\n"))
+    ended = tocsin("check-config", "tocsin.yaml")
+    assert (ended.code, ended.err.count("warning: models.delays.release_index: ")) == (Exit.OK, 1)
+    assert "bands that know no time" in ended.err
+    [warning] = tocsin("check-config", "tocsin.yaml", "--json").json["warnings"]
+    assert warning["path"] == "models.delays.release_index"
+
+
 def test_settings_that_are_not_there_are_a_problem(tocsin: Tocsin, home: Path) -> None:
     assert tocsin("check-config", "gone.yaml").code == Exit.PROBLEMS
 

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -126,3 +127,35 @@ def test_trouble_comes_first() -> None:
 def test_every_order_has_every_model_once(by: str) -> None:
     lines = model_lines(status(a=CALM, b=IN_TROUBLE, c=model(), d=CALM))
     assert sorted(line.model for line in sort_lines(lines, by)) == ["a", "b", "c", "d"]
+
+
+def latched(rule: str, group: str, odds: float = 3.0) -> dict[str, Any]:
+    return {"rule": rule, "group": group, "since": NOW - 7200.0, "odds": odds, "why": "the share above 3 rises"}
+
+
+def test_what_is_latched_stands_among_the_breaches_with_its_odds_and_how_long() -> None:
+    sequential = {"rows": 900, "latched": [latched("features_page", "age"), latched("output_rollback", "")]}
+    (line,) = reading_lines(status(m=model(sequential=sequential)))
+    assert (line.what, line.verdict, line.value, line.limit, line.n) == ("features_page age", "breach", 3.0, 1.0, 900)
+    assert line.why == "latched for 2h: the share above 3 rises"
+
+
+def test_of_a_group_the_louder_tier_says_it() -> None:
+    both = [latched("features_warn", "age", 90.0), latched("features_page", "age"), latched("quality_warn", "age")]
+    lines = reading_lines(status(m=model(sequential={"latched": both})))
+    assert [line.rule for line in lines] == ["features_page", "quality_warn"]
+
+
+def test_evidence_does_not_hide_a_reading_that_is_far_beyond_its_limit() -> None:
+    error = reading("paired_error", "breach", 0.46, 0.03)
+    lines = reading_lines(status(m=model(error, sequential={"latched": [latched("features_page", "age", 1e18)]})))
+    assert [line.rule for line in lines] == ["paired_error", "features_page"]
+
+
+def test_a_family_of_which_nothing_can_be_told_says_why() -> None:
+    (line,) = reading_lines(status(m=model(sequential={"untold": {"labels": "nothing of this family is watched"}})))
+    assert (line.rule, line.verdict, line.why) == ("labels_page", "unknown", "nothing of this family is watched")
+
+
+def test_a_model_without_a_budget_has_no_such_lines() -> None:
+    assert reading_lines(status(m=model(sequential=None))) == []

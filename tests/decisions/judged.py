@@ -1,6 +1,7 @@
 """What the tests of decisions are made of: a small rule pack, three bundles, windows of a day, and script files."""
 
 from collections.abc import Iterator
+from dataclasses import replace as replace_rule
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -45,6 +46,7 @@ RULES: list[dict[str, object]] = [
 RULES[2] |= {"rollback": True}
 RULES[5] |= {"family": "quality", "cause": 5}
 PACK = parse_pack({"version": 1, "rules": [{**HOLD, **rule} for rule in RULES]}, DETECTORS)
+BUDGETED = parse_pack({"version": 1, "sequential": {}}, DETECTORS)
 WORDS = {"b": Verdict.BREACH, "o": Verdict.OK, "u": Verdict.UNKNOWN, "x": Verdict.BROKEN} | {
     verdict.value: verdict for verdict in Verdict
 }
@@ -96,11 +98,12 @@ def make_slots(rule: str, epoch: int, verdicts: str) -> tuple[Slot, ...]:
 
 
 def make_signal(name: str, verdicts: str, epoch: int = 2, n: int = 500, *, low: float | None = 0.05) -> Signal:
-    rule = PACK.get(name)
-    family, better = (rule.family, rule.better) if rule else (Family(name), False)
+    rule = PACK.get(name) or BUDGETED.get(name)
+    if rule is None:
+        rule = replace_rule(PACK.rules[0], name=name, family=Family(name), better=False)
     readings = [make_reading(WORDS[letter], n, low=low) for letter in verdicts]
     slots = tuple(make_slot(name, epoch, day, r.verdict, r) for day, r in enumerate(readings, start=1))
-    return Signal(name, family, better, 2, 3, slots)
+    return Signal(name, rule.family, rule.better, rule.breaches, rule.of, slots, rule.tier is not None)
 
 
 def make_rollback(step: RollbackStep = RollbackStep.PLANNED, at: float = 0.0, source: BundleId = V2) -> Rollback:

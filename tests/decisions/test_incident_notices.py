@@ -173,6 +173,15 @@ def test_an_alert_is_described_with_its_numbers():
     assert describe(Alert(MODEL, "redelivered", ""), PACK).startswith("redelivered: a model is served again")
 
 
+def test_an_alert_that_has_accounted_for_itself_is_described_in_its_own_words():
+    slot = make_slots("error", 1, "b")[0]
+    accounted = replace(slot, reading=replace(slot.reading, why="share of age above 40 rose to 0.5"))
+    assert (
+        describe(replace(firing("error"), evidence=(accounted,)), PACK)
+        == "error: error: share of age above 40 rose to 0.5"
+    )
+
+
 def test_a_reading_is_described_with_its_worst_columns():
     slot = replace(make_slots("drift", 2, "b")[0], worst=("temp", "wind", "hour", "carrier"))
     assert measured(slot).endswith("n 500 in temp, wind, hour")

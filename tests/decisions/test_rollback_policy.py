@@ -72,9 +72,10 @@ def test_of_a_figure_that_should_be_large_the_upper_end_is_the_bound(low, high, 
     signal = make_signal("error", "bbo")
     accuracy = Reading(Verdict.BREACH, 500, 0.65, 0.8, low, high, "share")
     slots = tuple(replace(slot, reading=accuracy) for slot in signal.slots[:2])
-    case = replace(make_case(), signals=(make_signal("paired_error", "bbo"), replace(signal, slots=slots)))
-    assert gates(case)["bound"].held is held
-    assert (decide(case).ruling is Ruling.ACT) is held
+    alone = replace(make_case(), signals=(replace(signal, slots=slots),))
+    paired = replace(make_case(), signals=(make_signal("paired_error", "bbo"), replace(signal, slots=slots)))
+    assert gates(alone)["bound"].held is held
+    assert (decide(paired).ruling is Ruling.ACT) is held
 
 
 def test_the_newest_known_good_is_the_target():

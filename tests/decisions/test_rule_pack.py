@@ -54,7 +54,8 @@ def test_the_default_pack_wakes_nobody_for_input_drift():
 
 
 def test_the_default_pack_can_lead_to_a_rollback_only_by_two_families():
-    supporting = [rule for rule in parse_pack(DEFAULT, DETECTORS).rules if rule.rollback]
+    pack = parse_pack(DEFAULT, DETECTORS)
+    supporting = [rule for rule in (*pack.rules, *pack.budgeted) if rule.rollback]
     assert {rule.family for rule in supporting} == {Family.PAIRED, Family.LABELS, Family.OUTPUT}
 
 
@@ -145,6 +146,48 @@ def test_labels_that_do_not_come_or_come_late_support_no_rollback(detector):
     changes = {"subject": "outcomes", "detector": detector, "family": "labels"}
     assert "say nothing of the model" in problems(with_rule(**changes, rollback=True))["rules.0.rollback"]
     assert parse_pack(with_rule(**changes, rollback=None), DETECTORS).rules
+
+
+ESTIMATES = [name for name in DETECTORS if name.startswith("estimated_")]
+ESTIMATE = {"subject": "expected", "family": None, "limit": None, "rows_min": None, "coverage_min": None}
+
+
+@pytest.mark.parametrize("detector", ESTIMATES)
+def test_an_estimate_may_be_read(detector):
+    reading = {"name": "guess", "subject": "expected", "detector": detector, "window": "1d"}
+    [rule] = parse_pack({"version": 1, "readings": [reading]}, DETECTORS).rules
+    assert (rule.severity, rule.rollback, rule.family) == (Severity.NONE, False, Family.OUTPUT)
+
+
+@pytest.mark.parametrize("detector", ESTIMATES)
+def test_an_estimate_alerts_nobody(detector):
+    found = problems(with_rule(**ESTIMATE, detector=detector, rollback=None))
+    assert set(found) == {"rules.0.subject"}
+    assert "readings:" in found["rules.0.subject"]
+    assert "confident backdoored model" in found["rules.0.subject"]
+
+
+@pytest.mark.parametrize("detector", ESTIMATES)
+def test_an_estimate_supports_no_rollback(detector):
+    found = problems(with_rule(**ESTIMATE, detector=detector, rollback=True))
+    assert "cannot rest on " + detector in found["rules.0.rollback"]
+
+
+def test_a_reading_of_an_estimate_cannot_be_given_a_rollback():
+    reading = {"name": "g", "subject": "expected", "detector": "estimated_accuracy", "window": "1d", "rollback": True}
+    assert set(problems({"version": 1, "readings": [reading]})) == {"readings.0.rollback"}
+
+
+def test_an_estimate_made_elsewhere_alerts_nobody_either():
+    @dataclass(frozen=True)
+    class Guess:
+        subjects: ClassVar = frozenset({Subject.EXPECTED})
+        kinds: ClassVar = frozenset()
+
+        def read(self, reference, current): ...
+
+    with pytest.raises(SettingsError, match="readings alone"):
+        parse_pack(with_rule(**ESTIMATE, detector="guess", rollback=None), {"guess": Guess})
 
 
 def test_disagreement_may_be_the_second_signal():

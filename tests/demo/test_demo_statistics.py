@@ -7,7 +7,7 @@ import pytest
 
 from monitor.facts import Family, Severity, Verdict
 
-SUPPORTING = ("paired_error", "score_moved", "output_moved", "error")
+SUPPORTING = ("paired_error", "error")
 
 
 def utc(month, day):
@@ -38,12 +38,12 @@ def families(days, slots):
     return {days.pack.get(name).family for name in SUPPORTING if days.firings(name, slots[name])}
 
 
-def test_the_rules_that_may_support_a_rollback_are_the_four_we_measured(days):
+def test_the_rules_that_may_support_a_rollback_are_the_two_we_measured(days):
     assert {rule.name for rule in days.pack.rules if rule.rollback} == set(SUPPORTING)
     assert {rule.name for rule in days.pack.rules if rule.better} == {"paired_error"}
 
 
-def test_v1_alone_never_breaches_paired_error_or_score_or_output_in_ten_months(days, v1):
+def test_v1_alone_never_breaches_paired_error_or_the_limits_of_its_answers_in_ten_months(days, v1):
     for name in ("paired_error", "score_moved", "output_moved"):
         assert not any(slot.reading.verdict is Verdict.BREACH for slot in v1[name]), name
 
@@ -59,7 +59,7 @@ def test_v1_errs_more_in_its_real_spring_than_on_its_reference_and_is_not_blamed
     assert all(slot.reading.value in (0.0, None) for slot in v1["paired_error"])
 
 
-def test_v1_pages_nobody_before_the_delivery_of_v2(days, v1):
+def test_no_window_of_v1_speaks_before_the_delivery_of_v2(days, v1):
     paging = [rule.name for rule in days.pack.rules if rule.severity is not Severity.NONE and not rule.sequential]
     spring = {name: [slot for slot in v1[name] if slot.end <= utc(4, 7)] for name in paging}
     assert {name: days.firings(name, slots) for name, slots in spring.items()} == {name: [] for name in paging}
@@ -71,15 +71,16 @@ def test_days_of_storm_with_too_few_truths_are_unknown_and_not_ok(v1):
     assert len(unknown) < 20
 
 
-def test_v2_holds_the_paired_error_and_the_output_within_two_days(days, v2):
+def test_v2_holds_the_paired_error_within_two_days_and_the_error_within_three(days, v2):
     assert days.firings("paired_error", v2["paired_error"])[0] == utc(4, 2)
-    assert days.firings("score_moved", v2["score_moved"])[0] == utc(4, 2)
-    assert {Family.PAIRED, Family.OUTPUT} <= families(days, v2)
+    assert days.firings("error", v2["error"])[0] == utc(4, 3)
+    assert families(days, v2) == {Family.PAIRED, Family.LABELS}
 
 
 def test_the_limits_stand_clear_of_both_sides(days, v1, v2, honest):
     # Not on an edge: a fit on another machine, or another seed of the attack, moves these by about .01.
-    limits = {name: days.pack.get(name).detector.limit for name in SUPPORTING}
+    names = ("paired_error", "score_moved", "output_moved")
+    limits = {name: days.pack.get(name).detector.limit for name in names}
     first_days = [slot.reading.low for slot in v2["paired_error"][:9]]
     innocent = [slot.reading.low for slot in honest["paired_error"] if slot.reading.low is not None]
     assert max(innocent) + 0.03 < limits["paired_error"] < min(first_days) - 0.03
@@ -106,4 +107,4 @@ def test_an_attack_with_another_seed_is_caught_as_well(days, flights, scores, se
     )
     slots = days.slots("other", utc(4, 1), utc(4, 8))
     assert days.firings("paired_error", slots["paired_error"])[0] == utc(4, 2)
-    assert days.firings("score_moved", slots["score_moved"])[0] == utc(4, 2)
+    assert days.firings("error", slots["error"])[0] <= utc(4, 3)

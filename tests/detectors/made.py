@@ -9,8 +9,10 @@ import numpy as np
 from monitor.facts import (
     FIXED_POINT,
     Arrivals,
+    Chances,
     Curve,
     Errors,
+    ExpectedErrors,
     Group,
     Groups,
     Histogram,
@@ -18,10 +20,12 @@ from monitor.facts import (
     PairedErrors,
     Pairs,
     Ranks,
+    Scored,
     Subject,
     Task,
     View,
 )
+from monitor.panes.expected_read import calibrate
 from monitor.panes.layout import LAG_EDGES_S
 
 LAGS = len(LAG_EDGES_S) + 1
@@ -94,6 +98,30 @@ def ranks(lists: Sequence[Sequence[float]], ndcg: Sequence[float] = (), *, unlab
     return Ranks(len(lists) + unlabelled, len(lists), lag(len(lists)), hits, *sums)
 
 
+def chances(calibration, outputs, scores, *, k: int = 2, unscored: int = 0) -> Chances:
+    """Of rows without labels, by a reference's (outputs, scores, labels). A bin's losses are those of its middle."""
+    counts = np.zeros(((k + 1) * 64, 2), int)
+    then, given, labels = (np.asarray(values) for values in calibration)
+    true = labels == 1 if k == 2 else labels == then
+    np.add.at(counts, (score_places(then, given), 1 - true), 1)
+    cells = np.arange((k + 1) * 64).reshape(-1, 64)
+    numbers = calibrate(counts, [cells[[0, 2, 1]].T.ravel()] if k == 2 else list(cells))
+    rows = np.bincount(score_places(outputs, scores), minlength=len(counts))
+    found = []
+    for cell in np.flatnonzero(rows).tolist():
+        middle = (cell % 64 + 0.5) / 64
+        one, zero = -math.log(middle), -math.log(1 - middle)
+        three = (float(each[cell]) for each in numbers)
+        found.append(Scored(cell // 64, cell % 64, int(rows[cell]), *three, middle, one, one**2, zero, zero**2))
+    return Chances(int(rows.sum()) + unscored, len(labels), CLASSES[:k], 1 if k == 2 else None, tuple(found))
+
+
+def score_places(outputs, scores):
+    """Cells by output and score bin."""
+    bins = np.minimum((np.asarray(scores, float) * 64).astype(int), 63)
+    return np.asarray(outputs, int) * 64 + bins
+
+
 def pairs(served, known_good, labels) -> Pairs:
     served, known_good, labels = np.asarray(served), np.asarray(known_good), np.asarray(labels)
     wrong, other_wrong = served != labels, known_good != labels
@@ -158,6 +186,19 @@ def rows(task: Task, n: int = 4000, seed: int = 5) -> Rows:
     return Rows(views)
 
 
+def expected_errors(n: int, **rest) -> ExpectedErrors:
+    """Of errors that are normal with a standard deviation of 1/2, learned from 4,000 rows."""
+    means = {"absolute": 0.4, "absolute_sd": 0.005, "squared": 0.25, "squared_sd": 0.006} if n else {}
+    return ExpectedErrors(**{"rows": n, "told": n, "fitted": 4000, **means, **rest})
+
+
+def _calibration():
+    """Rows of a reference whose scores are chances."""
+    rng = np.random.default_rng(2)
+    scores = rng.beta(1, 1.5, 20_000)
+    return scores > 0.5, scores, rng.random(20_000) < scores
+
+
 def _classified(rng, n: int, _) -> dict[Subject, tuple[View, ...]]:
     scores = rng.beta(1, 1.5, n)
     labels, outputs = (rng.random(n) < scores).astype(int), (scores > 0.5).astype(int)
@@ -167,6 +208,7 @@ def _classified(rng, n: int, _) -> dict[Subject, tuple[View, ...]]:
         Subject.OUTPUT: (Histogram("output", False, counts),),
         Subject.SCORE: (score(scores),),
         Subject.OUTCOMES: (outcomes(outputs, labels, scores=scores),),
+        Subject.EXPECTED: (chances(_calibration(), outputs, scores),),
         Subject.PAIRS: (pairs(outputs, known_good, labels),),
         Subject.GROUPS: (groups(outputs, labels, rng.choice(["a", "b", "c"], n)),),
     }
@@ -178,6 +220,7 @@ def _regressed(rng, n: int, edges) -> dict[Subject, tuple[View, ...]]:
     return {
         Subject.OUTPUT: (numeric(served, edges, "output"),),
         Subject.OUTCOMES: (errors(served, labels),),
+        Subject.EXPECTED: (expected_errors(n),),
         Subject.PAIRS: (paired_errors(served, known_good, labels),),
     }
 

@@ -15,13 +15,16 @@ from monitor.detectors.protocol import applies
 from monitor.facts import (
     EVERY_TASK,
     Arrivals,
+    Chances,
     Curve,
+    ExpectedErrors,
     FeatureKind,
     Group,
     Groups,
     Histogram,
     Outcomes,
     Pairs,
+    Scored,
     Subject,
     Task,
     Verdict,
@@ -197,6 +200,41 @@ def outcomes(draw, k=None):
     return one(), one()
 
 
+share = st.floats(0, 1)
+
+
+@st.composite
+def chances(draw):
+    """Two windows of rows without labels, of any calibration; two classes or three."""
+    k = draw(st.sampled_from([2, 3]))
+
+    def one():
+        places = draw(st.lists(st.integers(0, (k + 1) * 64 - 1), unique=True, max_size=9))
+        cells = tuple(Scored(place // 64, place % 64, *some(place)) for place in sorted(places))
+        rows = sum(cell.rows for cell in cells) + draw(counts)
+        return Chances(rows, draw(st.sampled_from([0, 10**4])), made.CLASSES[:k], 1 if k == 2 else None, cells)
+
+    def some(place):
+        losses = draw(st.lists(st.floats(0, 16), min_size=4, max_size=4))
+        return draw(st.integers(1, 2**50)), draw(share), draw(st.floats(0, 0.25)), draw(share) / 8, draw(share), *losses
+
+    return one(), one()
+
+
+@st.composite
+def expected_errors(draw):
+    """Two windows, of a fit that may have been as bad as it likes."""
+    means = st.floats(-1e9, 1e9)
+    variances = st.floats(0, 1e9)
+
+    def one():
+        told = draw(counts)
+        sums = [draw(each) for each in (means, variances, means, variances, st.floats(1, 1e3))]
+        return ExpectedErrors(told + draw(counts), told, draw(counts), *sums, "x", draw(share))
+
+    return one(), one()
+
+
 @st.composite
 def pairs(draw):
     """Two sets of pair counts that can be."""
@@ -281,6 +319,8 @@ VIEWS = {
     **{(task, subject): histograms() for task in Task for subject in (Subject.FEATURES, Subject.OUTPUT, Subject.SCORE)},
     **{(task, Subject.OUTCOMES): views for task, views in OUTCOMES.items()},
     **{(task, Subject.ARRIVALS): arrivals for task in Task},
+    (Task.CLASSIFICATION, Subject.EXPECTED): chances(),
+    (Task.REGRESSION, Subject.EXPECTED): expected_errors(),
     (Task.CLASSIFICATION, Subject.PAIRS): pairs(),
     (Task.REGRESSION, Subject.PAIRS): paired_errors(),
     (Task.CLASSIFICATION, Subject.GROUPS): groups(),

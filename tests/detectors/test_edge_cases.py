@@ -98,6 +98,27 @@ RANKS = {
     "all first": made.ranks([[1]] * 1000, [1.0] * 1000),
     "places that are not counted": Ranks(1000, 1000, made.lag(1000)),
 }
+FAIR = (np.arange(64_000) % 64 >= 32, np.arange(64_000) % 64 / 64, np.arange(64_000) * 0.754877666 % 1 < 0.5)
+CHANCES = {
+    "no row": made.chances(FAIR, [], []),
+    "one row": made.chances(FAIR, [1], [0.9]),
+    "no score": made.chances(FAIR, [], [], unscored=1000),
+    "no calibration": made.chances(([], [], []), [1] * 1000, [0.9] * 1000),
+    "scores that the reference never saw": made.chances(([0] * 300, [0.1] * 300, [0] * 300), [1] * 1000, [0.9] * 1000),
+    "never right": made.chances(([1] * 1000, [0.9] * 1000, [0] * 1000), [1] * 1000, [0.9] * 1000),
+    "always right": made.chances(([1] * 1000, [0.9] * 1000, [1] * 1000), [1] * 1000, [0.9] * 1000),
+    "all answered as another class": made.chances(FAIR, [2] * 1000, [0.9] * 1000),
+    "three classes": made.chances((FAIR[0] * 1, FAIR[1], FAIR[2] * 1), [2, 1] * 500, [0.6] * 1000, k=3),
+}
+EXPECTED = {
+    "no row": made.expected_errors(0),
+    "one row": made.expected_errors(1),
+    "no number": made.expected_errors(1000, told=0),
+    "nothing learned": made.expected_errors(1000, fitted=0),
+    "a column that moved away": made.expected_errors(1000, strange="x", strange_share=0.5),
+    "less than no error": made.expected_errors(1000, absolute=-1.0, squared=-1.0),
+    "sums at the end of doubles": made.expected_errors(1000, absolute=1e150, squared=1e300, kurtosis=1e3),
+}
 PAIRS = {
     "no row": Pairs(0, 0, 0, 0, 0, 0, 0),
     "nobody asked": Pairs(1000, 0, 0, 0, 0, 0, 0),
@@ -133,6 +154,7 @@ def cases(task: Task, subject: Subject):
         return [(name, *pair) for group in (NUMBERS, CATEGORIES) for name, pair in group.items()]
     tables = {
         Subject.OUTCOMES: {Task.CLASSIFICATION: OUTCOMES, Task.REGRESSION: ERRORS, Task.RANKING: RANKS}[task],
+        Subject.EXPECTED: CHANCES if task is Task.CLASSIFICATION else EXPECTED,
         Subject.PAIRS: PAIRS if task is Task.CLASSIFICATION else PAIRED,
         Subject.GROUPS: GROUPS,
         Subject.ARRIVALS: ARRIVALS,
@@ -188,6 +210,14 @@ UNTOLD = [
     ("mcc", OUTCOMES, "all predicted as another class"),
     ("r_squared", ERRORS, "constant labels"),
     ("bias", ERRORS, "errors that were cut"),
+    ("estimated_accuracy", CHANCES, "scores that the reference never saw"),
+    ("estimated_accuracy", CHANCES, "no calibration"),
+    ("estimated_recall", CHANCES, "never right"),
+    ("estimated_roc_auc", CHANCES, "always right"),
+    ("estimated_log_loss", CHANCES, "three classes"),
+    ("estimated_f1", CHANCES, "three classes"),
+    ("estimated_mean_absolute_error", EXPECTED, "a column that moved away"),
+    ("estimated_mean_absolute_error", EXPECTED, "nothing learned"),
     ("hit_rate", RANKS, "places that are not counted"),
     ("demographic_parity", GROUPS, "one group"),
     ("disparate_impact", GROUPS, "no positive answer"),

@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 from msgspec.structs import replace as replace_reading
 from prometheus_client.exposition import generate_latest
-from snapshots import BAD, BROKEN, GOOD, MODEL, NOW, UNKNOWN, breach, full, model, ok, rule, snapshot, view
+from snapshots import BAD, BROKEN, GOOD, MODEL, NOW, UNKNOWN, breach, full, model, ok, rule, sequential, snapshot, view
 
 from monitor.export.collector import Collector, describe
 from monitor.export.metrics import LIVE, PICTURES
 from monitor.export.model_lines import CELLS_MAX
 from monitor.export.readings import METRICS
+from monitor.export.sequential import LatchView
+from monitor.export.sequential_lines import LATCHED_MAX
 from monitor.export.shown import SHOWN, suffixed
 from monitor.export.snapshot import ConfusionCell, ReadingView, ReferenceRole, ServingStatus, Snapshot
 from monitor.facts import Alert, AlertState, Reading, RejectReason, Subject, Verdict
@@ -244,3 +246,13 @@ def test_the_last_reload_is_told():
     failed = replace(base, daemon=replace(base.daemon, reload_ok=False))
     assert one(base, "tocsin_config_last_reload_successful") == 1
     assert one(failed, "tocsin_config_last_reload_successful") == 0
+
+
+def test_no_more_latched_groups_are_shown_than_there_is_room_for_and_the_loudest_are():
+    latched = tuple(LatchView("features_page", f"f{odds}", NOW, float(odds), "") for odds in range(1, LATCHED_MAX + 11))
+    view = replace(sequential(), latched=latched)
+    found = Collector().collect(snapshot(sequential=view)).collect()
+    lines = {family.name: family.samples for family in found}
+    groups = {sample.labels["group"] for sample in lines["tocsin_sequential_latched"]}
+    assert groups == {f"f{odds}" for odds in range(11, LATCHED_MAX + 11)}
+    assert lines["tocsin_series_dropped"][0].value == 10

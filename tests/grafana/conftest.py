@@ -25,6 +25,9 @@ MODEL = {  # what is added to the loop's settings of its model
 }
 
 
+STEP_S = 0.5  # between the points of a range
+
+
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
     """(Prometheus, span): it scraped a daemon every 200 ms while v2 came, was caught and was rolled back."""
@@ -39,14 +42,14 @@ def watched(tmp_path_factory):
         poisoned(loop)
         wait_for(lambda: query(url, "tocsin_incidents_open"), "the first scrape")
         start = _last_scrape(url)
-        loop.until(committed)
+        loop.until(lambda status: _scraped(url, loop.now, 2 * STEP_S) or committed(status))
         loop.call("POST", "/v1/predictions", "gateway", content="no row\n", headers=NDJSON)
         loop.call("POST", "/v1/predictions", "person", content="{}\n", headers=NDJSON)  # may not send predictions
         loop.live(3)
         wait_for(lambda: query(url, "tocsin_evidence_value"), "the evidence worker's first values", 120)
         wait_for(lambda: query(url, "tocsin_alertmanager_firing_alerts"), "Alertmanager is told")
         _scraped(url, loop.now)
-        yield Prometheus(url), Span(start, _last_scrape(url), 0.5, 0.2)
+        yield Prometheus(url), Span(start, _last_scrape(url), STEP_S, 0.2)
 
 
 def sided(directory):
@@ -79,11 +82,11 @@ def _last_scrape(url):
     return float(found["value"][1])
 
 
-def _scraped(url, now):
-    """Wait until Prometheus has seen the page of the last step, and once more, so that its rates end after it."""
+def _scraped(url, now, for_s=1.0):
+    """Wait until Prometheus has seen the page of the last step for so long: every point of a range then falls on it."""
     wait_for(lambda: query(url, f"tocsin_clock_timestamp_seconds >= {now}"), "a scrape after the last step")
     seen = _last_scrape(url)
-    wait_for(lambda: _last_scrape(url) > seen + 1, "scrapes of the same page")
+    wait_for(lambda: _last_scrape(url) > seen + for_s, "scrapes of the same page")
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ QUIET = {
         "Answers and truths",
         "A",
     ): "the loop's labels come one window late, and this is of the newest",
+    ("model-classification", "Latched groups", "A"): "minutes of the loop are too few to cross a budget",
     ("model-classification", "Came to nothing", "A"): "the evidence worker did what it was asked",
 }
 """Queries that this world gives nothing to show, and why. A query that has data does not belong here: see below."""

@@ -14,7 +14,7 @@ from streams import stream
 from monitor.facts import Feature, FeatureKind, ModelName, RejectReason, RowKind, Schema, Task
 from monitor.ingest import stream as module
 from monitor.ingest.accept import Known, Setting
-from monitor.ingest.arrow import judge_stream
+from monitor.ingest.arrow.judge import judge_stream
 from monitor.ingest.columns import read_clean
 from monitor.ingest.intake import ENCODED_ROWS_MIN
 from monitor.ingest.limits import Limits

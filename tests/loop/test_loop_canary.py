@@ -18,8 +18,9 @@ from loopworld import MODEL, ROOT, START, STEP_S
 from servers import wait_for
 
 from monitor.facts import Feature, FeatureKind, Prediction, Schema
-from monitor.panes.batch import decode_labels, decode_predictions, encode_labels, encode_predictions
+from monitor.panes.batch import encode_labels, encode_predictions
 from monitor.panes.build import HistoryBatch, build_reference
+from monitor.panes.decode import decode_labels, decode_predictions
 from monitor.panes.reference import encode_reference
 
 CANARY = "zqxcanary"

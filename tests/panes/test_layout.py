@@ -11,7 +11,7 @@ from monitor.panes.reference import CategoryBins, NumericBins, digest, encode_re
 SECTIONS = (
     *("rows", "kept", "joint_span", "moments", "output", "output_moments", "score", "confusion", "scored"),
     *("squared_error", "score_label", "log_loss", "likely", "class_scores", "labelled", "clipped", "errors"),
-    *("ranks", "lag", "pairs", "agreement"),
+    *("ranks", "lag", "pairs", "agreement", "repeated", "contents", "concordance", "error_bins", "slices"),
 )
 
 
@@ -49,19 +49,37 @@ def test_sections_of_a_classification_have_the_documented_sizes(small):
         "lag": 16,
         "pairs": 6,
         "agreement": 2,
+        "repeated": 1,
+        "contents": 64,
     }
     assert sizes(small)["lag"] == len(LAG_EDGES_S) + 1
 
 
 def test_sections_of_a_regression_have_the_documented_sizes(regression):
     shared = {"rows": 1, "kept": 1, "joint_span": 6 * 7, "moments": 2, "output": 15, "output_moments": 2}
-    labels = {"labelled": 1, "clipped": 1, "errors": 24, "lag": 16, "pairs": 8, "agreement": 2}
+    labels = {
+        "labelled": 1,
+        "clipped": 1,
+        "errors": 24,
+        "lag": 16,
+        "pairs": 8,
+        "agreement": 2,
+        "repeated": 1,
+        "contents": 64,
+    }
     assert sizes(regression) == shared | labels
 
 
 def test_sections_of_a_ranking_have_the_documented_sizes(ranking):
     shared = {"rows": 1, "kept": 1, "joint_span": 7, "moments": 2, "output": 7, "output_moments": 2}
-    assert sizes(ranking) == shared | {"labelled": 1, "ranks": 8, "lag": 16, "agreement": 2}
+    assert sizes(ranking) == shared | {
+        "labelled": 1,
+        "ranks": 8,
+        "lag": 16,
+        "agreement": 2,
+        "repeated": 1,
+        "contents": 64,
+    }
 
 
 @pytest.mark.parametrize(("classes", "cells"), [(2, 0), (3, 384), (6, 768), (7, 0)])

@@ -37,7 +37,7 @@ GOLDEN = (
     b'{"format":3,"schema":{"model":"m","features":[{"name":"x","kind":"numeric"},{"name":"c","kind":"categorical"}],'
     b'"classes":["no","yes"],"positive":"yes","task":"classification"},"columns":[{"kind":"numeric","name":"x","edges":[0.0,1.5,2.0],"centre":0.0,"scale":1.0},'
     b'{"kind":"categorical","name":"c","top":["red"],"known":["blue"]}],"rows":3,"start":10.0,"end":null,'
-    b'"labelled":true,"counts":[1,2],"output":null,"groups":[],"error_scale":1.0,"rhythm":null}'
+    b'"labelled":true,"counts":[1,2],"output":null,"groups":[],"error_scale":1.0,"errors":null,"large_error":0.0,"halves":[],"pairs":[],"slices":[],"rhythm":null,"expected":null}'
 )
 
 

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.facts import Family, Feature, FeatureKind, ModelName, Schema, Task
-from monitor.panes.batch import MISSING, CategoricalColumn, NumericColumn, Predictions
 from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
 from monitor.panes.count import bin_rows, count_rows
 from monitor.panes.layout import Layout
+from monitor.panes.rows import MISSING, CategoricalColumn, NumericColumn, Predictions
 from monitor.panes.sections import OTHER
 from monitor.panes.signals import Signals, What, choose_cuts
 

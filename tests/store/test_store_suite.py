@@ -246,11 +246,11 @@ def test_late_panes_show_up_as_touched(store):
     assert store.touched(3) == []
 
 
-def test_deltas_come_by_arrival_and_only_of_the_folds_asked_for(store):
+def test_deltas_come_by_arrival_with_the_start_of_their_pane_and_only_of_the_folds_asked_for(store):
     for fold in (1, 2, 3):
         store.commit(Change(fold=fold, deltas=[(key(60 * (4 - fold)), body(fold)), (key(epoch=2), body(9))]))
-    assert store.delta(MODEL, 1, "", "ref", 0, 3) == [body(1), body(2), body(3)]
-    assert store.delta(MODEL, 1, "", "ref", 1, 2) == [body(2)]
+    assert store.delta(MODEL, 1, "", "ref", 0, 3) == [(180, body(1)), (120, body(2)), (60, body(3))]
+    assert store.delta(MODEL, 1, "", "ref", 1, 2) == [(120, body(2))]
     assert store.delta(MODEL, 1, "", "other", 0, 3) == []
 
 
@@ -259,7 +259,7 @@ def test_consumed_deltas_are_forgotten_and_their_sums_kept(opened):
     for fold in (1, 2, 3):
         store.commit(Change(fold=fold, deltas=[(key(60), body(fold))], consumed=fold - 1))
     store = opened()
-    assert store.delta(MODEL, 1, "", "ref", 2, 3) == [body(3)]
+    assert store.delta(MODEL, 1, "", "ref", 2, 3) == [(60, body(3))]
     assert counts(store, 0, 100) == 6
     with pytest.raises(AssertionError):
         store.delta(MODEL, 1, "", "ref", 1, 3)

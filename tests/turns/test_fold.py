@@ -85,6 +85,16 @@ def test_a_repeated_id_counts_once_in_one_fold_and_over_folds(world):
     assert (world.pane().counts[0], world.watched.totals.duplicates) == (12, 20)
 
 
+def test_a_repeated_id_is_counted_as_such_in_the_pane_of_its_own_time(world):
+    world.send(rows(90), rows(10, start=60.0))
+    world.run()
+    world.send(rows(5, start=120.0))
+    world.run()
+    repeated = [int(world.pane(start=s, end=s + 60).counts[world.v1.repeated][0]) for s in (0, 60, 120)]
+    assert repeated == [0, 10, 5]
+    assert (world.pane().counts[0], world.watched.totals.duplicates) == (90, 15)
+
+
 def test_a_fold_holds_fewer_rows_of_wide_models(world, monkeypatch):
     monkeypatch.setattr(module, "CELLS_MAX", 5 * len(world.watched.schema.features))
     world.send(*([prediction(f"p{part}-{i}", 60.0) for i in range(4)] for part in range(3)))

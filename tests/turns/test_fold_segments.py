@@ -54,6 +54,17 @@ def counted(turns, column):
     return [(view.rows, view.labelled) for view in views]
 
 
+def test_repeated_ids_of_segments_add_up_to_those_of_the_whole(turns):
+    some = [row(f"p{i}", 10.0 + 20 * i, "ab"[i % 2], device=("ios", None)[i % 2]) for i in range(6)]
+    turns.count(some)
+    turns.count(some[:3])
+    cell = turns.v1.repeated.start
+    found = {name: int(turns.pane(name).counts[cell]) for column in NAMES.values() for name in column}
+    assert turns.pane().counts[cell] == 3
+    assert (found["c=a"], found["c=__other__"]) == (2, 1)
+    assert (found["device=ios"], found["device=android"], found["device=__other__"]) == (2, 0, 1)
+
+
 def panes(turns):
     """Every pane that is kept, by its key."""
     return {key: turns.pane(key.segment, key.epoch, start=key.start, end=key.start + 60) for key, _ in touched(turns)}

@@ -55,6 +55,18 @@ def told(turns, rows):
     return [label(row.id, truth(schema_of(turns), row, i), time=5000.0) for i, row in enumerate(rows)]
 
 
+def test_labels_are_counted_in_the_slices_of_their_rows_also_when_they_come_later(turns):
+    rows = answers(schema_of(turns), 200)
+    turns.count(rows)
+    turns.count(told(turns, rows))
+    slices = turns.v1.reference.slices
+    counted = turns.pane().counts[turns.v1.slices].reshape(-1, 2).sum(axis=1)
+    numbers = [each.feature == slices[0].feature for each in slices]  # a number: its fifths hold every row that has it
+    missing = turns.v1.view(turns.pane(), Subject.FEATURES, schema_of(turns).features[slices[0].feature].name).missing
+    assert counted[numbers].sum() == 200 - missing
+    assert counted.sum() > 200
+
+
 # ---------------------------------------------------------------- numpy on the same rows
 
 

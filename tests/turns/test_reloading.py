@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from monitor.errors import Problem
 from monitor.settings import Settings
-from monitor.turns.reloading import MAY_CHANGE, fixed, waiting
+from monitor.turns.reloading import MAY_CHANGE, _leaves, fixed, waiting
 
 SERVER = {"url": "http://127.0.0.1:8080", "model": "m"}
 RECEIVER = {"name": "on-call", "url": "https://hooks.example.test/1", "secret_file": "secret"}
@@ -126,3 +126,7 @@ def test_the_name_of_a_model_widens_nothing(name):
 def test_no_path_of_the_state_or_a_listener_may_change(tail):
     for section in ("state_dir", "http", "metrics", "fold", "panes", "time", "replay", "replica", "tokens_file"):
         assert not MAY_CHANGE.fullmatch(f"{section}/{tail}")
+
+
+def test_a_map_that_becomes_empty_is_a_change():
+    assert dict(_leaves({"a": {"b": []}, "c": {}}, "")) == {"a/b": [], "c": {}}

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from monitor.clock import ManualClock
 from monitor.decisions.epochs import identify, prove
-from monitor.decisions.rules import Rule, RulePack
+from monitor.decisions.rules import Rule, RulePack, follow
 from monitor.decisions.state import ModelState
 from monitor.errors import Transient
 from monitor.facts import (
@@ -64,6 +64,7 @@ from monitor.turns.opinion import Opinion, sample, silent
 from monitor.turns.outbox import StoredOutbox
 from monitor.turns.proving import Proving
 from monitor.turns.supervisor import Supervisor
+from monitor.turns.ticking import Armed
 from monitor.turns.watched import Reached, Timeline, Totals, Watched
 from monitor.turns.wheel import Bounds, Parts, Wheel, consumed
 
@@ -313,13 +314,28 @@ class Server:
         return DIGESTS.get(self.name, "sha256:" + "9" * 64)
 
 
+def budget(rules, watch):
+    """A pack of these rules and those that follow from a budget of false alarms, if there is one."""
+    return RulePack(1, rules) if watch is None else RulePack(1, rules, watch, tuple(follow(watch)))
+
+
 class Turns:
     """One model, its store and everything that turns over it. `restart` leaves nothing but the store."""
 
     def __init__(
-        self, directory, *rules, served="v1", mode=Mode.OBSERVE, grace_s=0.0, layouts=None, settings=(), **wheel
+        self,
+        directory,
+        *rules,
+        served="v1",
+        mode=Mode.OBSERVE,
+        grace_s=0.0,
+        layouts=None,
+        settings=(),
+        watch=None,
+        **wheel,
     ):
-        self.directory, self.rules, self.mode, self.grace_s, self.wheel_of = directory, rules, mode, grace_s, wheel
+        self.directory, self.pack, self.mode = directory, budget(rules, watch), mode
+        self.grace_s, self.wheel_of = grace_s, wheel
         both = Layout.of(reference()), Layout.of(reference(edges=(0.0, 0.5, 2.0), seed=8))
         self.v1, self.v2 = both if layouts is None else layouts
         self.settings, self.limits = dict(settings), {}
@@ -338,14 +354,15 @@ class Turns:
         self.watched = watched(self.bundles, (self.v1, self.v2), self._stored(Timeline(), MODEL).epochs)
         allowed = RollbackLimits(mode=self.mode)
         self.watched.settings = self.watched.settings.model_copy(update={"rollback": allowed, **self.settings})
-        self.watched.pack = RulePack(1, self.rules)
+        self.watched.pack = self.pack
         self.watched.state = self._stored(ModelState(MODEL), MODEL)
         self.watched.totals = self._stored(Totals(), MODEL)
         self.watched.reached = self._stored(Reached(), MODEL)
         self.watched.incidents = self.store.facts(Incident)
         self.watched.rollbacks = self.store.facts(Rollback)
         self.fold = Fold(self.store, {MODEL: self.watched}, self.wheel_of.get("ask"), FOLD)
-        self.look = Look(self.store, grace_s=self.grace_s, ticks=self.store.facts(Ticks))
+        states = {"ticks": self.store.facts(Ticks), "armed": self.store.facts(Armed)}
+        self.look = Look(self.store, grace_s=self.grace_s, **states)
         self.wheel = self._wheel()
 
     def _stored(self, default, key):
@@ -453,8 +470,7 @@ class Turns:
         """One look, committed as the wheel does."""
         found = self.look.run(self.watched, now)
         if commit:
-            puts = [(tick.key, tick) for tick in found.ticks]
-            self.store.commit(Change(puts=puts, consumed=consumed([found])))
+            self.store.commit(Change(puts=found.states, consumed=consumed([found])))
             self.look.committed(found)
         return found
 

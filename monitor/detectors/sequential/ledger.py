@@ -52,7 +52,8 @@ class Ledger(msgspec.Struct, frozen=True):
     quality: float = 0.15
     features: float = 0.20
     poisoning: float = 0.20  # kept for what looks for poison, whether or not it is watched for yet
-    hold: float = 6 * 60.0  # minutes without a crossing, at least, before a latched group may page again (latch.py)
+    hold: float = 30 * 60.0  # minutes without a crossing, at least, before a latched group may page again (latch.py):
+    # over a day, because what leaves its band every afternoon would page every afternoon
 
     def __post_init__(self) -> None:
         weights = (self.labels, self.output, self.quality, self.features, self.poisoning)

@@ -25,8 +25,9 @@ from monitor.detectors.sequential.bets import ETAS, SCORE_ETAS, STAKES, Doubles,
 from monitor.detectors.sequential.ledger import Ledger
 from monitor.facts import Family
 from monitor.panes.rhythm import Bounds
-from monitor.panes.signals import Signal
+from monitor.panes.signals import Signal, What
 
+ROWS_MIN: Final = 5  # of a lane, else its rows wait
 SCORE_SHARE: Final = 0.5  # of the weight of a group that has a scored column
 TABLES_MAX: Final = 8  # hours whose tables are kept: this one, and late rows' own
 
@@ -73,6 +74,7 @@ class Plan:
     falls: Flags  # [lanes of signals]
     weight: NDArray[np.float32]  # [lanes], sum <= 1; its bets share alike
     eta: Doubles  # [bets, lanes]
+    least: Doubles  # [lanes] rows to bet on; with fewer it waits
     _tables: "OrderedDict[int, tuple[Bounds, Table]]" = field(default_factory=OrderedDict)
 
     @classmethod
@@ -118,6 +120,7 @@ class Plan:
             np.array([falls for _, falls in sides], np.bool_),
             weight,
             eta,
+            np.array([float(_least(lane)) for lane in lanes]),
         )
 
     @property
@@ -158,6 +161,11 @@ def _families(signals: Watched) -> dict[str, Family]:
 
 def _lane_of(signal: Signal, falls: bool) -> Lane:  # noqa: FBT001  # a direction, as everywhere here
     return Lane(signal.group, signal.column, falls, signal)
+
+
+def _least(lane: Lane) -> int:
+    """How many rows a lane waits for; of minutes one."""
+    return 1 if lane.signal is not None and lane.signal.what in {What.RATE, What.STALE} else ROWS_MIN
 
 
 def _lane_weights(lane_group: NDArray[np.intp], group_weight: Doubles, sides: int) -> Doubles:

@@ -10,7 +10,8 @@ between processes, and group by group T w_g / A after a real change elsewhere. W
 
 - Added after multiplying, the minutes need not be foreseeable. A lane is given its minutes when it bets: all since its
   last bet, at most a day of them; one that cannot bet (band unknown, no rows) is given none, so silence pages nobody.
-- Fewer than ROWS_MIN rows wait: what they say is summed (it adds up, see bets.py) and bet on with the next rows.
+- Fewer than ROWS_MIN rows wait: what they say is summed (it adds up, see bets.py) and bet on with the next rows. Where
+  a row is a whole minute, one is enough: its tick bet is exact for any count, and silence must not wait.
 - Each tier has processes of its own, reset by its own crossings alone.
 - Nothing overflows: w_j R_j < A after every tick, and log L is cut at LOG_MAX; to lower a multiplier is always allowed.
 - float32 rounds each product by at most 6e-8 of itself, in either direction: after a month of ticks at most 1 % of A.
@@ -36,7 +37,6 @@ from monitor.detectors.sequential.state import Carried, Floats, State, demand, p
 from monitor.panes.rhythm import Bounds
 from monitor.panes.signals import Counted
 
-ROWS_MIN: Final = 5  # of a lane, else its rows wait
 LOG_MAX: Final = 60.0  # e^60 A is far below float32's largest
 WAITED_MAX: Final = DAY  # minutes a lane is given at most after a silence
 
@@ -85,7 +85,7 @@ def step(
     ratios = np.zeros(len(plan.lanes), np.bool_)
     for bounds, part in counted:
         _tell(plan, plan.table(bounds), part, carried, ratios)
-    ready = carried.rows >= ROWS_MIN
+    ready = carried.rows >= plan.least
     carried.evidence *= _multipliers(plan, carried, ready)
     lane_evidence = _by_lane(plan, carried.evidence)
     odds = _by_group(plan, lane_evidence)

@@ -1,0 +1,69 @@
+"""The e-detector of a replay: ticks in simulated time, stepped by the code that steps the daemon's.
+
+A tick without rows bets on nothing: its minutes wait and are given with the next bet. So a quiet spell needs no step a
+tick. One is made at its beginning, where the minutes that the last bet was given may carry a group over its budget, and
+the rest is told with the next rows; a test holds this to stepping every tick.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.decisions.budget import MINUTE_S
+from monitor.detectors.sequential import State, Step, Tier, step
+from monitor.detectors.sequential.ledger import TIERS
+from monitor.facts import Family
+from monitor.panes.rhythm import Bounds
+from monitor.panes.signals import Counted
+from monitor.turns.lookout import Lookout
+
+Counts = NDArray[np.int64]
+Parts = Sequence[tuple[Bounds, Counted]]
+
+
+@dataclass(slots=True)
+class Betting:
+    """One e-detector and how far it has come; a fork of it goes on by itself."""
+
+    lookout: Lookout
+    every_s: float
+    at: float  # event time of the last tick, or when it was armed
+    state: State | None = None
+    ticks: int = 0
+
+    def advance(self, now: float, came: Mapping[int, Counts]) -> Iterator[tuple[float, Step]]:
+        """Tick up to `now`, when marginal cells `came` by hour: the time of each step, and what it said."""
+        yield from self.bet(now, self.counted(came))
+
+    def bet(self, now: float, parts: Parts) -> Iterator[tuple[float, Step]]:
+        """As `advance`, of counts with their bands."""
+        quiet = self.at + self.every_s
+        if self.state is not None and now - quiet > self.every_s / 2:
+            yield quiet, self._step(quiet, ())
+        yield now, self._step(now, parts)
+
+    def counted(self, came: Mapping[int, Counts]) -> list[tuple[Bounds, Counted]]:
+        """What cells by hour say of the signals, each with its own hour's bands; earliest first."""
+        return [(self.lookout.bounds(hour), self.lookout.signals.read(cells)) for hour, cells in sorted(came.items())]
+
+    def fork(self) -> "Betting":
+        """The same state, to go on with from here."""
+        return replace(self)
+
+    def latched(self) -> Iterator[tuple[Tier, str]]:
+        """Tiers and groups that have paged and are not calm yet."""
+        for latch in () if self.state is None else self.state.latches:
+            yield TIERS[latch.tier], self.lookout.plan.groups[latch.group]
+
+    def family(self, group: str) -> Family:
+        """Of a group."""
+        plan = self.lookout.plan
+        return plan.families[plan.groups.index(group)]
+
+    def _step(self, now: float, parts: Parts) -> Step:
+        said, self.state = step(self.lookout.plan, parts, (now - self.at) / MINUTE_S, self.state, now)
+        self.at = now
+        self.ticks += 1
+        return said
