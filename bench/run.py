@@ -1,6 +1,6 @@
 """Runs the measurements, writes bench/results.json and the table of figures in the README.
 
-    python -m bench [NAME ...] [--long]
+    python -m bench [NAME ...] [--long] [--rivals]
 
 Names are files or packages of this folder; without any, all but the long ones. Figures of what was not run are kept
 as they are.
@@ -24,7 +24,8 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results.json"
 README = ROOT / "README.md"
 SHORT = ("counting", "look", "idle", "scrape", "labels", "intake")
-LONG = ("growth", "peers")
+LONG = ("growth", "peers", "detection")
+RIVALS = "detection --rivals"  # as a command; bench/detection/rivals.py
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 
 
@@ -33,15 +34,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the figures of the README.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join((*SHORT, *LONG)))
     parser.add_argument("--long", action="store_true", help="also those that take ten minutes")
+    parser.add_argument("--rivals", action="store_true", help="with detection: others on the same streams, too")
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - {*SHORT, *LONG}:
         parser.error(f"there is no {', '.join(sorted(unknown))}")
     names = options.names or (*SHORT, *(LONG if options.long else ()))
+    if options.rivals and "detection" in names:
+        names = (*names, RIVALS)
     found = machine()
     for name in names:
         print(f"{name} ...", file=sys.stderr, flush=True)
         command = f"python -m bench {name}"
-        found += [replace(figure, command=command) for figure in importlib.import_module(f"bench.{name}").measure()]
+        module = "bench." + name.replace(" --", ".")
+        found += [replace(figure, command=command) for figure in importlib.import_module(module).measure()]
     figures = merged(read(RESULTS), found)
     RESULTS.write_text(json.dumps([figure.document() for figure in figures], indent=1, ensure_ascii=False) + "\n")
     refresh(README, figures)
@@ -66,7 +71,7 @@ def read(path: Path) -> list[Figure]:
 def merged(old: Sequence[Figure], new: Sequence[Figure]) -> list[Figure]:
     """The new figures, and those of commands that were not run; in the order of the files above."""
     again = {figure.command for figure in new}
-    order = ["python -m bench", *(f"python -m bench {name}" for name in (*SHORT, *LONG))]
+    order = ["python -m bench", *(f"python -m bench {name}" for name in (*SHORT, *LONG, RIVALS))]
     kept = [figure for figure in old if figure.command not in again and figure.command in order]
     return sorted([*kept, *new], key=lambda figure: order.index(figure.command))
 

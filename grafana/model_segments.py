@@ -94,10 +94,11 @@ def _orange_from_one() -> DynamicConfigValue:
 
 def _evidence() -> board.Row:
     """Folded, as it is asked only by who wants to know more, and not every daemon has the worker."""
-    row = board.Row("What Evidently says of sampled rows").collapsed(True)
+    row = board.Row("What sampled rows say").collapsed(True)
     values = Words(
-        "Metrics of Evidently",
-        "The metrics that the settings ask for, computed by Evidently on samples of rows and the reference's sample. "
+        "Metrics of evidence",
+        "The metrics that the settings ask for, computed on samples of rows and the reference's sample: Evidently's, "
+        "and a domain classifier (AUC; 0.5: it cannot tell) or MMD of all columns, beside what shuffles give. "
         "Reports of incidents stand in the daemon's directory of evidence: `tocsin evidence` lists them.",
         NO_EVIDENCE,
     )

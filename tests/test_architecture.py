@@ -24,7 +24,7 @@ FORBIDDEN_YAML = {"load", "load_all", "full_load", "unsafe_load", "unsafe_load_a
 SUPERVISORS = {
     "monitor/cli/__init__.py",
     "monitor/daemon.py",
-    "monitor/evidence/worker/reports.py",
+    "monitor/evidence/worker/findings.py",
     "monitor/store/faults.py",
     "monitor/settings/detectors.py",
     "monitor/turns/reading.py",

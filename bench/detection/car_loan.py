@@ -1,9 +1,10 @@
-"""Car loans, January to October 2018 learned, to August 2019 live: drift is planted in April 2019, nothing before.
+"""Car loans, January to October 2018 learned, to August 2019 live: drift is planted on 31 March 2019, nothing before.
 
 Synthetic data of NannyML, a row every 8 min 43 s. Cars cost 30,000 on average before and 48,000 after, hardly anybody
 earns 60K and more any longer; the model's error triples. The `dq` variant loses 16 % of two columns as well.
 """
 
+import calendar
 from datetime import datetime
 
 import numpy as np
@@ -16,6 +17,7 @@ from monitor.facts import Feature, FeatureKind, ModelName, Schema
 from monitor.panes.build import HistoryBatch
 from monitor.panes.rows import Predictions
 
+CHANGED = calendar.timegm((2019, 3, 31, 3, 0, 0))  # row 25,000 of 50,000: so say the car values, by likelihood
 NUMERIC = ("car_value", "debt_to_income_ratio", "loan_length", "driver_tenure")
 CATEGORICAL = ("salary_range", "repaid_loan_on_prev_car", "size_of_downpayment")
 

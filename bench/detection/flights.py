@@ -1,12 +1,14 @@
 """Flights out of New York in 2013, February and March learned, April to December live: a season, storms, gaps.
 
-The demo's features, with its scorecard, fitted to the truths known by April, as the model. A row's time is its scheduled
-departure, as in the demo. What is true of the year: the weather table has gaps (rows without any weather, and months
-without gusts or wind), summer is warmer than March, timetables change.
+The demo's features, with its scorecard, fitted to the truths known by April, as the model. A row's time is its
+scheduled departure, as in the demo. What is true of the year: the weather table has gaps, in which flights of an
+airport have no weather at all; light winds of summer have no direction; summer is warmer than March; and there are
+new destinations.
 """
 
 import calendar
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +22,8 @@ from monitor.panes.rows import Predictions
 
 LEARNED = (2, 4)  # months, the second one not included
 LIVE = (4, 13)
+GAP_H = 12  # between hours of one incident, at most: a night without flights ends none
+ROWS_MIN = 10  # of an incident
 
 
 def schema() -> Schema:
@@ -34,27 +38,36 @@ def month_start(month: int) -> float:
     return float(calendar.timegm((2013 + month // 13, (month - 1) % 12 + 1, 1, 0, 0, 0)))
 
 
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """A gap in the weather table, as flights met it."""
+
+    start: float  # of its first hour
+    hours: int
+    rows: int
+
+
 class Year:
     """The flights with the model's answers."""
 
     def __init__(self, flights: Flights | None = None) -> None:
         """Fit the model to what was known by April."""
         self.flights = flights = load() if flights is None else flights
-        known = self._between(*LEARNED)
+        known = self.between(*LEARNED)
         known = known[flights.truth_time[known] < month_start(LEARNED[1])]
         checkpoint = train.fit(flights, known, flights.late[known])
         self._tables, self._intercept = checkpoint["features"], checkpoint["intercept"]
 
     def history(self) -> list[HistoryBatch]:
         """The learned months, with the truths that came."""
-        rows = self._between(*LEARNED)
+        rows = self.between(*LEARNED)
         truths = self.flights.late[rows].astype(np.float64)
         return [HistoryBatch(self.rows(rows), np.where(truths < 0, np.nan, truths))]
 
     def live(self) -> Iterator[Predictions]:
         """The other months, one after the other."""
         for month in range(*LIVE):
-            yield self.rows(self._between(month, month + 1))
+            yield self.rows(self.between(month, month + 1))
 
     def rows(self, chosen: Ints) -> Predictions:
         """Some of the flights as rows."""
@@ -69,7 +82,19 @@ class Year:
             scores,
         )
 
-    def _between(self, first: int, last: int) -> Ints:
+    def incidents(self) -> list[Incident]:
+        """Gaps of at least ROWS_MIN flights without any weather; hours at most GAP_H apart are one."""
+        live = self.between(*LIVE)
+        gone = live[np.isnan(self.flights.numeric["visib"][live])]
+        hours, rows = np.unique(self.flights.time[gone] // 3600, return_counts=True)
+        parts = np.split(np.arange(len(hours)), np.flatnonzero(np.diff(hours) > GAP_H) + 1)
+        found = [
+            Incident(3600.0 * hours[part[0]], int(np.ptp(hours[part])) + 1, int(rows[part].sum())) for part in parts
+        ]
+        return [incident for incident in found if incident.rows >= ROWS_MIN]
+
+    def between(self, first: int, last: int) -> Ints:
+        """Flights of these months, the last one not included."""
         return self.flights.departing(month_start(first), month_start(last))
 
     def _scores(self, chosen: Ints) -> np.ndarray:

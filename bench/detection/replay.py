@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detectors.sequential import Ledger, Plan, Tier, step
+from monitor.detectors.sequential import Crossing, Ledger, Plan, Tier, step
 from monitor.detectors.sequential.state import State
 from monitor.facts import Schema
 from monitor.panes.binning import bin_rows
@@ -21,7 +21,7 @@ from monitor.panes.layout import Layout
 from monitor.panes.reference import Reference
 from monitor.panes.rhythm import Bounds, Rhythm
 from monitor.panes.rows import Predictions
-from monitor.panes.signals import Counted, Signals
+from monitor.panes.signals import Counted, Signals, What
 
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 86_400.0
 _TOGETHER = 1_000  # minutes counted at once
@@ -34,6 +34,8 @@ class Page:
     tier: Tier
     group: str
     at: float  # seconds
+    column: str
+    what: What | None  # None: the mean
     about: str
     odds: float
 
@@ -81,10 +83,7 @@ class Watch:
         for crossing in said.crossings:
             self.crossings[crossing.tier] += 1
             if crossing.pages:
-                lane = crossing.lane
-                words = "mean" if lane.signal is None else f"{lane.signal.what.value} {lane.signal.item}".strip()
-                about = f"{lane.column}: {words} {'falls' if lane.falls else 'rises'}"
-                self.pages.append(Page(crossing.tier, crossing.group, now, about, crossing.odds))
+                self.pages.append(_page(crossing, now))
 
     def replay(self, rows: Predictions) -> None:
         """Look at every minute of these rows, which are in order of time."""
@@ -104,6 +103,14 @@ class Watch:
     def paged(self, tier: Tier = Tier.PAGE) -> list[Page]:
         """Its pages, in order of time."""
         return [page for page in self.pages if page.tier is tier]
+
+
+def _page(crossing: Crossing, now: float) -> Page:
+    lane, signal = crossing.lane, crossing.lane.signal
+    words = "mean" if signal is None else f"{signal.what.value} {signal.item}".strip()
+    about = f"{lane.column}: {words} {'falls' if lane.falls else 'rises'}"
+    what = None if signal is None else signal.what
+    return Page(crossing.tier, crossing.group, now, lane.column, what, about, crossing.odds)
 
 
 def learn(batches: Sequence[HistoryBatch], schema: Schema, learning: Learning = DEFAULT_LEARNING) -> Watch:

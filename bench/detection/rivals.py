@@ -148,8 +148,8 @@ def table(found: Sequence[Measured]) -> str:
     lines = [
         "# Pages and delays beside others\n",
         "Written by `python -m bench detection --rivals`; who is compared stands in `bench/detection/alarms.py`, how",
-        f"in `bench/detection/rivals.py`. Seeds {HISTORY_SEED}, {QUIET_SEED}, {SHIFTED_SEED}; simulated time. Delays are",
-        "medians over 50 features, in minutes, their quartiles in brackets.\n",
+        f"in `bench/detection/rivals.py`. Seeds {HISTORY_SEED}, {QUIET_SEED}, {SHIFTED_SEED}; simulated time. Delays",
+        "are medians over 50 features, in minutes, their quartiles in brackets.\n",
         "| world | detector | false pages in 30 days | " + " | ".join(f"{shift} sigma" for shift in SHIFTS) + " |",
         "|---|---|---:|" + "---:|" * len(SHIFTS),
     ]

@@ -226,7 +226,7 @@ MODEL = (
     ),
     _counter("tocsin_labels_revised_total", "Labels that came after their window was bet on: shown only.", "model"),
     _gauge("tocsin_labels_expected_ratio", "Share of rows that are labelled in the end, of the last windows.", "model"),
-    _gauge("tocsin_evidence_value", "A metric of Evidently, by its name in the settings.", "model", "metric"),
+    _gauge("tocsin_evidence_value", "A metric of sampled rows, by its name in the settings.", "model", "metric"),
     _gauge("tocsin_evidence_end_timestamp_seconds", "Event time the rows of these values ended.", "model"),
     _counter("tocsin_evidence_reports_total", "Reports written.", "model"),
 )

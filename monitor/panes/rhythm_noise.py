@@ -1,7 +1,7 @@
 """How far shares vary beyond independent rows: within an hour, over hours, over days.
 
 Of slot sums x_t over n_t rows with expectation m_t n_t, and residuals e_t = x_t - m_t n_t, v the variance of one row
-around m_t within its slot (less than p (1 - p) where a rhythm makes hours unlike):
+around m_t within its hour (less than p (1 - p) where a rhythm makes hours unlike):
 
 - *tick*: the shortest of 1, 5, 15 minutes, 1 and 4 hours that holds five rows, which is when the detector bets. In
   a stream of eight rows an hour no minute has two: whatever hangs together there shows between longer panes only.
@@ -46,8 +46,8 @@ FREEDOM_MIN: Final = 100  # of minutes within hours: below it the design effect 
 KEPT_MIN: Final = 0.2  # of b^2, after the mean took its share
 TICKS_H: Final = (1 / 60, 5 / 60, 0.25, 1.0, 4.0)
 TICK_ROWS: Final = 5  # as sequential/process.py waits for
-_HOUR_H: Final = 1.0
-_SCALES_H: Final = (0.25, _HOUR_H, PANE_H, 24.0)
+_HOUR_H, _DAY_H = 1.0, 24.0
+_SCALES_H: Final = (0.25, _HOUR_H, PANE_H, _DAY_H)
 _PANE: Final = 2  # the scale that shows the memory
 _TICKS_MIN: Final = 4  # of a pane that shows wander
 
@@ -116,16 +116,17 @@ def tick_hours(slots: Slots) -> float:
 
 
 def within(squares: Doubles, left: Slots) -> Doubles:
-    """Variance f8[s] of one row within its slot; `squares` f8[T, s] are sums of squares around what was expected.
+    """Variance f8[s] of one row within its hour, or its day where ticks are hours: there too a cluster is a small part.
 
-    That around the whole mean where no slot has two rows.
+    `squares` f8[T, s] are sums of squares around what was expected.
     """
-    freedom = float(np.maximum(left.rows - 1, 0).sum())
-    if not freedom:
-        alone: Doubles = squares.sum(axis=0) / max(float(left.rows.sum()), 1.0)
-        return alone
-    held = np.maximum(left.rows, 1.0)[:, np.newaxis]
-    found: Doubles = np.maximum((squares - left.sums**2 / held).sum(axis=0), 0.0) / freedom
+    width = _width(_HOUR_H if tick_hours(left) < _HOUR_H else _DAY_H, left.slot_h)
+    sums, rows = _pool(left.sums, left.rows, width)
+    freedom = float(np.maximum(rows - 1, 0).sum())
+    inside: Doubles = (squares.sum(axis=0) - (sums**2 / np.maximum(rows, 1.0)[:, np.newaxis]).sum(axis=0)) / max(
+        freedom, 1.0
+    )
+    found: Doubles = np.maximum(inside, 0.0)
     return found
 
 

@@ -107,16 +107,21 @@ def chances(calibration, outputs, scores, *, k: int = 2, unscored: int = 0) -> C
     then, given, labels = (np.asarray(values) for values in calibration)
     true = labels == 1 if k == 2 else labels == then
     np.add.at(counts, (score_places(then, given), 1 - true), 1)
+    return chances_of(counts, np.bincount(score_places(outputs, scores), minlength=len(counts)), k=k, unscored=unscored)
+
+
+def chances_of(counts, rows, *, k: int = 2, unscored: int = 0) -> Chances:
+    """By cells of output and score bin: `counts` [cells, 2] of the reference (true, not) and `rows` [cells]."""
     cells = np.arange((k + 1) * 64).reshape(-1, 64)
     numbers = calibrate(counts, [cells[[0, 2, 1]].T.ravel()] if k == 2 else list(cells))
-    rows = np.bincount(score_places(outputs, scores), minlength=len(counts))
     found = []
     for cell in np.flatnonzero(rows).tolist():
         middle = (cell % 64 + 0.5) / 64
         one, zero = -math.log(middle), -math.log(1 - middle)
         three = (float(each[cell]) for each in numbers)
         found.append(Scored(cell // 64, cell % 64, int(rows[cell]), *three, middle, one, one**2, zero, zero**2))
-    return Chances(int(rows.sum()) + unscored, len(labels), CLASSES[:k], 1 if k == 2 else None, tuple(found))
+    labelled = int(counts.sum())
+    return Chances(int(rows.sum()) + unscored, labelled, CLASSES[:k], 1 if k == 2 else None, tuple(found))
 
 
 def score_places(outputs, scores):

@@ -8,8 +8,14 @@ labels give must lie in the interval. Of 300 runs with 95 in 100 in truth fewer 
 import made
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from monitor.detectors import DETECTORS
+from monitor.facts import Feature, FeatureKind, ModelName, Schema, Subject, Task
+from monitor.panes.build import HistoryBatch, build_reference
+from monitor.panes.count import bin_rows, count_rows
+from monitor.panes.layout import Layout
+from monitor.panes.rows import CategoricalColumn, NumericColumn, Predictions
 
 RUNS = 300
 FLOOR = 0.905
@@ -57,3 +63,46 @@ def held(runs, name, **parameters):
 @pytest.mark.parametrize(("name", "parameters"), FIGURES, ids=str)
 def test_what_labels_say_lies_in_the_interval(runs, name, parameters):
     assert held(runs, name, **parameters) >= FLOOR
+
+
+# ---------------------------------------------------------------- errors
+
+FEATURES = (Feature("x", FeatureKind.NUMERIC), Feature("c", FeatureKind.CATEGORICAL))
+NUMBER = Schema(ModelName("m"), FEATURES, task=Task.REGRESSION)
+FITS = {"as before": (4_000, 1_000, 0.0), "harder rows": (4_000, 1_000, 0.5), "a small reference": (2_000, 4_000, -0.4)}
+FIT_RUNS, FIT_FLOOR = 100, 0.87  # of 100 runs with 95 in truth fewer than 87 hold it 4 times in 10,000
+
+
+def guesses(rng, n, middle):
+    """Errors of heavy tails whose spread is additive in two features and the prediction; (rows, labels)."""
+    x, nothing = rng.normal(middle, 1, n), np.zeros(n, bool)
+    c, values = (rng.random(n) < 0.4 + 0.2 * (middle > 0)).astype(np.int32), x + rng.normal(0, 1, n)
+    errors = (1 + 0.5 * np.tanh(x) + 0.8 * c + 0.3 * np.tanh(values)) * rng.standard_t(6, n)
+    columns = {"x": NumericColumn(x, nothing, nothing), "c": CategoricalColumn(c, ("a", "b"))}
+    unknown, outputs = np.full(n, np.nan), np.zeros(n, np.uint8)
+    rows = Predictions.unsent(columns, times=unknown, outputs=outputs, scores=unknown, values=values)
+    return rows, values - errors
+
+
+@pytest.fixture(scope="module", params=FITS)
+def fits(request):
+    """What is expected of a window, and its absolute errors."""
+    m, n, middle = FITS[request.param]
+    with threadpool_limits(1):  # small matrices: threads of a solver would wait for each other
+        return [fitted(np.random.default_rng(seed), m, n, middle) for seed in range(FIT_RUNS)]
+
+
+def fitted(rng, m, n, middle):
+    batch, (rows, labels) = HistoryBatch(*guesses(rng, m, 0.0)), guesses(rng, n, middle)
+    layout = Layout.of(build_reference(lambda: iter([batch]), NUMBER, lambda _: None))
+    view = layout.view(count_rows(layout, bin_rows(layout, rows)), Subject.EXPECTED)
+    return view, np.abs(rows.values - labels)
+
+
+@pytest.mark.parametrize("name", ["mean_absolute_error", "root_mean_squared_error"])
+def test_the_errors_that_come_lie_in_the_interval(fits, name):
+    power = 1 if name == "mean_absolute_error" else 2
+    readings = [
+        (DETECTORS[f"estimated_{name}"]().read(view, view), np.mean(e**power) ** (1 / power)) for view, e in fits
+    ]
+    assert np.mean([reading.low <= truth <= reading.high for reading, truth in readings]) >= FIT_FLOOR

@@ -7,7 +7,7 @@ import sys
 import pytest
 from evidenceworld import ask
 
-from monitor.evidence.catalogue import METHODS, METRICS, NOT_OFFERED, PARAMETERS, REFUSED, columns_of, problems
+from monitor.evidence.catalogue import METHODS, METRICS, NOT_OFFERED, OWN, PARAMETERS, REFUSED, columns_of, problems
 from monitor.evidence.office import environment
 
 INSTALLED = """
@@ -32,6 +32,11 @@ def installed() -> tuple[dict[str, dict[str, bool]], list[str]]:
 def test_every_metric_is_offered_or_refused_with_a_reason(installed) -> None:
     assert {*METRICS, *REFUSED} == set(installed[0])
     assert not {*METRICS} & {*REFUSED}
+
+
+def test_no_metric_of_ours_is_one_of_evidentlys(installed) -> None:
+    assert not {*OWN} & {*installed[0]}
+    assert all(list(problems(ask("a", name, columns=["x", "y"]))) == [] for name in OWN)
 
 
 def test_every_parameter_is_offered_or_left_out(installed) -> None:
@@ -61,6 +66,8 @@ def test_every_parameter_has_a_kind() -> None:
         (ask("a", "InListValueCount", column="x", values=[]), "values"),
         (ask("a", "valuedrift", column="x"), "metric"),
         (ask("a", "NDCG", k=3), "metric"),
+        (ask("a", "domain_classifier", column="x"), "column"),
+        (ask("a", "multivariate_mmd", columns="x"), "columns"),
     ],
 )
 def test_what_cannot_be_is_said_by_place(asked, place) -> None:
@@ -69,6 +76,10 @@ def test_what_cannot_be_is_said_by_place(asked, place) -> None:
 
 def test_a_slip_of_the_finger_is_answered_with_what_was_meant() -> None:
     assert next(problems(ask("a", "ValueDrfit", column="x")))[2] == "did you mean `ValueDrift`?"
+
+
+def test_a_slip_in_a_name_of_ours_is_answered_too() -> None:
+    assert next(problems(ask("a", "domain_clasifier")))[2] == "did you mean `domain_classifier`?"
 
 
 def test_columns_are_found_whatever_the_parameter_is_called() -> None:

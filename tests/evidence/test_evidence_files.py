@@ -11,7 +11,7 @@ from evidenceworld import SCHEMA
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.evidence.archive import Archive, write_report
+from monitor.evidence.archive import SAID_MAX, Archive, said_in_head, write_report
 from monitor.evidence.history import hash_positions, keep_sample
 from monitor.evidence.worker.clean import CATEGORIES_MAX, POOLED, clean, tidy
 from monitor.evidence.worker.samples import Side
@@ -29,6 +29,25 @@ def archive(tmp_path: Path) -> Archive:
         write_report(path, b"x" * 100)
         os.utime(path, (day * 86_400, day * 86_400))
     return archive
+
+
+@given(st.lists(st.text(min_size=1, max_size=80), min_size=1, max_size=4))
+def test_what_was_said_is_found_in_the_head_of_a_page(tmp_path_factory, sentences: list[str]) -> None:
+    archive = Archive(tmp_path_factory.mktemp("said"))
+    archive.prepare("delays")
+    write_report(archive.path("delays", "one"), f"<head>{said_in_head(sentences)}".encode("utf-8", "replace"))
+    words = "\n".join(" ".join(each.split()) for each in sentences)
+    assert "\n".join(archive.said("delays", "one")) == words.encode("utf-8", "replace").decode()
+
+
+def test_what_was_said_is_cut_and_ends_no_tag() -> None:
+    head = said_in_head(['"><script>'] * 1_000)
+    assert (head.count("<"), head.count(">"), head.count('"')) == (1, 1, 4)
+    assert len(head) < 6 * SAID_MAX
+
+
+def test_a_report_without_sentences_says_nothing(archive: Archive) -> None:
+    assert (said_in_head(()), archive.said("delays", "report-1"), archive.said("delays", "none")) == ("", (), ())
 
 
 def test_reports_are_listed_the_newest_first(archive: Archive) -> None:

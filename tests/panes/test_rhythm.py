@@ -16,6 +16,8 @@ from monitor.panes.reference import decode_reference, encode_reference
 from monitor.panes.rhythm import DAILY, WEEKLY, share_band, wave_basis
 from monitor.panes.rhythm_count import DAY_S, Days, Plan
 from monitor.panes.rhythm_learn import Learning
+from monitor.panes.rhythm_noise import tick_hours
+from monitor.panes.rhythm_season import Slots
 from monitor.panes.signals import Signals, What
 
 MONDAY_H = int(MONDAY_S // 3600)
@@ -119,10 +121,17 @@ def test_the_standard_error_is_that_of_the_long_run():
     assert [each.band.error for each in wandering.rhythm.scored] == pytest.approx([expected] * 4, rel=0.6)
 
 
-def test_a_wander_with_a_memory_of_a_day_is_told_from_one_of_hours():
-    assert all(each.band.slow for each in learned(W4)[0].rhythm.scored)
-    assert not any(each.band.slow for world in (W1, W2, W3) for each in learned(world)[0].rhythm.scored)
-    assert learned(W4)[0].rhythm.scored[0].band.design > 20
+def test_a_band_reaches_farther_the_fewer_memories_its_history_holds():
+    reach = {world: np.median([each.band.reach for each in learned(world)[0].rhythm.scored]) for world in (W1, W3, W4)}
+    assert reach[W1] < 3.1
+    assert 3.05 < reach[W3] < 3.5
+    assert reach[W4] > 4
+
+
+def test_columns_that_wander_alike_have_one_width():
+    widths = {world: [each.band.wander for each in learned(world)[0].rhythm.scored] for world in (W3, W4)}
+    assert max(widths[W3]) < 1.25 * min(widths[W3])
+    assert np.median(widths[W4]) == pytest.approx(0.1, rel=0.4)
 
 
 def test_the_order_of_rows_and_the_cut_into_batches_change_nothing():
@@ -237,7 +246,7 @@ def test_counted_hours_meet_every_hour_of_the_day(days):
 
 
 def test_a_band_at_the_ends_stays_a_share():
-    low, high = share_band(np.array([0.0, 0.5, 1.0]), np.full(3, 100.0), np.zeros(3), 0.04)
+    low, high = share_band(np.array([0.0, 0.5, 1.0]), np.full(3, 100.0), np.zeros(3), np.full(3, 3.0), 0.04)
     assert low.tolist() == pytest.approx([0.0, 0.3363, 0.9064], abs=1e-4)
     assert high.tolist() == pytest.approx([0.0936, 0.6637, 1.0], abs=1e-4)
 
@@ -277,12 +286,12 @@ def test_a_constant_and_a_column_of_nothing_have_bands_for_what_may_go_wrong():
 
 
 def test_rows_without_a_time_teach_the_counts_and_not_the_rhythm():
-    times, values, _ = World(features=1).rows(7, 2)
+    times, values, _ = World(features=4).rows(7, 2)
     whole = build(times, values).rhythm
     times[::10] = np.nan
     most = build(times, values).rhythm
     assert most.timed
-    assert most.scored[0].band.rows < 0.95 * whole.scored[0].band.rows
+    assert most.scored[0].band.rows <= 0.9 * len(times) < whole.scored[0].band.rows
 
 
 def test_rows_of_other_hours_are_not_counted_by_minute():
@@ -291,3 +300,56 @@ def test_rows_of_other_hours_are_not_counted_by_minute():
     assert np.count_nonzero(minutes >= 0) == 60 * len(plan.hours)
     assert len(set(minutes.tolist())) == 60 * len(plan.hours) + 1
     assert plan.minute_of(np.array([np.nan, np.inf, -1e300])).tolist() == [-1, -1, -1]
+
+
+def households(rows_an_hour: float, days: int, seed: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """Rows spread evenly, always three of one household after each other: values that agree at .5."""
+    rng = np.random.default_rng(seed)
+    many = int(rows_an_hour * 24 * days) // 3 * 3
+    shared = np.repeat(rng.normal(size=many // 3), 3)
+    values = np.sqrt(0.5) * shared + np.sqrt(0.5) * rng.normal(size=many)
+    return MONDAY_S + (np.arange(many) + 0.5) * 3600 / rows_an_hour, values[:, np.newaxis]
+
+
+def test_clusters_of_a_slow_stream_are_a_design_effect_and_no_wander():
+    """Three rows that agree at .5: 1 + 2 * .5, less what the end of an hour cuts off; no minute has two rows."""
+    band = build(*households(8.0, 90)).rhythm.scored[0].band
+    assert 1.1 * 1.5 < band.design < 1.1 * 2.1
+    assert band.wander < 0.12  # as wander it would be sqrt((2 - 1) / 8) = .35
+
+
+def test_a_fast_stream_is_judged_by_its_minutes():
+    held = World(rows_a_minute=10, features=1).rows(3, 2)[0]
+    slots = Slots(np.zeros((72, 1)), np.full(72, len(held) / 72), np.arange(72.0), 1.0)
+    assert tick_hours(slots) == 1 / 60
+    assert tick_hours(Slots(slots.sums, np.full(72, 8.0), slots.hours, 1.0)) == 1.0
+    assert tick_hours(Slots(slots.sums, np.full(72, 0.01), slots.hours, 1.0)) == 4.0
+
+
+@pytest.mark.parametrize(("world", "low", "high"), [(W1, 0.0, 0.001), (W4, 0.003, 0.2)])
+def test_what_was_never_seen_borrows_how_rows_of_its_column_hang_together(world, low, high):
+    reference, table = learned(world)
+    at = [(s.column, s.what) for s in table.signals].index(("x0", What.OVER))
+    assert low < reference.rhythm.bounds(0).high[at] < high
+
+
+def test_above_the_warmest_of_a_column_that_knows_no_independent_rows_nothing_is_promised():
+    rng = np.random.default_rng(3)
+    hourly = np.convolve(rng.normal(size=24 * 14 + 71), np.ones(72) / 72, "valid")
+    times = MONDAY_S + np.arange(24 * 14 * 30) * 120.0
+    reference = build(times, np.repeat(hourly, 30)[:, np.newaxis])
+    signals = Signals.table(Layout.of(reference)).signals
+    over = reference.rhythm.signals[[s.what for s in signals].index(What.OVER)]
+    missing = reference.rhythm.signals[[s.what for s in signals].index(What.MISSING)]
+    assert "would hold nearly everything" in over.why
+    assert missing.centre == 0.0
+
+
+def test_sharp_hours_that_waves_do_not_follow_are_wander():
+    """Above .5 from 9 to 12 and never else: within an hour nothing varies, so all that is left over is misfit."""
+    times = MONDAY_S + np.arange(14 * 1440) * 60.0
+    hour = times // 3600 % 24
+    values = np.where((hour >= 9) & (hour < 12), 1.0, 0.0)[:, np.newaxis]
+    reference = build(times, values)
+    band = reference.rhythm.signals[0]
+    assert band.centre is None or band.wander > 0.15

@@ -12,7 +12,7 @@ from rhythmworld import World
 
 from monitor.panes.rhythm import Z
 from monitor.panes.rhythm_learn import DEFAULT_LEARNING, DESIGN_MARGIN
-from monitor.panes.rhythm_noise import measure, memories
+from monitor.panes.rhythm_noise import Common, judge, look
 from monitor.panes.rhythm_season import Slots, fit_season
 
 ROWS, FEATURES = 60, 50
@@ -33,15 +33,16 @@ def learn(scores):
     many = len(quarters)
     slots = Slots(quarters, np.full(many, 15.0 * ROWS), (np.arange(many) + 0.5) / 4, 0.25)
     season = fit_season(slots)
-    left = Slots(slots.sums - slots.rows[:, np.newaxis] * season.expected, slots.rows, slots.hours, 0.25)
+    left = slots.sums - slots.rows[:, np.newaxis] * season.expected
     hours = scores.reshape(-1, 60, FEATURES)
     minutes = ROWS * hours.var(axis=1, ddof=1).mean(axis=0)
-    common, found = float(np.median(memories(left))), []
-    for at in range(FEATURES):
-        one = Slots(left.sums[:, at : at + 1], left.rows, left.hours, 0.25)
-        noise = measure(one, np.ones(1), minutes[at : at + 1], common)
+    single = [Slots(left[:, at : at + 1], slots.rows, slots.hours, 0.25) for at in range(FEATURES)]
+    raws = [look(one, np.ones(1), np.ones(1), minutes[at : at + 1]) for at, one in enumerate(single)]
+    common, found = Common.of(raws), []
+    for at, raw in enumerate(raws):
+        noise = judge(raw, common, np.ones(1))
         error = math.hypot(noise.error[0], season.variance[at] ** 0.5)
-        half = Z * error + DEFAULT_LEARNING.tolerance + Z * noise.wander[0]
+        half = math.hypot(Z * error, noise.reach * noise.wander[0]) + DEFAULT_LEARNING.tolerance
         found.append((season.centre[at], half, DESIGN_MARGIN * max(1.0, noise.design[0])))
     return np.array(found).T
 

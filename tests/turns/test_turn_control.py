@@ -8,7 +8,7 @@ from world import Turns, acting, alive, control_of, only
 
 from monitor.clock import ReplayClock
 from monitor.errors import Rejected
-from monitor.evidence.archive import write_report
+from monitor.evidence.archive import said_in_head, write_report
 from monitor.facts import Mode, RollbackStep
 from monitor.settings import Samples
 
@@ -136,10 +136,23 @@ def test_an_incident_shows_the_path_of_its_report_once_there_is_one(turns):
     made.reports.sources.archive.prepare("m")
     write_report(made.reports.sources.archive.path("m", ident), b"<!doctype html>")
     assert made.incident(ident)["report"] == made.incidents()[0]["report"] == f"/v1/evidence/m/{ident}"
+    assert made.incident(ident)["said"] == []
     assert (made.report("m", ident), [one["path"] for one in made.evidence()]) == (
         b"<!doctype html>",
         [f"/v1/evidence/m/{ident}"],
     )
+
+
+def test_an_incident_repeats_what_its_report_says_in_words(turns):
+    turns.settle(0.0)
+    turns.settle(60.0)
+    ident = only(turns).incident
+    made = control_of(turns)
+    assert made.incident(ident)["said"] == []
+    made.reports.sources.archive.prepare("m")
+    page = said_in_head(["A classifier can tell.", "<Far> apart."]).encode()
+    write_report(made.reports.sources.archive.path("m", ident), page)
+    assert made.incident(ident)["said"] == ["A classifier can tell.", "<Far> apart."]
 
 
 @pytest.mark.parametrize("name", ["../m/x", "..", "", "x/y", "\x00"])

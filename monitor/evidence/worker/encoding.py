@@ -78,12 +78,13 @@ def scaled(live: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray
     both = np.concatenate([live, reference])
     if not len(known):
         return np.asarray(np.where(np.isnan(both), np.nan, 0), np.float32)
-    unit = float(np.abs(known).max()) or 1.0  # of two numbers near the largest there is no difference can be taken
-    with np.errstate(over="ignore"):
-        both, known = both / unit, known / unit
-    low, high = np.quantile(known, (0.01, 0.99))
+    low, high = np.quantile(known, (0.01, 0.99), method="nearest")  # no difference is taken, which could overflow
     if low == high:
         low, high = known.min(), known.max()
+    unit = float(max(abs(low), abs(high))) or 1.0
+    low, high = low / unit, high / unit
+    with np.errstate(over="ignore"):
+        both, known = both / unit, known / unit
     cut = np.clip(known, low - (high - low), high + (high - low))
     # A column that was constant has no sd: a hundredth of its value is one, so a change is seen.
     spread = float(cut.std()) or 0.01

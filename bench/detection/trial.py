@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.worlds import BLOCK, Moves, World, draw
+from bench.worlds import World, draw
 from bench.worlds_panes import history, live, schema
 from monitor.detectors.sequential import Ledger, Plan, State, Step, Tier, step
 from monitor.panes.build import build_reference
@@ -52,10 +52,10 @@ def learn(world: World, seed: int, days: int = 7, learning: Learning = DEFAULT_L
     return watch(Layout.of(reference), reference.rhythm)
 
 
-def watch(layout: Layout, rhythm: Rhythm) -> Watch:
-    """Watch with these bands."""
+def watch(layout: Layout, rhythm: Rhythm, ledger: Ledger | None = None) -> Watch:
+    """Watch with these bands, on the default ledger if no other is given."""
     signals = Signals.table(layout)
-    return Watch(layout, signals, rhythm, Plan.of(signals, Ledger()))
+    return Watch(layout, signals, rhythm, Plan.of(signals, ledger or Ledger()))
 
 
 def steps(
@@ -67,9 +67,8 @@ def steps(
         yield minute, said, state
 
 
-def quiet_pages(watched: Watch, world: World, seed: int, minutes: int = MONTH) -> list[str]:
-    """Groups that paged while nothing changed, each as often as it did; the stream goes on where the history ends."""
-    counts = live(watched.layout, watched.signals, draw(world, seed, minutes, start=WEEK))
+def pages(watched: Watch, counts: Iterator[tuple[int, Counted]]) -> list[str]:
+    """Groups that paged, each as often as it did."""
     return [
         crossing.group
         for _, said, _ in steps(watched, counts)
@@ -78,29 +77,31 @@ def quiet_pages(watched: Watch, world: World, seed: int, minutes: int = MONTH) -
     ]
 
 
+def quiet(watched: Watch, world: World, seed: int, minutes: int = MONTH) -> Iterator[tuple[int, Counted]]:
+    """Count minutes in which nothing changes but what wanders by itself, from where a week of history ends."""
+    return live(watched.layout, watched.signals, draw(world, seed, minutes, start=WEEK))
+
+
 def delays(
-    watched: Watch, world: World, seed: int, size: float, *, hour: int = 0, quiet: int = DAY, patience: int = 3 * DAY
+    watched: Watch, world: World, seed: int, size: float, *, hour: int = 0, before: int = DAY, patience: int = 3 * DAY
 ) -> Doubles:
     """Minutes to the page of each feature after its mean moved by `size`, f8[features]; infinite where none came.
 
-    `quiet` minutes come first, in which nothing moves; a feature that paged in them is not asked (NaN).
+    `before` minutes come first, from `hour` on, in which nothing moves; who paged in them is not asked (NaN).
     """
     start = WEEK + 60 * hour
 
     def moves(minutes: NDArray[np.int64]) -> Doubles:
-        return np.outer(np.where(minutes >= start + quiet, size, 0.0), np.ones(world.features))
+        return np.outer(np.where(minutes >= start + before, size, 0.0), np.ones(world.features))
 
     found = np.full(world.features, math.inf)
-    counts = live(watched.layout, watched.signals, draw(world, seed, quiet + patience, moves, start=start))
+    counts = live(watched.layout, watched.signals, draw(world, seed, before + patience, moves, start=start))
     for minute, said, _ in steps(watched, counts):
         for crossing in said.crossings:
             if crossing.tier is Tier.PAGE and crossing.group.startswith("features/f"):
                 feature = int(crossing.group.removeprefix("features/f"))
                 if math.isinf(found[feature]):
-                    found[feature] = math.nan if minute < quiet else minute - quiet + 1
+                    found[feature] = math.nan if minute < before else minute - before + 1
         if not np.isinf(found).any():
             break
     return found
-
-
-assert BLOCK == 60, "an hour of a stream is one of the rhythm's"
