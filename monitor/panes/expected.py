@@ -15,8 +15,8 @@ interactions of two features (an error that is large only where both meet), chan
 no feature. On NannyML's car prices, where features that used to move apart move together after a change, the truth is
 then 698: without u_f it says 804, with them 738, and NannyML's trees, which see every interaction, 712.
 
-Both hold while P(label | row) is what it was in the history, and while those histories are not the rows that the model
-was trained on: on these it is too sure of itself. Neither sees a concept drift, nor a backdoor that answers confidently.
+Both hold while P(label | row) is what it was in the history, and while that history is not the rows that the model
+was trained on: it is too sure of itself there. Neither sees a concept drift, nor a backdoor that answers confidently.
 
 Source: Kivimaki et al. 2025, "Performance Estimation in Binary Classification Using Calibrated Confidence"; CBPE and
 DLE of NannyML, of which the second fits gradient boosted trees where this is additive.
@@ -65,7 +65,7 @@ class Additive(msgspec.Struct, frozen=True, tag="additive", tag_field="kind"):
 
     rows: int
     ridge: int  # rows by which crossed cells are shrunk
-    columns: tuple[int, ...]
+    columns: tuple[int, ...]  # the output among them
     crossed: tuple[int, ...]  # some of `columns`, never the output
     absolute: tuple[tuple[int, ...], ...]
     squared: tuple[tuple[int, ...], ...]
@@ -98,11 +98,12 @@ def _calibration_fault(found: Calibration, cells: int) -> str:
 
 
 def _additive_fault(found: Additive, sizes: Sequence[int], groups: int) -> str:
-    if found.columns != tuple(sorted(set(found.columns))) or not set(found.columns) <= set(range(len(sizes))):
+    columns, last = found.columns, len(sizes) - 1
+    if columns != tuple(sorted(set(columns))) or not columns or columns[0] < 0 or columns[-1] != last:
         return "the expected errors are of no such columns"
-    if found.crossed != tuple(sorted(set(found.crossed))) or not set(found.crossed) <= set(found.columns[:-1]):
+    if found.crossed != tuple(sorted(set(found.crossed))) or not set(found.crossed) <= set(columns[:-1]):
         return "the expected errors cross no such columns"
-    cells = 1 + sum(sizes[each] for each in found.columns) + groups * sum(sizes[each] for each in found.crossed)
+    cells = 1 + sum(sizes[each] for each in columns) + groups * sum(sizes[each] for each in found.crossed)
     if any(
         len(sets) != 1 + GROUPS or any(len(row) != cells for row in sets) for sets in (found.absolute, found.squared)
     ):

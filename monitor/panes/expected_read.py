@@ -171,9 +171,10 @@ def _cells(layout: "Layout", pane: Pane, found: Additive) -> tuple[list[Counts],
     by_group = pane.counts[layout.joint_span].reshape(-1, len(layout.group_names))[:, :-1]
     output = pane.counts[layout.output].copy()
     output[layout.output_cells.bins :] = 0
-    joint = [by_group[each.start : each.start + each.size] for each in layout.feature_cells]
-    marginal = [*(each.sum(axis=1) for each in joint), output]
-    return [marginal[i] for i in found.columns], [joint[i].ravel() for i in found.crossed], int(output.sum())
+    places = {i: layout.feature_cells[i] for i in found.columns[:-1]}  # the last is the output
+    joint = {i: by_group[each.start : each.start + each.size] for i, each in places.items()}
+    marginal = [*(each.sum(axis=1) for each in joint.values()), output]
+    return marginal, [joint[i].ravel() for i in found.crossed], int(output.sum())
 
 
 def _strangest(layout: "Layout", found: Additive, cells: list[Counts], told: int) -> tuple[str, float]:
