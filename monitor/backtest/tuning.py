@@ -190,7 +190,7 @@ def _calms(ledgered: Ledgered, pages: int) -> list[Calm]:
 def _unspent(terms: Terms, ledger: Ledger) -> dict[str, float]:
     lookout = terms.lookout()
     assert lookout is not None, "asked for where there is a budget"
-    watched = {FUNDS[family] for family in lookout.plan.families}
+    watched = {FUNDS[family] for family, kin in lookout.families.items() if kin.known}
     funds = dict.fromkeys((*FUNDS.values(), SPARE))
     return {fund: getattr(ledger, fund) for fund in funds if fund not in watched and getattr(ledger, fund) > 0}
 
