@@ -148,7 +148,9 @@ class OneColumn:
         self.place: FeatureCells = layout.feature_cells[at]
         reference, schema = layout.reference, layout.reference.schema
         alone = msgspec.structs.replace(schema, features=(schema.features[at],))
-        self._reference = msgspec.structs.replace(reference, schema=alone, columns=(reference.columns[at],))
+        self._reference = msgspec.structs.replace(
+            reference, schema=alone, columns=(reference.columns[at],), pairs=(), halves=(), slices=()
+        )
         self._name = column
 
     @cached_property

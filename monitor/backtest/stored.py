@@ -155,7 +155,9 @@ def _hour(
         windows.arrive(np.full(rows, at))
         if rungs:
             margins = rungs[0].betting.lookout.signals.margins
-            climb(rungs, at + every_s, {int(at // HOUR_S): margins.sum(counts)})
+            cells = margins.sum(counts)
+            cells[margins.labels] = 0  # labels are not bet on by arrival
+            climb(rungs, at + every_s, {int(at // HOUR_S): cells})
 
 
 def _sums(layout: Layout, found: Panes, width: float) -> Iterator[tuple[float, Counts]]:

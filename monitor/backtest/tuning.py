@@ -120,7 +120,7 @@ def advise(terms: Terms, source: str, found: Replayed) -> Advice:
         calms=calms,
         unspent=unspent,
         words=tuple(_words(rungs, proposed, noisy, unseen, calms, unspent, budget, months)),
-        yaml=_yaml(terms, proposed, unspent, calms, rungs),
+        yaml=snippet(terms, proposed, unspent, calms, rungs),
         tolerance=terms.tolerance,
         proposed=proposed,
     )
@@ -190,7 +190,7 @@ def _calms(ledgered: Ledgered, pages: int) -> list[Calm]:
 def _unspent(terms: Terms, ledger: Ledger) -> dict[str, float]:
     lookout = terms.lookout()
     assert lookout is not None, "asked for where there is a budget"
-    watched = {FUNDS[family] for family in lookout.plan.families}
+    watched = {FUNDS[family] for family, kin in lookout.families.items() if kin.known}
     funds = dict.fromkeys((*FUNDS.values(), SPARE))
     return {fund: getattr(ledger, fund) for fund in funds if fund not in watched and getattr(ledger, fund) > 0}
 
@@ -239,9 +239,10 @@ def _words(  # noqa: PLR0917  # everything there is to be told
     return words
 
 
-def _yaml(
+def snippet(
     terms: Terms, proposed: float | None, unspent: Mapping[str, float], calms: Sequence[Calm], rungs: Sequence[Rung]
 ) -> str:
+    """Write the section `sequential:` with what is proposed: the least calm that spares nearly a third of the pages."""
     assert terms.pack.watch is not None, "asked for where there is a budget"
     ledger = terms.pack.watch.ledger
     calm_h = terms.pack.watch.calm_s / 3600

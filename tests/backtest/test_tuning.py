@@ -9,7 +9,7 @@ from histories import WORLD, live, table, terms, written
 
 from bench.worlds import draw
 from monitor.backtest.replay import replay_history
-from monitor.backtest.tuning import Advice, advise, rungs_above
+from monitor.backtest.tuning import Advice, advise, rungs_above, snippet
 from monitor.decisions.rules import parse_pack
 from monitor.detectors import DETECTORS
 
@@ -86,10 +86,15 @@ def test_the_snippet_is_a_section_of_a_rule_pack(tmp_path: Path) -> None:
     assert pack.watch.ledger.page == 30 * DAY_MINUTES
 
 
-def test_weights_that_nothing_spends_are_told_and_given_only_in_a_comment(tmp_path: Path) -> None:
+def test_weights_that_nothing_spends_are_told(tmp_path: Path) -> None:
     advice = advised(tmp_path, live(300))
-    assert advice.unspent["labels"] == 0.3
-    given = next(line for line in advice.yaml.splitlines() if "while nothing else is watched" in line)
+    assert advice.unspent == {"poisoning": 0.2}
+    assert "poisoning 0.2" in advice.words[-1]
+
+
+def test_weights_are_given_to_others_in_a_comment_alone() -> None:
+    lines = snippet(terms(), None, {"labels": 0.3, "poisoning": 0.2}, (), ()).splitlines()
+    given = next(line for line in lines if "while nothing else is watched" in line)
     weights = yaml.safe_load(given.partition("weights:")[2])
-    assert sum(weights.values()) == pytest.approx(1.0, abs=1e-3)
+    assert weights == pytest.approx({"labels": 0, "output": 0.24, "quality": 0.24, "features": 0.32, "poisoning": 0.2})
     assert given.strip().startswith("#")
