@@ -45,6 +45,7 @@ FAMILIES = {
     Subject.SCORE: Family.OUTPUT,
     Subject.OUTCOMES: Family.LABELS,
     Subject.PAIRS: Family.PAIRED,
+    Subject.EXPECTED: Family.LABELS,
     Subject.GROUPS: Family.FAIRNESS,
     Subject.ARRIVALS: Family.VOLUME,
 }
