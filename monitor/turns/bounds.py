@@ -6,9 +6,9 @@ from monitor.settings import MonitoredModel, Settings
 from monitor.store.parts import Limits as StoreLimits
 from monitor.store.parts import Quota
 from monitor.store.writer import Pace
+from monitor.turns import minutes
 from monitor.turns.counting import FoldSettings
 from monitor.turns.evidence import Keep
-from monitor.turns import minutes
 from monitor.turns.wheel import Bounds
 
 
