@@ -88,6 +88,7 @@ def test_a_daemon_that_was_away_pages_nobody(turns, hours):
 def test_a_process_that_stood_still_pages_nobody(turns):
     pass_minutes(turns, 0, 10)
     assert PAGES not in latched(pass_minutes(turns, 200, 210))
+    assert armed(turns).rows["volume"] == 9 + 8
 
 
 @pytest.mark.parametrize("calm", [10, 300])
