@@ -193,6 +193,7 @@ class Daemon:
             look=Look(
                 self._store,
                 grace_s=settings.panes.grace,
+                pace=bounds.pace(settings),
                 ticks=self._store.facts(Ticks),
                 armed=self._store.facts(Armed),
                 sums_bytes_max=settings.panes.sums_bytes_max,

@@ -6,6 +6,7 @@ from monitor.settings import MonitoredModel, Settings
 from monitor.store.parts import Limits as StoreLimits
 from monitor.store.parts import Quota
 from monitor.store.writer import Pace
+from monitor.turns import minutes
 from monitor.turns.counting import FoldSettings
 from monitor.turns.evidence import Keep
 from monitor.turns.wheel import Bounds
@@ -47,6 +48,13 @@ def fold_settings(settings: Settings) -> FoldSettings:
         grace_s=settings.panes.grace,
         horizon_s=settings.panes.horizon,
         replica=settings.replica,
+    )
+
+
+def pace(settings: Settings) -> minutes.Pace:
+    """How rows come and looks follow one another; a reload changes nothing of it."""
+    return minutes.pace_of(
+        settings.panes.grace, int(settings.panes.length), settings.look_every, stepped=settings.replay
     )
 
 

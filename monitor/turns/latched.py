@@ -8,7 +8,7 @@ is unknown.
 A group is named without its family in an alert: its rule says that.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import inf, nextafter
 from types import MappingProxyType
 from typing import Final
@@ -19,7 +19,7 @@ from monitor.detectors.sequential import Crossing, Lane, Plan, State, Step, Tier
 from monitor.detectors.sequential.account import Account
 from monitor.detectors.sequential.account import words as told
 from monitor.detectors.sequential.ledger import TIERS
-from monitor.facts import Alert, Epoch, Reading, Slot, Verdict
+from monitor.facts import Alert, Epoch, Family, Reading, Slot, Verdict
 from monitor.panes.signals import What
 from monitor.turns.lookout import Lookout
 
@@ -96,11 +96,16 @@ def words(lane: Lane) -> str:
 
 
 def quiet(  # noqa: PLR0917  # the coordinates of what is asked
-    rules: Iterable[Rule], alerts: Iterable[Alert], lookout: Lookout, epoch: Epoch, now: float, why: str
+    rules: Iterable[Rule],
+    alerts: Iterable[Alert],
+    lookout: Lookout,
+    epoch: Epoch,
+    now: float,
+    why: Callable[[Family], str],
 ) -> Iterator[Slot]:
     """The slots of what is not latched: of each rule the whole, and each group there is an alert of.
 
-    `why` nothing can be told of any of them yet; "" where what can be told is ok.
+    `why` nothing can be told of a family yet; "" where what can be told is ok.
     """
     asked: dict[str, list[str]] = {}
     for alert in alerts:
@@ -111,7 +116,7 @@ def quiet(  # noqa: PLR0917  # the coordinates of what is asked
         for segment in (WHOLE, *asked.get(rule.name, ())):
             if segment and segment not in named:
                 continue  # gone: the alert ends
-            untold = lookout.untold(rule.family, named.get(segment, "")) or why
+            untold = lookout.untold(rule.family, named.get(segment, "")) or why(rule.family)
             verdict = Verdict.UNKNOWN if untold else Verdict.OK
             told = Reading(verdict, 0, None if untold else 0.0, LIMIT, unit=UNIT, why=untold)
             yield Slot(rule.name, segment, epoch.number, epoch.start, now, told)

@@ -30,6 +30,7 @@ from monitor.panes.views import Views
 from monitor.panes.window import sum_panes
 from monitor.store.protocol import Store
 from monitor.turns import sequential
+from monitor.turns.minutes import Pace
 from monitor.turns.parting import Parting, Segmentation
 from monitor.turns.reading import due, newer, read_all, read_groups, slot_of, stepped
 from monitor.turns.ticking import Armed, Ticked, Ticking
@@ -103,12 +104,13 @@ class Look:
         store: Store,
         *,
         grace_s: float,
+        pace: Pace | None = None,
         ticks: Mapping[str, Ticks],
         armed: Mapping[str, Armed] = NOTHING_ARMED,
         sums_bytes_max: int = SUMS_BYTES_MAX,
     ) -> None:
-        """With the sequential states that were committed last."""
-        self.ticking = Ticking(store, armed, grace_s)
+        """With the sequential states that were committed last; `pace` None: looks and panes as by default."""
+        self.ticking = Ticking(store, armed, pace or Pace(grace_s))
         self.sums_dropped = 0  # sums that made room since the start: each is made again when it is asked for
         self._cells_max = sums_bytes_max // 8
         self._store = store

@@ -23,11 +23,13 @@ from monitor.panes.signals import Counted, Signals
 from monitor.panes.window import sum_panes
 
 HOUR_S: Final = 3600
+MINUTE_S: Final = 60
 ANSWERS: Final = ("output", "score")  # groups of which features may be the cause
 CARRIED_MIN: Final = 0.1  # of the change: less is not worth a word
 HOURS_MAX: Final = 8  # whose bands are kept: this one, and late rows' own; the plan keeps as many tables
 SIGNALS_MAX: Final = 60_000  # of all that are kept: 64 models of 60 features, or 8 of 500; 0.5 KB each with its tables
 NO_BANDS: Final = "the reference has no bands: build it again with tocsin reference build"
+NO_MINUTES: Final = "panes are no minutes (panes.length), so nobody knows how many rows a minute has"
 NOT_WATCHED: Final = "nothing of this family is watched"
 NO_GROUP_BAND: Final = "its band is unknown: the reference says too little of it"
 
@@ -52,10 +54,11 @@ class Lookout:
     plan: Plan
     unknown: int  # signals and scores without a band
     families: Mapping[Family, Kin]  # those of which something is watched
+    minutes: bool = True  # whether panes tell how many rows a minute had
     _hours: "OrderedDict[int, Bounds]" = field(default_factory=OrderedDict)
 
     @classmethod
-    def of(cls, layout: Layout, watch: Watch) -> "Lookout":
+    def of(cls, layout: Layout, watch: Watch, *, minutes: bool = True) -> "Lookout":
         """Choose what is watched of this layout, and weigh it."""
         signals, rhythm = Signals.table(layout), layout.reference.rhythm
         groups = (*(each.group for each in signals.signals), *signals.scored_group)
@@ -63,7 +66,7 @@ class Lookout:
         told = [group for group, band in zip(groups, bands, strict=rhythm is not None) if band.centre is not None]
         plan = Plan.of(signals, watch.ledger)
         kin = dict(_kin(signals, plan, frozenset(told)))
-        return cls(layout, signals, rhythm, plan, len(groups) - len(told), kin)
+        return cls(layout, signals, rhythm, plan, len(groups) - len(told), kin, minutes)
 
     @property
     def size(self) -> int:
@@ -94,10 +97,28 @@ class Lookout:
         table = self.signals
         return [(self.bounds(hour), table.count(cells) + table.count_stale(cells)) for hour, cells in sums.items()]
 
-    def account(
-        self, crossing: Crossing, bodies: Sequence[bytes], since: float, now: float, others: tuple[str, ...]
+    @property
+    def counts_minutes(self) -> bool:
+        """Whether anything can be told of how many rows a minute has."""
+        return self.minutes and self.rhythm is not None and self.rhythm.volume is not None
+
+    def count_minutes(self, hour: int, rows: NDArray[np.int64]) -> Counted:
+        """What whole minutes of one hour since 1970 say, which had so many `rows` i8[m]."""
+        return self.signals.count_minutes(None if self.rhythm is None else self.rhythm.volume, hour, rows)
+
+    def account(  # noqa: PLR0917  # a crossing, and what there is to say of it
+        self,
+        crossing: Crossing,
+        bodies: Sequence[bytes],
+        since: float,
+        now: float,
+        others: tuple[str, ...],
+        minutes: Sequence[Counted] = (),
     ) -> Account | None:
-        """Account for a crossing by the stored panes since its evidence began, with the band of this hour."""
+        """Account for a crossing by the stored panes since its evidence began, with the band of this hour.
+
+        `minutes` are what was judged of the volume since then: panes say nothing of it.
+        """
         pane = sum_panes(bodies, self.layout.digest, self.layout.size)
         reference = self.layout.reference_pane()
         moved = carriers(self.layout, reference, pane) if crossing.group in ANSWERS else ()
@@ -105,7 +126,7 @@ class Lookout:
             self.plan,
             self.signals.signals,
             crossing,
-            now=self.signals.count(pane.counts),
+            now=sum(minutes, self.signals.count(pane.counts)),
             then=self.signals.count(reference.counts),
             bounds=self.bounds(int(now // HOUR_S)),
             since=since,
@@ -127,6 +148,8 @@ class Lookout:
         kin = self.families.get(family)
         if kin is None:
             return NOT_WATCHED
+        if family is Family.VOLUME and not self.minutes:
+            return NO_MINUTES
         return "" if (group in kin.known if group else kin.known) else NO_GROUP_BAND
 
 
@@ -141,14 +164,16 @@ def _kin(signals: Signals, plan: Plan, told: frozenset[str]) -> Iterator[tuple[F
 class Lookouts:
     """The ones asked for last, as many as hold SIGNALS_MAX; one that was dropped is made again when it is asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, minutes: bool = True) -> None:
+        """Of panes that are minutes, or not."""
+        self._minutes = minutes
         self._kept: OrderedDict[tuple[str, Watch], Lookout] = OrderedDict()
 
     def get(self, layout: Layout, watch: Watch) -> Lookout:
         """What is watched by these bands under this budget."""
         key = (layout.digest, watch)
         if key not in self._kept:
-            self._kept[key] = Lookout.of(layout, watch)
+            self._kept[key] = Lookout.of(layout, watch, minutes=self._minutes)
             held = sum(each.size for each in self._kept.values())
             while held > SIGNALS_MAX and len(self._kept) > 1:
                 held -= self._kept.popitem(last=False)[1].size

@@ -22,7 +22,7 @@ def view(ticked: Ticked, pack: RulePack, watch: Watch, before: SequentialView | 
         at=armed.at,
         since=armed.since,
         every_s=watch.every_s,
-        rows=max(armed.rows.values(), default=0),
+        rows=armed.came(),
         budgets={tier.value: minutes for tier, minutes in zip(TIERS, watch.ledger.minutes, strict=True)},
         watched=lookout.size,
         unknown=lookout.unknown,
@@ -69,7 +69,7 @@ def verdicts(rule: Rule, armed: Armed, lookout: Lookout) -> dict[Verdict, int]:
     """How many groups of a rule are latched, are not, and are not to be told of: no band, or no rows yet."""
     kin = lookout.families[rule.family]
     breach = sum(slot.rule == rule.name for slot in armed.slots)
-    known = len(kin.known) if any(armed.rows.values()) else 0
+    known = len(kin.known) if armed.came(rule.family) else 0
     return {Verdict.BREACH: breach, Verdict.OK: known - breach, Verdict.UNKNOWN: len(kin.groups) - known}
 
 

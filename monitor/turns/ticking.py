@@ -2,11 +2,13 @@
 
     deltas of folds since the last tick, by the hour their pane began -> counts of signals -> step -> slots by group
     windows of labels that close, by hour ---------------------------------^
+    minutes that are over, by hour ----------------------------------------^
 
 Exactly once: how far the deltas were consumed is committed with the state that bet on them, in the look's transaction.
 A tick that is replayed would square its multipliers; one that is lost only lowers them. Rows that come late bet with
-the band of their own hour. Labels are bet on when the window of their predictions closes (`monitor.turns.closing`),
-which is part of the same state. Only panes of the whole traffic are bet on: segments of it are the same rows again.
+the band of their own hour. Labels are bet on when the window of their predictions closes (`monitor.turns.closing`), and
+a minute's number of rows when it is over (`monitor.turns.minutes`); which ones were is part of the same state. Only
+panes of the whole traffic are bet on: segments of it are the same rows again.
 
 A new epoch begins anew: nothing that another model did speaks against this one. So does another budget, because
 processes of other weights are other processes, and a detector whose deltas were forgotten while it was away; its
@@ -28,15 +30,17 @@ from numpy.typing import NDArray
 
 from monitor.decisions.budget import MINUTE_S, Watch
 from monitor.decisions.rules import RulePack
-from monitor.detectors.sequential import Plan, State, Step, Tier, list_drifted, step
+from monitor.detectors.sequential import Crossing, Plan, State, Step, Tier, list_drifted, step
 from monitor.detectors.sequential.account import Account
 from monitor.detectors.sequential.ledger import TIERS
-from monitor.facts import Epoch, ModelName, Slot
+from monitor.facts import Epoch, Family, ModelName, Slot
+from monitor.panes.signals import Counted
 from monitor.store.protocol import Store
 from monitor.turns.closing import Closing, Terms
 from monitor.turns.label_windows import LabelWindows, terms_of
 from monitor.turns.latched import NOTHING_CAME, YOUNG, freeze, quiet
 from monitor.turns.lookout import Lookout, Lookouts
+from monitor.turns.minutes import Heard, Minutes, Pace, minute_of
 from monitor.turns.timed import Timed
 from monitor.turns.watched import Watched
 
@@ -60,6 +64,19 @@ class Armed(msgspec.Struct, frozen=True):
     slots: tuple[Slot, ...] = ()  # of each latch, as it paged
     began: bytes = b""  # f8[groups]: when each group's evidence was last as low as two quiet hours leave it
     closing: Closing | None = None  # its label windows; None: none was looked at
+    heard: Heard | None = None  # minutes that were judged; None: none since it began
+
+    @property
+    def judged(self) -> Heard:
+        """Minutes that were judged; the one in which it began is none."""
+        began = minute_of(self.since)
+        return self.heard or Heard(began, began)
+
+    def came(self, family: Family = Family.FEATURES) -> int:
+        """How much was bet on that tells of a family: minutes of the volume, rows of all others."""
+        if family is Family.VOLUME:
+            return self.rows.get(family.value, 0)
+        return max((rows for name, rows in self.rows.items() if name != Family.VOLUME.value), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +93,15 @@ class Ticked:
 class Ticking:
     """Steps the e-detectors. Its memory is a cache but for the states, which the store keeps."""
 
-    def __init__(self, store: Store, armed: Mapping[str, Armed], grace_s: float) -> None:
-        """With the states that were committed last, by model; label windows wait for late rows by `grace_s`."""
-        self._grace_s = grace_s
+    def __init__(self, store: Store, armed: Mapping[str, Armed], pace: Pace) -> None:
+        """With the states that were committed last, by model; label windows and minutes wait for late rows."""
+        self._pace = pace
         self.took = Timed()
         self._store = store
         self._armed = dict(armed)
-        self._lookouts = Lookouts()
+        self._lookouts = Lookouts(minutes=pace.minutes)
+        self._looked: dict[ModelName, float] = {}  # event time of the last look of this life
+        self._unheard: dict[ModelName, int] = {}  # the last minute in which perhaps nobody listened
 
     def run(self, watched: Watched, epoch: Epoch, pack: RulePack, now: float, fold: int) -> Ticked | None:
         """Tick if it is time; None without a budget. Nothing is true before `committed`."""
@@ -91,10 +110,11 @@ class Ticking:
             return None
         lookout = self._lookouts.get(watched.layouts[epoch.judge], watch)
         before = self._before(watched.name, epoch, lookout, now)
+        self._listen(before, now)
         armed, said = before, None
         if lookout.rhythm is not None and abs(now - before.at) >= watch.every_s:
             began = time.monotonic()
-            terms = terms_of(watched.settings.labels, self._grace_s)
+            terms = terms_of(watched.settings.labels, self._pace.grace_s)
             armed, said = self._step(before, lookout, terms, now, fold)
             self.took.add(began)
         elif lookout.rhythm is None:
@@ -113,17 +133,25 @@ class Ticking:
         sums = lookout.sums(deltas)
         windows = LabelWindows(self._store, before.model, before.epoch, lookout, terms)
         labelled, closing = windows.close(before.closing, before.since, sums, now)
-        counted = [*lookout.arrivals(sums), *labelled]
+        minutes_of = Minutes(self._store, before.model, before.epoch, lookout, self._pace)
+        minutely, heard = minutes_of.judge(before.judged.after(self._unheard.get(before.model, -1)), now)
+        counted = [*lookout.arrivals(sums), *labelled, *minutely]
         minutes = max(now - before.at, 0.0) / MINUTE_S
         said, state = step(lookout.plan, counted, minutes, before.state, now)
         come = lookout.rows([part for _, part in counted])
         rows = {family: before.rows.get(family, 0) + more for family, more in come.items()}
         since = began(before, lookout.plan, said, now)
-        accounts = self._accounts(before, lookout, said, since, now)
+        accounts = self._accounts(msgspec.structs.replace(before, heard=heard), lookout, said, since, now)
         slots = freeze(lookout.plan, said, before.slots, state, rows, (before.epoch, now), accounts)
         stepped = {"fold": fold, "at": now, "rows": rows, "state": state, "slots": slots}
-        stepped |= {"began": since.tobytes(), "closing": closing}
+        stepped |= {"began": since.tobytes(), "closing": closing, "heard": heard}
         return msgspec.structs.replace(before, **stepped), said
+
+    def _listen(self, before: Armed, now: float) -> None:
+        """Remember whether somebody has listened since the look before this, or since another life's last tick."""
+        if now - self._looked.get(before.model, before.at) > self._pace.away_s:
+            self._unheard[before.model] = minute_of(now)
+        self._looked[before.model] = now
 
     def _accounts(
         self, before: Armed, lookout: Lookout, said: Step, since: NDArray[np.float64], now: float
@@ -138,10 +166,19 @@ class Ticking:
             if start not in bodies:
                 stored = self._store.panes(before.model, before.epoch, "", before.judge, start, now)
                 bodies[start] = [body for _, body in stored]
-            account = lookout.account(crossing, bodies[start], start, now, others)
+            account = lookout.account(
+                crossing, bodies[start], start, now, others, self._minutes(before, lookout, crossing, start)
+            )
             if account is not None:
                 found[crossing.tier, crossing.group] = account
         return found
+
+    def _minutes(self, armed: Armed, lookout: Lookout, crossing: Crossing, start: float) -> list[Counted]:
+        """What the minutes since `start` say, if it is they that cross."""
+        if crossing.lane.signal is None or crossing.lane.signal.family is not Family.VOLUME:
+            return []
+        minutes = Minutes(self._store, armed.model, armed.epoch, lookout, self._pace)
+        return [part for _, part in minutes.since(armed.judged, start)]
 
     def _before(self, model: ModelName, epoch: Epoch, lookout: Lookout, now: float) -> Armed:
         """The state to go on from; a new one where the stored one is about something else, or deltas are gone."""
@@ -151,13 +188,15 @@ class Ticking:
         if found.fold < consumed:
             return Armed(model, epoch.number, epoch.judge, consumed, now, now)
         if found.state is not None and found.state.plan != lookout.plan.name:
-            return msgspec.structs.replace(found, since=now, state=None, slots=(), rows={}, began=b"")
+            return msgspec.structs.replace(found, since=now, state=None, slots=(), rows={}, began=b"", heard=None)
         return found
 
     def _slots(  # noqa: PLR0917  # the coordinates of what is judged
         self, watched: Watched, pack: RulePack, lookout: Lookout, epoch: Epoch, armed: Armed, now: float, watch: Watch
     ) -> Slots:
-        why = YOUNG if now - armed.since < watch.calm_s else "" if any(armed.rows.values()) else NOTHING_CAME
+        def why(family: Family) -> str:
+            return YOUNG if now - armed.since < watch.calm_s else "" if armed.came(family) else NOTHING_CAME
+
         still = quiet(pack.budgeted, watched.state.alerts, lookout, epoch, now, why)
         return {(slot.rule, slot.segment): (slot,) for slot in (*still, *armed.slots)}
 

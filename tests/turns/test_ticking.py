@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from tickworld import CALM_S, PAGED, WATCH, armed, latched, rows, ticking
+from tickworld import CALM_S, PAGED, USUAL, WATCH, armed, latched, rows, ticking
 from world import MODEL, Consumer, Killed, alive, budget, many, rule
 
 from monitor.decisions.budget import Watch
@@ -191,7 +191,7 @@ def test_the_state_and_how_far_it_consumed_are_one_commit(tmp_path, moment):
 
 def story(directory, steps, looks=9):
     """The stored state and the pages after the same rows and looks, however they were split, stopped and started."""
-    turns = ticking(directory)
+    turns = ticking(directory, volume=USUAL)
     turns.serve((0.0, "v1"))
     pages = []
     for minute in range(looks):
@@ -231,6 +231,7 @@ def test_the_story_pages(undisturbed):
     pages, kept = undisturbed
     assert X_PAGES in pages[-1]
     assert kept.model == MODEL
+    assert kept.rows["volume"] == 8
     assert WATCH.every_s == 60.0
 
 

@@ -362,7 +362,7 @@ class Turns:
         self.watched.rollbacks = self.store.facts(Rollback)
         self.fold = Fold(self.store, {MODEL: self.watched}, self.wheel_of.get("ask"), FOLD)
         states = {"ticks": self.store.facts(Ticks), "armed": self.store.facts(Armed)}
-        self.look = Look(self.store, grace_s=self.grace_s, **states)
+        self.look = Look(self.store, grace_s=self.grace_s, pace=self.wheel_of.get("pace"), **states)
         self.wheel = self._wheel()
 
     def _stored(self, default, key):

@@ -50,9 +50,12 @@ SHARES: Final[Mapping[What, str]] = MappingProxyType(
         What.SLICE_ERROR: "share of wrong answers where {column} is {item}",
         What.CALIBRATION: "share of outcomes that came true at scores {item}",
         What.HIT: "share of lists with a relevant item {item}",
-        What.RATE: "share of minutes with {item} rows than usual",
+        What.RATE: "rows a minute: {item}",
         What.STALE: "share of minutes in which {column} stood still",
     }
+)
+MINUTES: Final[Mapping[str, str]] = MappingProxyType(
+    {"more": "above the usual 98 %", "fewer": "below the usual 98 %", "none": "no row at all"}
 )
 NEXT: Final[Mapping[Family, str]] = MappingProxyType(
     {
@@ -138,9 +141,9 @@ def explain(
 def quantity(signal: Signal) -> str:
     """The quantity in words, without its value."""
     form = SHARES.get(signal.what, f"{signal.what.value.replace('_', ' ')} {{item}}")
-    return form.format(
-        column=signal.column, item="the other categories" if signal.item == OTHER else signal.item
-    ).strip()
+    item = "the other categories" if signal.item == OTHER else signal.item
+    item = MINUTES.get(item, item) if signal.what is What.RATE else item
+    return form.format(column=signal.column, item=item).strip()
 
 
 def words(account: Account) -> str:
@@ -153,6 +156,8 @@ by chance at most once in 60 days'
     """
     verb = "fell" if account.falls else "rose"
     parts = [f"{account.what} {verb} to {account.now:.3g} in {account.n:,} rows"]
+    if account.family is Family.VOLUME:
+        parts = [f"{account.what} in {round(account.now * account.n):,} of {account.n:,} minutes"]
     if account.usual is not None:
         parts[0] += f", usual {account.usual:.3g}"
     if account.low is not None and account.high is not None:
