@@ -44,6 +44,7 @@ FAMILIES = {
     Subject.OUTPUT: Family.OUTPUT,
     Subject.SCORE: Family.OUTPUT,
     Subject.OUTCOMES: Family.LABELS,
+    Subject.EXPECTED: Family.OUTPUT,
     Subject.PAIRS: Family.PAIRED,
     Subject.GROUPS: Family.FAIRNESS,
     Subject.ARRIVALS: Family.VOLUME,
