@@ -28,6 +28,8 @@ def add(made: board.Dashboard, task: Task) -> None:
         made.with_panel(lines(words, unit, drawn, width, height))
     made.with_row(board.Row("Labels"))
     _labels(made)
+    if task is Task.CLASSIFICATION:
+        _selection(made)
 
 
 def _labels(made: board.Dashboard) -> None:
@@ -89,6 +91,23 @@ def _labels(made: board.Dashboard) -> None:
 
 def _labels_counted(trusted: str) -> str:
     return f'tocsin_labels_total{{{SCOPE}, trusted="{trusted}"}}[$__rate_interval]'
+
+
+def _selection(made: board.Dashboard) -> None:
+    made.with_panel(
+        lines(
+            Words(
+                "Who is labelled",
+                "How far labelled rows differ from all rows in scores and answers, with its interval and limit. Far: "
+                "labels speak for some rows only, and no rollback rests on them.",
+                NO_LABELS,
+                "TocsinNoLabels",
+            ),
+            "percentunit",
+            interval("tocsin_label_selection", "difference"),
+            24,
+        )
+    )
 
 
 def interval(metric: str, word: str, color: str = SKY, *, share: bool = True) -> list[Line]:

@@ -46,6 +46,7 @@ FAMILIES = {
     Subject.OUTCOMES: Family.LABELS,
     Subject.EXPECTED: Family.OUTPUT,
     Subject.PAIRS: Family.PAIRED,
+    Subject.EXPECTED: Family.LABELS,
     Subject.GROUPS: Family.FAIRNESS,
     Subject.ARRIVALS: Family.VOLUME,
 }

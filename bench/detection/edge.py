@@ -93,7 +93,7 @@ class _Law:
             np.floor(bounds.score_design).astype(np.int64),
             other,
             bounds.high[other],
-            np.floor(bounds.design[other]).astype(np.int64),
+            np.floor(np.where(np.isfinite(bounds.design[other]), bounds.design[other], 1.0)).astype(np.int64),
             len(watched.signals.signals),
         )
 

@@ -5,8 +5,9 @@
 
 in [0, 1 - coverage]: what is labelled is a part of all. Labels that are drawn without looking are a sample without
 replacement of n of N rows; then P(distance > d) <= 2 e^(-2 d^2 n / (1 - (n - 1) / N)) for any one set (Hoeffding 1963;
-Serfling 1974), which is taken for all scores at once, as Massart 1990 shows with replacement. The interval holds for
-scores and all k classes together: value -+ sqrt((1 - (n - 1) / N) ln(2 (k + 1) / .05) / (2 n)).
+Serfling 1974), which is taken for all scores at once, as Massart 1990 shows with replacement.
+
+Interval: for scores and all k classes together, value -+ sqrt((1 - (n - 1) / N) ln(2 (k + 1) / .05) / (2 n)).
 
 Failure mode: it sees what shows in scores and answers. Labels that come for wrong answers only, at every score alike,
 it does not see. Nor does it judge windows of which little is labelled as yet (`coverage_min`): labels that come within
