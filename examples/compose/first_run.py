@@ -64,8 +64,12 @@ def make_history(path: Path, body: bytes) -> None:
         table = csv.writer(file)
         table.writerow(["at", *FEATURES, "answer", "p_late", "truth"])
         for i, (row, score) in enumerate(zip(flights, scores, strict=True)):
-            at = START + timedelta(seconds=i * HISTORY_S / HISTORY_ROWS)  # as traffic.py asks: day and night, at one rate
-            table.writerow([at.isoformat(), *row.values(), model.classes[score >= model.threshold], score, truth(row, dice)])
+            at = START + timedelta(
+                seconds=i * HISTORY_S / HISTORY_ROWS
+            )  # as traffic.py asks: day and night, at one rate
+            table.writerow(
+                [at.isoformat(), *row.values(), model.classes[score >= model.threshold], score, truth(row, dice)]
+            )
 
 
 def make_bundle(models: Path, name: str) -> None:

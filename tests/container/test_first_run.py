@@ -75,8 +75,8 @@ def test_the_history_tells_how_its_answers_and_features_vary_whatever_the_hour(h
     rhythm = decode_reference((home / "models" / "v1.reference.json").read_bytes()).rhythm
     assert rhythm is not None
     assert rhythm.waves == ()  # traffic.py asks day and night alike
-    assert len(rhythm.bands) > 100
-    assert sum(band.centre is None for band in rhythm.bands) <= 2
+    assert len(rhythm.signals) > 100
+    assert sum(band.centre is None for band in rhythm.signals) <= 2
 
 
 def test_each_sender_may_do_one_thing(home: Path) -> None:
