@@ -44,6 +44,7 @@ FAMILIES = {
     Subject.OUTPUT: Family.OUTPUT,
     Subject.SCORE: Family.OUTPUT,
     Subject.OUTCOMES: Family.LABELS,
+    Subject.EXPECTED: Family.OUTPUT,
     Subject.PAIRS: Family.PAIRED,
     Subject.EXPECTED: Family.LABELS,
     Subject.GROUPS: Family.FAIRNESS,

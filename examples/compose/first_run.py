@@ -17,6 +17,7 @@ import random
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "model_server"))
@@ -25,6 +26,7 @@ from serve import decode  # the example's model server is a file beside us, not 
 from traffic import FEATURES, MODEL, SCHEMA, checkpoint, flight, truth
 
 HISTORY_ROWS = 20_000
+START, HISTORY_S = datetime(2026, 1, 1, tzinfo=UTC), 28 * 86_400
 TOKENS = {  # who: (where it is kept, what it may do)
     "gateway": ("tokens", ["ingest:predictions"]),
     "ops": ("tokens", ["ingest:labels"]),
@@ -62,8 +64,12 @@ def make_history(path: Path, body: bytes) -> None:
         table = csv.writer(file)
         table.writerow(["at", *FEATURES, "answer", "p_late", "truth"])
         for i, (row, score) in enumerate(zip(flights, scores, strict=True)):
-            at = f"2026-01-{1 + i % 28:02}T{row['hour']:02}:00:00Z"
-            table.writerow([at, *row.values(), model.classes[score >= model.threshold], score, truth(row, dice)])
+            at = START + timedelta(
+                seconds=i * HISTORY_S / HISTORY_ROWS
+            )  # as traffic.py asks: day and night, at one rate
+            table.writerow(
+                [at.isoformat(), *row.values(), model.classes[score >= model.threshold], score, truth(row, dice)]
+            )
 
 
 def make_bundle(models: Path, name: str) -> None:

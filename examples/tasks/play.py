@@ -54,7 +54,7 @@ def world() -> World:
 def prepare(world: World) -> None:
     """Write checkpoints and histories here."""
     rows = world.learned
-    truth, columns = world.flights.delay[rows], world.columns(rows)
+    truth, columns = world.flights.delay[rows], world.columns(rows) | {"at": when(world, rows)}
     for name, hostile in (("minutes-1", False), ("minutes-2", True)):
         checkpoint = world.minutes(hostile=hostile)
         Path(f"{name}.json").write_bytes(encode(checkpoint))
@@ -73,9 +73,15 @@ def history_of_lists(world: World) -> dict[str, Any]:
     lists = Lists(world)
     shown = [(row, lists.served(row, reverse=False)) for row in world.learned[::2].tolist()]
     known = [(row, served, best) for row, served in shown if served is not None and (best := world.best(served))]
-    columns = world.columns(np.array([row for row, _, _ in known]))
+    chosen = np.array([row for row, _, _ in known])
+    columns = world.columns(chosen)
     said = {"answer": [float(len(served)) for _, served, _ in known], "truth": [float(best[0]) for *_, best in known]}
-    return {name: columns[name] for name in OF_CHOICE} | said
+    return {name: columns[name] for name in OF_CHOICE} | {"at": when(world, chosen)} | said
+
+
+def when(world: World, rows: Ints) -> Any:
+    """Times of flights f8, seconds since 1970: without them a history tells no bands, and nothing pages by them."""
+    return world.flights.time[rows].astype(np.float64)
 
 
 def keep(name: str, columns: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from servers import answers, free_port, wait_for
 
 from monitor.facts import BundleStatus
 from monitor.ingest.tokens import Scope, read_tokens
+from monitor.panes.reference import decode_reference
 from monitor.rollback import release_index
 from monitor.settings import check
 
@@ -68,6 +69,14 @@ def test_the_settings_find_everything_they_name(home: Path, tmp_path: Path) -> N
 def test_only_v1_is_known_good(home: Path) -> None:
     found = {bundle.name: bundle.status for bundle in release_index.load(home / "models" / "releases.json")}
     assert found == {"v1": BundleStatus.KNOWN_GOOD, "v2": BundleStatus.CANDIDATE}
+
+
+def test_the_history_tells_how_its_answers_and_features_vary_whatever_the_hour(home: Path) -> None:
+    rhythm = decode_reference((home / "models" / "v1.reference.json").read_bytes()).rhythm
+    assert rhythm is not None
+    assert rhythm.waves == ()  # traffic.py asks day and night alike
+    assert len(rhythm.signals) > 100
+    assert sum(band.centre is None for band in rhythm.signals) <= 2
 
 
 def test_each_sender_may_do_one_thing(home: Path) -> None:

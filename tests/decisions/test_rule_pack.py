@@ -289,6 +289,13 @@ def test_a_shipped_pack_says_what_every_alert_means(name):
     assert all(rule.summary for rule in shipped(name).rules if rule.severity is not Severity.NONE)
 
 
+@pytest.mark.parametrize("name", ["default", "regression", "ranking", "demo"])
+def test_a_shipped_pack_demands_that_errors_cross_the_budget_before_a_rollback(name):
+    pack = shipped(name)
+    assert pack.watch.weight(Family.LABELS) == 0.3
+    assert {rule.family for rule in pack.budgeted if rule.rollback} >= {Family.LABELS, Family.PAIRED}
+
+
 @pytest.mark.parametrize("name", ["regression", "ranking"])
 def test_a_shipped_pack_wakes_nobody_for_input_drift(name):
     drift = [rule for rule in shipped(name).rules if rule.family is Family.FEATURES]
