@@ -55,7 +55,7 @@ def _labels(draft: Draft, settings: Settings, path: str, model: MonitoredModel) 
         return
     if feed.window < panes.length:
         yield Problem(f"{path}.labels.window", "is shorter than one pane", f"at least {panes.length}")
-    if feed.deadline > panes.horizon:
+    if feed.deadline > panes.horizon and "deadline" in feed.model_fields_set:  # the default gives way by itself
         hint = f"at most {panes.horizon}, or raise panes.horizon"
         yield Problem(f"{path}.labels.deadline", "is later than labels are remembered", hint)
 

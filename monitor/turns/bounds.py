@@ -54,7 +54,11 @@ def fold_settings(settings: Settings) -> FoldSettings:
 def pace(settings: Settings) -> minutes.Pace:
     """How rows come and looks follow one another; a reload changes nothing of it."""
     return minutes.pace_of(
-        settings.panes.grace, int(settings.panes.length), settings.look_every, stepped=settings.replay
+        settings.panes.grace,
+        int(settings.panes.length),
+        settings.look_every,
+        stepped=settings.replay,
+        horizon_s=settings.panes.horizon,
     )
 
 

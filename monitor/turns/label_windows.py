@@ -63,6 +63,6 @@ class LabelWindows:
         return sum_panes([body for _, body in found], layout.digest, layout.size).counts
 
 
-def terms_of(feed: LabelFeed, grace_s: float) -> Terms:
-    """When windows close, by the settings."""
-    return Terms(int(feed.window), feed.close_coverage, feed.deadline, grace_s)
+def terms_of(feed: LabelFeed, grace_s: float, horizon_s: float) -> Terms:
+    """When windows close, by the settings; no later than panes have detail, which the default deadline may be."""
+    return Terms(int(feed.window), feed.close_coverage, min(feed.deadline, horizon_s), grace_s)

@@ -55,6 +55,7 @@ class Pace:
     grace_s: float  # late rows are waited for
     pane_s: int = MINUTE_S
     away_s: float = AWAY_LOOKS * 60.0  # between two looks, after more nobody listened; inf: time is stepped
+    horizon_s: float = inf  # after which panes have no detail
 
     @property
     def minutes(self) -> bool:
@@ -62,9 +63,10 @@ class Pace:
         return self.pane_s == MINUTE_S
 
 
-def pace_of(grace_s: float, pane_s: int, look_every_s: float, *, stepped: bool) -> Pace:
+def pace_of(grace_s: float, pane_s: int, look_every_s: float, *, stepped: bool, horizon_s: float = inf) -> Pace:
     """By the settings; minutes are judged at ticks, which are no more than one a minute."""
-    return Pace(grace_s, pane_s, inf if stepped else AWAY_LOOKS * max(look_every_s, float(MINUTE_S)))
+    away_s = inf if stepped else AWAY_LOOKS * max(look_every_s, float(MINUTE_S))
+    return Pace(grace_s, pane_s, away_s, horizon_s)
 
 
 class Heard(msgspec.Struct, frozen=True):

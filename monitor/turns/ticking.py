@@ -114,7 +114,7 @@ class Ticking:
         armed, said = before, None
         if lookout.rhythm is not None and abs(now - before.at) >= watch.every_s:
             began = time.monotonic()
-            terms = terms_of(watched.settings.labels, self._pace.grace_s)
+            terms = terms_of(watched.settings.labels, self._pace.grace_s, self._pace.horizon_s)
             armed, said = self._step(before, lookout, terms, now, fold)
             self.took.add(began)
         elif lookout.rhythm is None:

@@ -8,6 +8,8 @@ from msgspec.structs import replace
 from tickworld import armed, latched
 from world import Killed, alive, label, tapped
 
+from monitor.settings.model_sections import LabelFeed
+from monitor.turns.label_windows import terms_of
 from monitor.turns.ticking import Armed
 
 ERROR_PAGES, CALIBRATION_PAGES = ("labels_page", "error"), ("labels_page", "calibration")
@@ -204,3 +206,7 @@ def test_a_label_without_its_prediction_opens_nothing(turns):
     turns.count([label("nobody", 1.0)])
     turns.looked(HOUR)
     assert armed(turns).closing.open == ()
+
+
+def test_no_window_waits_longer_than_panes_have_detail():
+    assert [terms_of(LabelFeed(), 60.0, horizon).deadline_s for horizon in (86_400.0, 1e9)] == [86_400.0, 259_200.0]
