@@ -83,7 +83,7 @@ def make_bundle(models: Path, name: str) -> None:
             history, schema, made = Path(folder, "history.csv"), Path(folder, "schema.yaml"), Path(folder, "made.json")
             make_history(history, body)
             schema.write_text(json.dumps(SCHEMA))  # JSON is YAML
-            tocsin("reference", "build", history, "--schema", schema, "--out", made)
+            tocsin("reference", "build", history, "--schema", schema, "--part", "--out", made)
             keep(profile, made.read_bytes())
     index = models / "releases.json"
     known = json.loads(tocsin("bundle", "list", "--index", index, "--json")) if index.exists() else []

@@ -39,7 +39,12 @@ class Expecting:
         self._kept: list[tuple[Cells, Cells, Doubles]] = []
 
     def update(self, binned: Binned, scores: Doubles, labels: Doubles) -> None:
-        """Count a batch: `scores` f8[n] as they came, `labels` f8[n] as of `Label`, NaN where none came."""
+        """Count a batch: `scores` f8[n] as they came, `labels` f8[n] as of `Label`, NaN where none came.
+
+        A batch without labels has none: f8[0].
+        """
+        if not len(labels):
+            return
         match self._layout.task:
             case Task.CLASSIFICATION:
                 self._calibrate(binned, scores, labels)

@@ -76,7 +76,8 @@ def test_the_history_tells_how_its_answers_and_features_vary_whatever_the_hour(h
     assert rhythm is not None
     assert rhythm.waves == ()  # traffic.py asks day and night alike
     assert len(rhythm.signals) > 100
-    assert sum(band.centre is None for band in rhythm.signals) <= 2
+    assert rhythm.volume is None  # it is a part of the traffic, and does not know how many rows to expect
+    assert sum(band.centre is None for band in rhythm.signals) <= 5  # three of volume, two of numbers that stand still
 
 
 def test_each_sender_may_do_one_thing(home: Path) -> None:
