@@ -4,6 +4,7 @@ Made of counts alone: what arrived since the evidence began, beside what the ref
 
 - *Which quantity*: of the group that crossed the one farthest outside its band, in standard errors of what arrived (a
   row counts as 1 / design), not the bet that happened to pay most: a mean score bets best and says least to people.
+  Where all lie inside, over the whole time since, it is the bet's after all. It rose or fell from what is usual.
 - *Sigma*: the mean normal score, by how many standard deviations of the column it moved (`monitor.panes.normal`).
 - *By chance*: where no quantity left its band, E[crossings of a level of m minutes by time T] <= T / m, so evidence of
   odds times the budget is seen by chance at most once in so long: 3 times a budget of 30 days is once in 90.
@@ -112,6 +113,8 @@ def explain(
     if not math.isfinite(beyond[order[0]]):
         return None
     at = int(order[0])
+    if beyond[at] <= 0 and crossing.lane.signal in signals:  # all are inside by now, over so long: the bet that paid
+        at = signals.index(crossing.lane.signal)
     signal = signals[at]
     share, usual = int(now.x[at]) / int(now.n[at]), _share(then, at)
     also = [_moved(signals[i], now, bounds, int(i)) for i in order[1 : 1 + ALSO_MAX] if beyond[i] > 1]
@@ -121,7 +124,7 @@ def explain(
         family=signal.family,
         column=signal.column,
         what=quantity(signal),
-        falls=share < _middle(bounds, at),
+        falls=share < (_middle(bounds, at) if usual is None else usual),
         usual=usual,
         low=_known(bounds.low[at]),
         high=_known(bounds.high[at]),

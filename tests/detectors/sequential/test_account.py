@@ -1,5 +1,6 @@
 """The account of a crossing, on plans small enough to count by hand."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -51,6 +52,20 @@ def test_names_the_quantity_farthest_outside_its_band_and_the_others_after_it():
 
 def test_a_quantity_of_another_group_is_no_part_of_it():
     assert account((AGE, FARE), [480, 999]).column == "age"
+
+
+def test_a_rise_inside_a_wide_band_is_no_fall():
+    told = account((AGE,), [150], low=0.0, high=0.4, then=50)
+    assert not told.falls
+    assert "rose to 0.15 in 1,000 rows, usual 0.05" in words(told)
+
+
+def test_where_all_lie_inside_by_now_it_is_told_what_the_bet_was_about():
+    paid = msgspec.structs.replace(crossing(), lane=Lane("features/age", "age", falls=False, signal=OLD))
+    plan = plan_of(AGE, OLD)
+    told = explain(plan, (AGE, OLD), paid, now=rows([320, 310], 1000), then=rows([300, 300], 1000),
+                   bounds=bands([0.2, 0.2], 0.4), since=0.0)  # fmt: skip
+    assert told.what == "share of age above 60"
 
 
 def test_a_fall_is_told_as_one():
