@@ -33,7 +33,8 @@ HEAD: Final = """# Simulated worlds: false pages and delays
 Written by `python -m bench detection.worlds`. Every month has a reference of its own, learned from a week of its
 own; 50 features, a look a minute, the defaults, nothing changed for a world. Simulated time and fixed seeds: it does
 not depend on the machine. Worlds are described in `bench/worlds.py`, jobs and seeds in `bench/detection/worlds.py`.
-W1 stands still; in W2 means and traffic have a day; in W3 rows come in sessions and means wander for hours; in W4 for days.
+W1 stands still; in W2 means and traffic have a day; in W3 rows come in sessions and means wander for hours; in W4 means
+wander for days.
 
 Watched and simulated: features, data quality, the answer, correlation pairs, contents of rows, how many rows come.
 Not simulated, so nothing is bet on them: labels, repeated ids, numbers that stand still.

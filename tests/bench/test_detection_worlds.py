@@ -47,6 +47,14 @@ def test_at_the_edge_of_every_band_false_pages_stay_within_the_budget(name: str)
     assert found <= allowed()
 
 
+def test_at_the_edge_a_minute_is_told_once_a_minute_and_labels_do_not_come() -> None:
+    watched = learned("W1")
+    _, counted = next(iter(at_edge(watched, SMALL["W1"], 1, 60)))
+    assert (counted.n[watched.signals.minutes] == 1).all()
+    assert not counted.n[watched.signals.labels].any()
+    assert (counted.x <= counted.n).all()
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_without_one_of_its_parts_a_band_breaks_the_budget(part: str) -> None:
     whole = learned("short" if part == "sampling error" else "W3")
