@@ -1,8 +1,9 @@
 """The least favourable null: minutes in which every probability lies exactly at its band's edge, and the teeth of it.
 
 Of every even feature all cuts lie at their highest, of every odd one at their lowest, and so does its mean score; what
-may only rise lies at its highest. Rows come as copies of one another, as many as the band's design effect allows for:
-no dependence of that design effect is worse. Cuts and scores are drawn apart, as no rows are at both edges at once.
+is no cut lies at its highest. Rows come as copies of one another, as many as the band's design effect allows for: no
+dependence of that design effect is worse. Cuts, scores, pairs and contents are drawn apart, as no rows are at all edges
+at once; what is said of a minute is said once a minute. Labels do not come.
 
 Theory says at most one page per budget here, and no less than that where multipliers have mean 1: rows that are
 independent are bet on at a design effect raised by a tenth, so theirs have less.
@@ -69,13 +70,16 @@ class _Law:
     others: NDArray[np.intp]
     other_shares: Doubles
     other_copies: Counts
+    minutes: NDArray[np.bool_]  # of the others: who is told of a minute, not of its rows
     signals: int
 
     @classmethod
     def of(cls, watched: Watch, bounds: Bounds) -> "_Law":
         by_column: dict[str, list[int]] = {}
-        others = []
-        for place, signal in enumerate(watched.signals.signals):
+        others, table = [], watched.signals
+        for place, signal in enumerate(table.signals):
+            if table.labels.start <= place < table.labels.stop:
+                continue
             if signal.what is What.ABOVE:
                 by_column.setdefault(signal.column, []).append(place)
             elif np.isfinite(bounds.high[place]):
@@ -94,7 +98,8 @@ class _Law:
             other,
             bounds.high[other],
             np.floor(np.where(np.isfinite(bounds.design[other]), bounds.design[other], 1.0)).astype(np.int64),
-            len(watched.signals.signals),
+            other >= table.minutes.start,
+            len(table.signals),
         )
 
     def draw(self, rng: np.random.Generator, rows: Counts) -> Iterator[Counted]:
@@ -102,7 +107,7 @@ class _Law:
         held = rows[:, np.newaxis]
         parts = rng.multinomial(held // self.cut_copies, self.parts) * self.cut_copies[:, np.newaxis]
         bins = rng.multinomial(held // self.score_copies, self.scores) * self.score_copies[:, np.newaxis]
-        tries = held // self.other_copies
+        tries = np.where(self.minutes, 1, held // self.other_copies)
         others = rng.binomial(tries, self.other_shares) * self.other_copies
         above = parts[:, :, ::-1].cumsum(axis=2)[:, :, ::-1]
         for minute in range(len(rows)):

@@ -8,6 +8,7 @@ counts as a pane's (a test holds them to it) at a fiftieth of the time.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from monitor.detectors.sequential.state import State
 from monitor.facts import Schema
 from monitor.panes.binning import bin_rows
 from monitor.panes.build import DEFAULT_LEARNING, HistoryBatch, Learning, build_reference
+from monitor.panes.concordance import count_concordance
+from monitor.panes.contents import bucket_rows
 from monitor.panes.layout import Layout
 from monitor.panes.reference import Reference
 from monitor.panes.rhythm import Bounds, Rhythm
@@ -127,13 +130,19 @@ def count_minutes(layout: Layout, signals: Signals, rows: Predictions) -> Iterat
     if margins.score.stop > margins.score.start:
         places.append(binned.score_cells.astype(np.intp) + margins.score.start)
     places.append(np.full(rows.n, margins.rows, np.intp))
+    by_feature = np.ascontiguousarray(binned.cells.T)
+    if len(by_feature):
+        places.append(bucket_rows(by_feature).astype(np.intp) + margins.contents.start)
     minutes = np.floor(rows.times / MINUTE_S).astype(np.int64)
     held, index = np.unique(minutes, return_inverse=True)
     for first in range(0, len(held), _TOGETHER):
         begin, end = np.searchsorted(index, (first, first + _TOGETHER))
         many = min(_TOGETHER, len(held) - first)
         cells = _count(places, slice(begin, end), index[begin:end] - first, many, margins.size)
-        for at in range(many):
+        ends = np.searchsorted(index[begin:end], np.arange(many), side="right")
+        for at, (start, stop) in enumerate(pairwise((0, *ends))):
+            rows_of = slice(begin + start, begin + stop)
+            cells[at, margins.concordance] = count_concordance(layout.pairing, by_feature[:, rows_of])
             yield int(held[first + at]), signals.read(cells[at])
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from bench.detection.edge import PARTS, at_edge, without
 from bench.detection.trial import WEEK, Watch, delays, learn, quiet, steps, watch
-from bench.detection.worlds import median_interval, poisson_interval
+from bench.detection.worlds import Job, gathered
+from bench.detection.worlds_page import figures, median_interval, page, poisson_interval
 from bench.worlds import W1, W3, draw
 from bench.worlds_panes import live
 from monitor.detectors.sequential import Ledger, Tier
@@ -44,6 +45,14 @@ def allowed() -> float:
 def test_at_the_edge_of_every_band_false_pages_stay_within_the_budget(name: str) -> None:
     found = crossings(learned(name), at_edge(learned(name), SMALL[name], 1, MINUTES))
     assert found <= allowed()
+
+
+def test_at_the_edge_a_minute_is_told_once_a_minute_and_labels_do_not_come() -> None:
+    watched = learned("W1")
+    _, counted = next(iter(at_edge(watched, SMALL["W1"], 1, 60)))
+    assert (counted.n[watched.signals.minutes] == 1).all()
+    assert not counted.n[watched.signals.labels].any()
+    assert (counted.x <= counted.n).all()
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -83,3 +92,27 @@ def test_intervals_are_the_exact_ones() -> None:
     assert poisson_interval(3) == pytest.approx((0.619, 8.767), abs=1e-3)
     low, middle, high = median_interval(np.array([*range(1, 100), math.inf]))
     assert (low, middle, high) == (41.0, 50.5, 61.0)
+
+
+FOUND = {
+    Job(W1, 0): [0.0],
+    Job(W1, 1): [1.0],
+    Job(W3, 0, edge=True): [0.0],
+    Job(W1, 0, 0.5): [4.0, 5.0, 6.0, math.inf],
+    Job(W3, 0): None,  # was not run
+}
+
+
+def test_the_page_tells_what_was_run_and_nothing_else() -> None:
+    text = page(gathered(FOUND))
+    assert "| W1 | 60 | 2 | 1 | 0.5 [0.013, 2.8] |" in text
+    assert "| all |  | 2 | 1 |" in text
+    assert "| W3 | 60 | 1 | 0 | 0 [0, 3.7] |" in text.partition("## At the edge")[2]
+    assert "| W1 | 0.5 sigma | 4 | 5.5 [4, inf] |" in text
+    assert "| W3 |" not in text.partition("## At the edge")[0]
+
+
+def test_a_figure_counts_quiet_months_together_and_not_those_at_the_edge() -> None:
+    told = {figure.figure.partition(",")[0]: figure for figure in figures(gathered(FOUND))}
+    assert told["all worlds: false pages in 30 days"].value == 0.5
+    assert all(figure.reached is not None for figure in told.values())
