@@ -48,8 +48,8 @@ DELAYS: Final = """## Delays
 
 Minutes from the shift of one feature's mean to its page at 60 rows a minute: medians over features and references.
 Beside them log(A / w) / KL: w is the weight of one feature in the ledger, KL that of a minute's rows from the nearest
-mean that the tolerance allows. It is asymptotic and no bound for medians. Other detectors on the same worlds are
-measured by `python -m bench detection --rivals`.
+mean that the tolerance allows. It is asymptotic and no bound for medians. Other detectors on the same worlds stand in
+`rivals.md`.
 """
 _RATES: Final = ("| world | rows a minute | months | pages | in 30 days, 95 % |", "|---|---:|---:|---:|---|")
 
@@ -74,7 +74,7 @@ def _rate_row(asked: Asked, months: Sequence[float]) -> str:
     world, rows, _, _ = asked
     rate, low, high = _rate(months)
     shown = "" if math.isnan(rows) else f"{rows:g}"
-    return f"| {world} | {shown} | {len(months)} | {sum(months):g} | {rate:.2g} [{low:.2g}, {high:.2g}] |"
+    return f"| {world} | {shown} | {len(months)} | {sum(months):g} | {rate:.3g} [{low:.3g}, {high:.3g}] |"
 
 
 def _delay_row(world: str, size: float, found: Doubles) -> str:
@@ -100,7 +100,7 @@ def figures(found: Numbers) -> Iterator[Figure]:
 
 def _rate_figure(name: str, months: Sequence[float]) -> Figure:
     rate, low, high = _rate(months)
-    said = f"{name}, {sum(months):g} in {len(months)} months [{low:.2g}, {high:.2g}]"
+    said = f"{name}, {sum(months):g} in {len(months)} months [{low:.3g}, {high:.3g}]"
     return Figure(said, round(rate, 3), "", "<= 1")
 
 

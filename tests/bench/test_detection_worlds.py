@@ -105,9 +105,9 @@ FOUND = {
 
 def test_the_page_tells_what_was_run_and_nothing_else() -> None:
     text = page(gathered(FOUND))
-    assert "| W1 | 60 | 2 | 1 | 0.5 [0.013, 2.8] |" in text
+    assert "| W1 | 60 | 2 | 1 | 0.5 [0.0127, 2.79] |" in text
     assert "| all |  | 2 | 1 |" in text
-    assert "| W3 | 60 | 1 | 0 | 0 [0, 3.7] |" in text.partition("## At the edge")[2]
+    assert "| W3 | 60 | 1 | 0 | 0 [0, 3.69] |" in text.partition("## At the edge")[2]
     assert "| W1 | 0.5 sigma | 4 | 5.5 [4, inf] |" in text
     assert "| W3 |" not in text.partition("## At the edge")[0]
 
