@@ -43,7 +43,7 @@ def correlations(sums: Doubles, rows: Doubles) -> Doubles:
     together = (pairs[:, np.newaxis] * share[1:] * share[:-1]).sum(axis=0) / max(float(pairs.sum()), 1.0)
     alone = (rows[:, np.newaxis] * share**2).sum(axis=0) / rows.sum()
     raw = np.clip(np.divide(together, alone, out=np.zeros_like(alone), where=alone > 0), -1.0, 1.0)
-    found: Doubles = np.minimum(raw + (1 + 3 * raw) / np.count_nonzero(rows), CORRELATION_MAX)
+    found: Doubles = np.clip(raw + (1 + 3 * raw) / np.count_nonzero(rows), -1.0, CORRELATION_MAX)
     return found
 
 

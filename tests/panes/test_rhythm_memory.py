@@ -49,3 +49,7 @@ def test_memory_grows_with_correlation_and_is_finite():
     assert hours == sorted(hours)
     assert 0 < hours[0] < 0.1
     assert 70 < hours[-1] < 110
+
+
+def test_two_panes_that_swing_about_their_mean_have_a_correlation_and_no_more():
+    assert correlations(np.array([[3.0], [-3.0]]), np.array([3.0, 3.0])).tolist() == [-1.0]
