@@ -1,7 +1,7 @@
 """The latch: one page per cause.
 
 A group that has paged stays latched at that tier while its virtual crossings go on; it may page again after it was
-calm, or when a person lets go. Calm is two things: `hold` minutes without a crossing, and rows that say so, which is
+calm. Calm is two things: `hold` minutes without a crossing, and rows that say so, which is
 
     sum of log L over the ticks since the last crossing <= -log(CALM)       L: the smallest bet of the lane that crossed
 
