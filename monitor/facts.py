@@ -677,9 +677,11 @@ class RollbackStep(Enum):
     PROPOSED = "proposed"  # waiting for a person
     PLANNED = "planned"
     VERIFIED = "verified"  # the target's bytes are what the release index says, now
+    PROBED = "probed"  # it answers the golden probes as recorded, or nobody could be asked before the switch
     SWITCHED = "switched"  # the link points to the target
     RELOADED = "reloaded"  # the server was told
-    COMMITTED = "committed"  # the server proved that it loaded the target
+    BAKING = "baking"  # the server proved that it loaded the target; watched for the bake time
+    COMMITTED = "committed"  # and went on doing so
     REFUSED = "refused"  # ended before anything changed
     FAILED = "failed"  # ended after the switch may have happened: latched to manual
     EXPIRED = "expired"  # nobody agreed in time, or the plan was left standing until its evidence was old

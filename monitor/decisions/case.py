@@ -26,6 +26,7 @@ from monitor.facts import (
     Verdict,
 )
 
+LEFT = (RollbackStep.BAKING, RollbackStep.COMMITTED)  # the evidence was acted on, and the target proved
 BOUNDED = (Family.LABELS, Family.PAIRED)  # families whose readings come with an interval
 
 
@@ -87,7 +88,7 @@ def find_target(case: Case) -> Bundle | None:
 
 def known_bad(bundles: Sequence[Bundle], history: Sequence[Rollback]) -> frozenset[str]:
     """Ids and checkpoint digests of what was rolled back from: the same bytes under a new id are the same."""
-    left = {rollback.source for rollback in history if rollback.step is RollbackStep.COMMITTED}
+    left = {rollback.source for rollback in history if rollback.step in LEFT}
     return frozenset(left) | {bundle.checkpoint_digest for bundle in bundles if bundle.id in left}
 
 

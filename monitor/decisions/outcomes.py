@@ -27,7 +27,7 @@ from monitor.facts import (
     Ruling,
 )
 
-NOT_SWITCHED = (RollbackStep.PROPOSED, RollbackStep.PLANNED, RollbackStep.VERIFIED)
+NOT_SWITCHED = (RollbackStep.PROPOSED, RollbackStep.PLANNED, RollbackStep.VERIFIED, RollbackStep.PROBED)
 
 
 class Refusal(Enum):
@@ -130,7 +130,9 @@ def _drop_proposal(
 def _progress(before: Rollback, rollback: Rollback, terms: Terms) -> Line:
     source, target = title(rollback.source, terms.bundles), title(rollback.target, terms.bundles)
     step = rollback.step
-    if step is RollbackStep.COMMITTED:
+    if step is RollbackStep.COMMITTED and before.step is RollbackStep.BAKING:
+        return Line(f"rollback {rollback.id}: {target} went on being served as proved: committed")
+    if step in (RollbackStep.BAKING, RollbackStep.COMMITTED):
         return Line(f"rolled back: {target} is served, proved by the server", loud=True)
     if step is RollbackStep.FAILED:
         return Line(f"rollback to {target} failed, automation is latched: {rollback.reason}", loud=True)

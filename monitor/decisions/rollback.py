@@ -1,24 +1,31 @@
 """One rollback as a state machine: a table from (step, observation) to the next step.
 
-    PROPOSED --agreed--> PLANNED --verified--> VERIFIED --switched--> SWITCHED --told--> RELOADED --served--> COMMITTED
-        |                   |                     |                      ^------ served the source ---'
-     EXPIRED,            REFUSED           REFUSED (conflict)            and then FAILED, never back
-     REFUSED                                or FAILED
+    PROPOSED --agreed--> PLANNED --verified--> VERIFIED --answers right--> PROBED
+        |                   |                     |                           |
+     EXPIRED,            REFUSED               REFUSED                     switched
+     REFUSED                                                                  |
+                        COMMITTED <--bake over-- BAKING <--served-- RELOADED <--told-- SWITCHED
+                                                    |                   '---served the source---^
+                                                  FAILED, never back              and then FAILED
 
 The machine does nothing. Whoever drives it does what `Move.command` says, reports what was observed, makes the returned
 step durable, and only then goes on: the intent is committed before the effect.
 
-Every run begins with LOOK, a fresh one as well as one after a crash: where the link points to, and what the server says
-it loaded, decide what is left to be done. Link right but served wrong means reload only. A switch whose outcome could
-not be told is followed by LOOK, too, so that a conflict is certain when it is called one.
+Every run begins with LOOK, a fresh one as well as one after a crash, until it bakes: where the link points to, and what
+the server says it loaded, decide what is left to be done. Link right but served wrong means reload only. A switch whose
+outcome could not be told is followed by LOOK, too, so that a conflict is certain when it is called one.
 
 At most one switch takes effect: SWITCH is a compare-and-swap from the source to the target, nothing leads from SWITCHED
 or RELOADED back to it, and a link that is found at the source after that is somebody's redeployment: FAILED, a page,
 and no tug-of-war. Nothing here ever switches forward.
 
+Served means the digest that the server says it loaded *and*, where golden probes were recorded for it, the answers it
+gives: a server that names the right bytes and answers otherwise has failed. What was proved is then watched for the
+bake time; what happens meanwhile ends the rollback or not, and never moves the link.
+
 Whatever does not lead forward is a setback; `attempts` counts them over the whole rollback, crashes included, and
-`ATTEMPTS_MAX` of them end it. Each loses one step at most, so any run
-ends within 25 observations, whatever they are.
+`ATTEMPTS_MAX` of them end it. Each loses two steps at most, so any run ends within 36 observations, whatever they are,
+those not counted that find a baking rollback well.
 """
 
 from enum import Enum
@@ -37,9 +44,10 @@ class Command(Enum):
 
     LOOK = "look"  # read the link and what is served, change nothing; answer with `seen`
     VERIFY = "verify"  # the target's bytes against the release index
+    PROBE = "probe"  # the candidate's answers to the golden probes, where it can be asked before it serves
     SWITCH = "switch"  # compare-and-swap the link from the source to the target, durably
     RELOAD = "reload"  # tell the server
-    PROVE = "prove"  # K consecutive answers of the server's loaded digest
+    PROVE = "prove"  # K consecutive answers of the server's loaded digest, and its answers to the golden probes
 
 
 class Observation(Enum):
@@ -51,10 +59,13 @@ class Observation(Enum):
     AT_OTHER = "at_other"  # LOOK: neither, or something else is served: somebody else is at work
     VERIFIED = "verified"
     BAD_TARGET = "bad_target"  # missing, or other bytes than were approved, or no longer approved
+    ANSWERS_RIGHT = "answers_right"  # PROBE
+    UNPROBED = "unprobed"  # PROBE: nothing was recorded, or nobody can be asked before the switch
+    ANSWERS_WRONG = "answers_wrong"  # PROBE, PROVE: other answers than were recorded for these bytes
     SWITCHED = "switched"
     ALREADY = "already"  # the link pointed to the target before
     CONFLICT = "conflict"  # the link was neither, and is as it was
-    STOPPED = "stopped"  # VERIFY, SWITCH: not done, automation was switched off since it was planned
+    STOPPED = "stopped"  # VERIFY, PROBE, SWITCH: not done, automation was switched off since it was planned
     TOLD = "told"
     RELOAD_FAILED = "reload_failed"
     SERVED_TARGET = "served_target"
@@ -88,13 +99,21 @@ NEXT: dict[tuple[RollbackStep, Observation], RollbackStep] = {  # anything not l
     (S.PLANNED, O.BAD_TARGET): S.REFUSED,
     (S.PLANNED, O.STOPPED): S.REFUSED,
     (S.VERIFIED, O.AT_SOURCE): S.PLANNED,  # "verified" means now
-    (S.VERIFIED, O.AT_TARGET): S.SWITCHED,
     (S.VERIFIED, O.AT_TARGET_SERVED): S.RELOADED,
-    (S.VERIFIED, O.AT_OTHER): S.FAILED,
-    (S.VERIFIED, O.SWITCHED): S.SWITCHED,
-    (S.VERIFIED, O.ALREADY): S.SWITCHED,
-    (S.VERIFIED, O.CONFLICT): S.REFUSED,
+    (S.VERIFIED, O.AT_OTHER): S.REFUSED,
+    (S.VERIFIED, O.ANSWERS_RIGHT): S.PROBED,
+    (S.VERIFIED, O.UNPROBED): S.PROBED,
+    (S.VERIFIED, O.ANSWERS_WRONG): S.REFUSED,
     (S.VERIFIED, O.STOPPED): S.REFUSED,
+    (S.PROBED, O.AT_SOURCE): S.PLANNED,
+    (S.PROBED, O.AT_TARGET): S.SWITCHED,
+    (S.PROBED, O.AT_TARGET_SERVED): S.RELOADED,
+    (S.PROBED, O.AT_OTHER): S.FAILED,
+    (S.PROBED, O.SWITCHED): S.SWITCHED,
+    (S.PROBED, O.ALREADY): S.SWITCHED,
+    (S.PROBED, O.CONFLICT): S.REFUSED,
+    (S.PROBED, O.BAD_TARGET): S.REFUSED,  # what was staged is no longer what was verified
+    (S.PROBED, O.STOPPED): S.REFUSED,
     (S.SWITCHED, O.AT_SOURCE): S.FAILED,
     (S.SWITCHED, O.AT_TARGET_SERVED): S.RELOADED,
     (S.SWITCHED, O.AT_OTHER): S.FAILED,
@@ -102,23 +121,32 @@ NEXT: dict[tuple[RollbackStep, Observation], RollbackStep] = {  # anything not l
     (S.RELOADED, O.AT_SOURCE): S.FAILED,
     (S.RELOADED, O.AT_TARGET): S.SWITCHED,  # reload only
     (S.RELOADED, O.AT_OTHER): S.FAILED,
-    (S.RELOADED, O.SERVED_TARGET): S.COMMITTED,
+    (S.RELOADED, O.SERVED_TARGET): S.BAKING,
     (S.RELOADED, O.SERVED_SOURCE): S.SWITCHED,
     (S.RELOADED, O.SERVED_OTHER): S.FAILED,
+    (S.RELOADED, O.ANSWERS_WRONG): S.FAILED,
+    (S.BAKING, O.SERVED_SOURCE): S.FAILED,
+    (S.BAKING, O.SERVED_OTHER): S.FAILED,
+    (S.BAKING, O.ANSWERS_WRONG): S.FAILED,
 }
 COMMAND: dict[RollbackStep, Command] = {
     S.PLANNED: Command.VERIFY,
-    S.VERIFIED: Command.SWITCH,
+    S.VERIFIED: Command.PROBE,
+    S.PROBED: Command.SWITCH,
     S.SWITCHED: Command.RELOAD,
     S.RELOADED: Command.PROVE,
+    S.BAKING: Command.PROVE,
 }
-EXHAUSTED: dict[RollbackStep, RollbackStep] = {  # from VERIFIED on, the switch may have happened
+EXHAUSTED: dict[RollbackStep, RollbackStep] = {  # from PROBED on, the switch may have happened
     S.PLANNED: S.REFUSED,
-    S.VERIFIED: S.FAILED,
+    S.VERIFIED: S.REFUSED,
+    S.PROBED: S.FAILED,
     S.SWITCHED: S.FAILED,
     S.RELOADED: S.FAILED,
+    S.BAKING: S.FAILED,
 }
-FORWARD = (S.PLANNED, S.VERIFIED, S.SWITCHED, S.RELOADED, S.COMMITTED)
+FORWARD = (S.PLANNED, S.VERIFIED, S.PROBED, S.SWITCHED, S.RELOADED, S.BAKING, S.COMMITTED)
+WELL = (S.BAKING, O.SERVED_TARGET)  # neither forward nor a setback
 RUNNING = frozenset(COMMAND)
 ENDED = frozenset({S.COMMITTED, S.REFUSED, S.FAILED, S.EXPIRED})
 REASONS: dict[Observation, str] = {
@@ -127,7 +155,9 @@ REASONS: dict[Observation, str] = {
     O.BAD_TARGET: "the target is missing or not what was approved",
     O.CONFLICT: "somebody else changed the link at the same time",
     O.STOPPED: "automation was switched off since it was planned",
+    O.SERVED_SOURCE: "the source is served again: somebody else put it back",
     O.SERVED_OTHER: "the server loaded neither the source nor the target",
+    O.ANSWERS_WRONG: "the golden probes are answered otherwise than was recorded for these bytes",
 }
 
 
@@ -141,12 +171,21 @@ def seen(link: Place, served: Place) -> Observation:
 
 
 def begin(rollback: Rollback) -> Move:
-    """How a run starts, the first or one after a crash: by a look at the world."""
+    """How a run starts, the first or one after a crash: by a look at the world.
+
+    Of what bakes only what is served matters, and is asked: where the link points to costs reading a checkpoint.
+    """
+    if rollback.step is S.BAKING:
+        return Move(rollback, Command.PROVE)
     return Move(rollback, Command.LOOK if rollback.step in RUNNING else None)
 
 
-def advance(rollback: Rollback, observation: Observation, now: float) -> Move:
-    """The next step and command; an ended or a proposed rollback stays as it is."""
+def advance(rollback: Rollback, observation: Observation, now: float, bake_s: float = 0.0) -> Move:
+    """The next step and command; an ended or a proposed rollback stays as it is.
+
+    What is proved bakes for `bake_s` seconds of event time before it is committed: until then there is no command, and
+    whoever drives it begins again when time has passed.
+    """
     step = rollback.step
     if step not in RUNNING:
         return Move(rollback, None)
@@ -156,12 +195,14 @@ def advance(rollback: Rollback, observation: Observation, now: float) -> Move:
     if following in ENDED:
         return _end(rollback, following, REASONS.get(observation, ""), now)
     forward = FORWARD.index(following) > FORWARD.index(step)
-    attempts = rollback.attempts + (not forward)
+    attempts = rollback.attempts + (not forward and (step, observation) != WELL)
     if attempts >= ATTEMPTS_MAX:
         return _end(rollback, EXHAUSTED[step], f"{attempts} setbacks, the last: {observation.value}", now)
     stepped = rollback.stepped if following is step else now
     moved = replace(rollback, step=following, attempts=attempts, stepped=stepped)
-    lost = step is S.VERIFIED and observation is O.CANNOT_TELL
+    if following is S.BAKING and observation is O.SERVED_TARGET:
+        return _end(moved, S.COMMITTED, "", now) if now - stepped >= bake_s else Move(moved, None)
+    lost = step is S.PROBED and observation is O.CANNOT_TELL
     return Move(moved, Command.LOOK if lost else COMMAND[following])
 
 

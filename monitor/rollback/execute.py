@@ -1,14 +1,15 @@
 """Drives one rollback: does what the state machine asks for, observes, journals, and only then goes on.
 
-    look at the link and the server -> verify the target's bytes -> switch the link -> reload -> prove what is served
-                                               every step is durable before the next effect
+    look at the link and the server -> verify the target's bytes -> probe the candidate -> switch the link -> reload
+                              -> prove what is served -> bake          every step is durable before the next effect
 
 What follows from an observation is decided by `monitor.decisions.rollback`, which is pure; here is the world. A run
 that was killed anywhere is run again with the rollback as it was last journaled: it looks first. "Could not tell" is
 an honest observation; no exception of the server or of the disk becomes a step.
 
 "Served" is proved by K consecutive answers of the digest of the bytes that are *loaded*, each over a connection of its
-own, because a server may have several workers. A reload that answers 200 proves nothing.
+own, because a server may have several workers, and by the answers to the golden probes where some were recorded for
+those bytes. A reload that answers 200 proves nothing.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ import structlog
 from monitor.clock import Clock
 from monitor.decisions.rollback import Command, Observation, Place, advance, begin, seen
 from monitor.errors import Permanent, SettingsError, Transient
-from monitor.facts import Bundle, BundleId, BundleStatus, Rollback
+from monitor.facts import Bundle, BundleId, BundleStatus, Rollback, Verdict
 from monitor.rollback import release_index
 from monitor.rollback.symlink import Conflict, SymlinkTarget
 
@@ -35,7 +36,15 @@ SERVED = {
     Place.UNKNOWN: Observation.CANNOT_TELL,
 }
 
-BEFORE_THE_SWITCH = {Command.VERIFY, Command.SWITCH}  # what is switched already is finished, whoever says stop
+SERVED_AND = {  # what the golden probes say of the target that is served; else it is proved
+    Observation.ANSWERS_WRONG: Observation.ANSWERS_WRONG,
+    Observation.CANNOT_TELL: Observation.CANNOT_TELL,
+}
+BEFORE_THE_SWITCH = {
+    Command.VERIFY,
+    Command.PROBE,
+    Command.SWITCH,
+}  # what is switched already is finished, whoever says stop
 WORTH_WAITING = {Observation.CANNOT_TELL, Observation.RELOAD_FAILED}  # asking again at once would use up the attempts
 
 log = structlog.get_logger()
@@ -51,6 +60,42 @@ class Server(Protocol):
     async def reload(self) -> None:
         """Load what the link points to."""
         ...
+
+
+class Probes(Protocol):
+    """Golden probes; neither raises."""
+
+    async def candidate(self, digest: str) -> Verdict | None:
+        """Whether what will serve answers as was recorded for this checkpoint; None: nobody can be asked, or nothing.
+
+        UNKNOWN: it could be asked, and did not answer.
+        """
+        ...
+
+    async def served(self, digest: str) -> Verdict | None:
+        """The same of what serves now."""
+        ...
+
+
+class Unprobed:
+    """Where no golden probes are kept."""
+
+    async def candidate(self, digest: str) -> Verdict | None:
+        """Nobody is asked."""
+        del digest
+
+    async def served(self, digest: str) -> Verdict | None:
+        """Nobody is asked."""
+        del digest
+
+
+ANSWERED = {
+    None: Observation.UNPROBED,
+    Verdict.OK: Observation.ANSWERS_RIGHT,
+    Verdict.BREACH: Observation.ANSWERS_WRONG,
+    Verdict.UNKNOWN: Observation.CANNOT_TELL,
+    Verdict.BROKEN: Observation.CANNOT_TELL,
+}
 
 
 class Journal(Protocol):
@@ -75,11 +120,13 @@ class Executor:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         proofs: int = 3,
         prove_within_s: float = 30.0,
+        bake_s: float = 0.0,
+        probes: Probes | None = None,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         """`index` is the release index's file; `proofs` >= 1 answers in a row, within `prove_within_s` of a reload.
 
-        `stopped` is asked before anything is changed: whether nobody wants this rollback any more.
+        `bake_s` is event time. `stopped` is asked before anything is changed: whether nobody wants this rollback any more.
         """
         self._index = index
         self._link = link
@@ -89,10 +136,12 @@ class Executor:
         self._sleep = sleep
         self._proofs = proofs
         self._prove_within_s = prove_within_s
+        self._bake_s = bake_s
+        self._probes = probes or Unprobed()
         self._stopped = stopped
 
     async def run(self, rollback: Rollback, source_digest: str) -> Rollback:
-        """Bring a rollback to its end, from wherever it stands; return it as it was last journaled.
+        """Bring a rollback to its end, or to where it bakes, from wherever it stands; return it as last journaled.
 
         It is journaled already when it comes here. `source_digest` is that of the epoch it leaves. Ends within
         `ATTEMPTS_MAX` setbacks, each at most `prove_within_s` and a pause long; a proposal is returned as it is.
@@ -101,7 +150,7 @@ class Executor:
         while move.command is not None:
             before, command = move.rollback, move.command
             observation = await self._do(command, before, source_digest)
-            move = advance(before, observation, self._clock.now())
+            move = advance(before, observation, self._clock.now(), self._bake_s)
             log.info(
                 "rollback step",
                 rollback=before.id,
@@ -128,6 +177,8 @@ class Executor:
                 return Observation.CANNOT_TELL
             if command is Command.LOOK:
                 return await self._look(bundle, source_digest)
+            if command is Command.PROBE:
+                return ANSWERED[await self._probes.candidate(bundle.checkpoint_digest)]
             if command is Command.SWITCH:
                 return await asyncio.to_thread(self._switch, bundle, source_digest)
             return await self._prove(bundle, source_digest)
@@ -188,7 +239,8 @@ class Executor:
             place = _place(await self._served(), bundle, source_digest)
             in_a_row = in_a_row + 1 if place is Place.TARGET else 0
             if in_a_row >= self._proofs:
-                return Observation.SERVED_TARGET
+                answered = ANSWERED[await self._probes.served(bundle.checkpoint_digest)]
+                return SERVED_AND.get(answered, Observation.SERVED_TARGET)
             if self._clock.monotonic() >= deadline:
                 return SERVED[place]
             if not in_a_row:

@@ -94,6 +94,7 @@ class RollbackLimits(Section):
     per_week: Annotated[int, Field(ge=1, le=100)] = 3
     approval_valid: Annotated[Duration, between("1m", "1d")] = duration("1h")
     rows_min: Annotated[int, Field(ge=30, le=1_000_000)] = 200
+    bake: Annotated[Duration, between("0s", "7d")] = duration("10m")
 
 
 class SegmentColumn(Section):

@@ -45,6 +45,7 @@ class Switching:
             clock=self.clock,
             proofs=target.proofs,
             prove_within_s=target.prove_within,
+            bake_s=watched.settings.rollback.bake,
             stopped=lambda: rollback.approved_by == POLICY and not automatic(watched),
         )
         left = next((epoch.digest for epoch in reversed(watched.epochs) if epoch.bundle == rollback.source), "")

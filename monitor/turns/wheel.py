@@ -31,7 +31,7 @@ from monitor.decisions.outcomes import rollback_stepped, served_changed
 from monitor.decisions.rollback import RUNNING
 from monitor.decisions.state import Judgement, Terms
 from monitor.decisions.steadiness import between_registered
-from monitor.facts import Epoch, Incident, ModelName, Notice, Rollback
+from monitor.facts import Epoch, Incident, ModelName, Notice, Rollback, RollbackStep
 from monitor.store.protocol import Change, Store
 from monitor.turns.fold import Fold
 from monitor.turns.gathering import Sign, expected, link, unsigned
@@ -43,6 +43,7 @@ from monitor.turns.timed import Timed
 from monitor.turns.watched import Reached, ReplayTime, Timeline, Watched
 
 INCIDENTS_MAX = 1_000  # remembered per model: at three a day, most of a year
+BAKE_EVERY_S = 60.0  # event time, between two proofs of a rollback that bakes
 PROOF_PAUSE_S = 0.1  # in replay, between two questions to a server that does not answer
 
 log = structlog.get_logger()
@@ -90,6 +91,7 @@ class Wheel:
     _proving: asyncio.Lock = field(default_factory=asyncio.Lock)
     _deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
     _driven: dict[ModelName, asyncio.Task[None]] = field(default_factory=dict)
+    _baked: dict[ModelName, float] = field(default_factory=dict)  # when what bakes was last proved
 
     # ------------------------------------------------------------ turns
 
@@ -240,8 +242,18 @@ class Wheel:
         for name, watched in self.parts.models.items():
             rollback = watched.state.rollback
             if rollback is not None and rollback.step in RUNNING and name not in self._driven:
+                if rollback.step is RollbackStep.BAKING and not self._due(name):
+                    continue
                 task = asyncio.create_task(self._act(watched, rollback), name=f"rollback {rollback.id}")
                 self._driven[name] = task
+
+    def _due(self, name: ModelName) -> bool:
+        """Whether what bakes is to be proved again; every turn would ask a server far too often."""
+        now = self.parts.clock.now()
+        due = abs(now - self._baked.get(name, -inf)) >= BAKE_EVERY_S
+        if due:
+            self._baked[name] = now
+        return due
 
     async def stop(self) -> None:
         """Leave rollbacks where they are: each is journaled and goes on at the next start."""

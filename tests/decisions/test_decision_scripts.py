@@ -69,15 +69,19 @@ def test_alert_script(path):
 
 @pytest.mark.parametrize("path", scripts("rollback"), ids=named)
 def test_rollback_script(path):
-    """`from STEP` · `crash` · `OBSERVATION -> step [command]`, where no command means that it is over."""
-    move = begin(make_rollback())
+    """`from STEP` · `crash` · `bake S` · a time · `OBSERVATION -> step [command]`, none: it is over, or bakes."""
+    move, now, bake_s = begin(make_rollback()), 60.0, 0.0
     for words in script_lines(path):
         if words[0] == "from":
             move = begin(make_rollback(RollbackStep(words[1])))
         elif words[0] == "crash":
             move = begin(move.rollback)
+        elif words[0] == "bake":
+            bake_s = float(words[1])
+        elif words[0].isdigit():
+            now = float(words[0])
         else:
-            move = advance(move.rollback, Observation(words[0]), now=60.0)
+            move = advance(move.rollback, Observation(words[0]), now, bake_s)
             command = move.command.value if move.command else None
             assert [move.rollback.step.value, command] == [words[2], words[3] if len(words) > 3 else None], words
 

@@ -25,7 +25,7 @@ from monitor.decisions.rollback import (
 )
 from monitor.facts import RollbackStep
 
-BOUND = 25  # as the module's note says
+BOUND = 36  # as the module's note says
 S, O = RollbackStep, Observation  # noqa: E741  # as in the table
 observations = st.lists(st.sampled_from(Observation), min_size=BOUND, max_size=BOUND)
 
@@ -36,8 +36,9 @@ def test_every_step_is_running_ended_or_proposed():
 
 
 def test_nothing_leads_back_to_the_switch_once_it_may_have_happened():
-    after = {S.SWITCHED, S.RELOADED}
-    assert not any(step in after and following in (S.PLANNED, S.VERIFIED) for (step, _), following in NEXT.items())
+    after = {S.SWITCHED, S.RELOADED, S.BAKING}
+    before = {S.PLANNED, S.VERIFIED, S.PROBED}
+    assert not any(step in after and following in before for (step, _), following in NEXT.items())
 
 
 def test_no_row_of_the_table_starts_from_an_end():
@@ -47,9 +48,9 @@ def test_no_row_of_the_table_starts_from_an_end():
 def test_what_ends_before_anything_changed_is_refused_and_else_failed():
     for (step, seen_now), following in NEXT.items():
         if following is S.REFUSED:
-            assert step in (S.PLANNED, S.VERIFIED), seen_now
+            assert step in (S.PLANNED, S.VERIFIED, S.PROBED), seen_now
         if following is S.FAILED:
-            assert step is not S.PLANNED, seen_now
+            assert step not in (S.PLANNED, S.VERIFIED), seen_now
 
 
 @given(observations)
@@ -71,11 +72,22 @@ def test_at_most_one_switch_takes_effect_in_any_world(world):
 
 
 @given(observations)
-def test_the_switch_is_asked_for_only_after_the_target_was_verified(world):
+def test_the_switch_is_asked_for_only_after_the_target_was_verified_and_probed(world):
     move, last = begin(make_rollback()), None
     for observation in world:
         move, last = advance(move.rollback, observation, 60.0), observation
-        assert move.command is not Command.SWITCH or move.rollback.step is S.VERIFIED, last
+        assert move.command is not Command.SWITCH or move.rollback.step is S.PROBED, last
+
+
+@given(observations, st.floats(0, 1e4))
+def test_nothing_is_committed_before_it_baked(world, bake_s):
+    rollback, proved = make_rollback(), None
+    for minute, observation in enumerate(world):
+        rollback = advance(rollback, observation, 60.0 * minute, bake_s).rollback
+        proved = 60.0 * minute if rollback.step is S.BAKING and proved is None else proved
+        if rollback.step is S.COMMITTED:
+            assert bake_s == 0 or 60.0 * minute - proved >= bake_s
+            break
 
 
 @given(observations)
@@ -95,8 +107,8 @@ def test_every_end_but_success_has_a_reason(world):
     assert (rollback.step is S.COMMITTED) == (rollback.reason == "")
 
 
-@pytest.mark.parametrize("step", sorted(RUNNING, key=FORWARD.index))
-def test_a_run_begins_with_a_look(step):
+@pytest.mark.parametrize("step", sorted(RUNNING - {S.BAKING}, key=FORWARD.index))
+def test_a_run_begins_with_a_look_until_it_bakes(step):
     assert begin(make_rollback(step)).command is Command.LOOK
 
 

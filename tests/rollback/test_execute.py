@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from monitor.clock import ManualClock
 from monitor.decisions.rollback import ATTEMPTS_MAX
-from monitor.facts import BundleId, BundleStatus, RollbackStep
+from monitor.facts import BundleId, BundleStatus, RollbackStep, Verdict
 from monitor.rollback import release_index
 from monitor.rollback.execute import Executor
 from monitor.serving.open_inference import OpenInference
@@ -68,7 +68,7 @@ def test_goes_back_to_the_known_good_step_by_step(world, plan):
     assert ended.step is Step.COMMITTED
     names = world.journal.names()
     assert names == sorted(names, key=list(Step).index)
-    assert names[-4:] == [Step.VERIFIED, Step.SWITCHED, Step.RELOADED, Step.COMMITTED]
+    assert names[-5:] == [Step.VERIFIED, Step.PROBED, Step.SWITCHED, Step.RELOADED, Step.COMMITTED]
     assert (world.link(), world.server.loaded, world.server.loads) == ("v1.bin", b"checkpoint v1", 1)
 
 
@@ -224,3 +224,59 @@ def test_what_waits_or_ended_is_returned_as_it_is(world, plan, step):
 def test_a_plan_that_was_left_standing_expires(world, plan):
     world.clock.step(1e6)
     assert (world.run(plan).step, world.link()) == (Step.EXPIRED, "v2.bin")
+
+
+class Answers:
+    """Golden probes with these verdicts: of the candidate, and of what serves."""
+
+    def __init__(self, candidate=None, served=None):
+        self.verdicts, self.asked = {"candidate": candidate, "served": served}, []
+
+    async def candidate(self, digest):
+        self.asked.append(("candidate", digest))
+        return self.verdicts["candidate"]
+
+    async def served(self, digest):
+        self.asked.append(("served", digest))
+        return self.verdicts["served"]
+
+
+def test_both_the_candidate_and_what_serves_are_probed_for_the_targets_digest(world, plan, releases):
+    probes = Answers(Verdict.OK, Verdict.OK)
+    assert world.run(plan, probes=probes).step is Step.COMMITTED
+    digest = releases.v1.checkpoint_digest
+    assert probes.asked == [("candidate", digest), ("served", digest)]
+
+
+def test_a_candidate_that_answers_otherwise_is_never_switched_to(world, plan):
+    ended = world.run(plan, probes=Answers(candidate=Verdict.BREACH))
+    assert (ended.step, world.link(), world.server.loads) == (Step.REFUSED, "v2.bin", 0)
+    assert "golden probes" in ended.reason
+
+
+def test_a_server_that_names_the_right_bytes_and_answers_otherwise_has_failed(world, plan):
+    ended = world.run(plan, probes=Answers(served=Verdict.BREACH))
+    assert (ended.step, world.link()) == (Step.FAILED, "v1.bin")
+
+
+def test_probes_that_are_not_answered_are_asked_again_and_not_for_ever(world, plan):
+    probes = Answers(served=Verdict.UNKNOWN)
+    assert world.run(plan, probes=probes).step is Step.FAILED
+    assert 2 < len(probes.asked) <= ATTEMPTS_MAX + 1
+
+
+def test_what_was_proved_bakes_and_is_committed_by_a_later_run(world, plan):
+    baking = world.run(plan, bake_s=600.0)
+    assert (baking.step, world.link()) == (Step.BAKING, "v1.bin")
+    world.clock.step(world.clock.now() + 599)
+    assert world.run(baking, bake_s=600.0) == baking
+    world.clock.step(world.clock.now() + 1)
+    assert world.run(baking, bake_s=600.0).step is Step.COMMITTED
+    assert world.server.loads == 1
+
+
+def test_a_bad_bundle_that_comes_back_while_the_good_one_bakes_is_not_fought(world, plan):
+    baking = world.run(plan, bake_s=600.0)
+    world.server.loaded = b"checkpoint v2"
+    ended = world.run(baking, bake_s=600.0)
+    assert (ended.step, world.link(), world.server.loads) == (Step.FAILED, "v1.bin", 1)

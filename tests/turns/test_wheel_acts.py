@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from world import Killed, acting, alive, only
 
 from monitor.decisions.outcomes import approved
+from monitor.decisions.rollback import FORWARD
 from monitor.errors import Permanent, Rejected, Transient
 from monitor.facts import TRANSITION, Mode, Rollback, RollbackStep
 
@@ -28,6 +29,9 @@ def approval(turns, actor):
     return turns.wheel.decide(watched, decision)
 
 
+STEPS = [step.value for step in FORWARD]
+
+
 async def driven(turns):
     """What the daemon does at its start, until nothing is left to be done."""
     turns.wheel.drive()
@@ -42,14 +46,14 @@ def test_in_mode_auto_the_step_of_the_clock_returns_when_the_rollback_is_done(tu
     turns.settle(60.0)
     assert (only(turns).step, turns.switches) == (ENDED, [only(turns).id])
     assert [epoch.bundle for epoch in turns.watched.epochs] == [TRANSITION, "v2", "v1"]
-    assert turns.watched.reached.steps == dict.fromkeys(("planned", "verified", "switched", "reloaded", "committed"), 1)
+    assert turns.watched.reached.steps == dict.fromkeys(STEPS, 1)
 
 
 def test_every_step_of_a_rollback_is_a_commit_of_its_own(turns):
     turns.settle(0.0)
     turns.settle(60.0)
     steps = [put.step.value for change in turns.commits for _, put in change.puts if isinstance(put, Rollback)]
-    assert steps == ["planned", "verified", "switched", "reloaded", "committed"]
+    assert steps == STEPS
 
 
 def test_a_live_turn_does_not_wait_for_the_rollback_it_starts(turns):
@@ -61,7 +65,7 @@ def test_a_live_turn_does_not_wait_for_the_rollback_it_starts(turns):
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("step", ["planned", "verified", "switched", "reloaded", "committed"])
+@pytest.mark.parametrize("step", STEPS)
 def test_a_rollback_that_a_crash_left_is_driven_at_the_start_and_switches_once(tmp_path, step, moment):
     turns = acting(tmp_path)
     turns.settle(0.0)
@@ -73,7 +77,7 @@ def test_a_rollback_that_a_crash_left_is_driven_at_the_start_and_switches_once(t
     assert step == "planned" or only(turns).step is ENDED
     turns.settle(60.0)
     assert (only(turns).step, len(turns.switches), turns.server.name) == (ENDED, 1, "v1")
-    assert sorted(turns.watched.reached.steps.values()) == [1] * 5
+    assert sorted(turns.watched.reached.steps.values()) == [1] * len(STEPS)
     turns.close()
 
 

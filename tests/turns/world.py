@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from monitor.clock import ManualClock
 from monitor.decisions.epochs import identify, prove
+from monitor.decisions.rollback import FORWARD
 from monitor.decisions.rules import Rule, RulePack, follow
 from monitor.decisions.state import ModelState
 from monitor.errors import Transient
@@ -422,7 +423,7 @@ class Turns:
 
     async def execute(self, watched, rollback, record):
         """A rollback in which all goes well, taken up where it was left."""
-        steps = (RollbackStep.VERIFIED, RollbackStep.SWITCHED, RollbackStep.RELOADED, RollbackStep.COMMITTED)
+        steps = FORWARD[1:]
         for step in steps[steps.index(rollback.step) + 1 if rollback.step in steps else 0 :]:
             if step is RollbackStep.SWITCHED and self.server.name != "v1":
                 self.switches.append(rollback.id)
