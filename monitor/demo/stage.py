@@ -229,7 +229,7 @@ def settings_document(server_url: str, receiver_url: str, http_port: int, metric
                 "target": {"link": "./checkpoints/current", "proofs": 3, "demo": True},
                 "segments": {"origin": {"values_max": 3}},
                 "labels": {"trusted_sources": ["ops"]},
-                "rollback": {"mode": "auto"},
+                "rollback": {"mode": "auto", "bake": "0s"},  # ten days pass in a minute
                 "samples": {"share": 0.2},
                 "evidence": {"every": "0s", "metrics_every": "0s"},  # of its incidents: ten days pass in a minute
             }

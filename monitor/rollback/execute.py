@@ -40,11 +40,8 @@ SERVED_AND = {  # what the golden probes say of the target that is served; else 
     Observation.ANSWERS_WRONG: Observation.ANSWERS_WRONG,
     Observation.CANNOT_TELL: Observation.CANNOT_TELL,
 }
-BEFORE_THE_SWITCH = {
-    Command.VERIFY,
-    Command.PROBE,
-    Command.SWITCH,
-}  # what is switched already is finished, whoever says stop
+# Whoever says stop, what is switched already is finished.
+BEFORE_THE_SWITCH = {Command.VERIFY, Command.PROBE, Command.SWITCH}
 WORTH_WAITING = {Observation.CANNOT_TELL, Observation.RELOAD_FAILED}  # asking again at once would use up the attempts
 
 log = structlog.get_logger()
@@ -83,10 +80,12 @@ class Unprobed:
     async def candidate(self, digest: str) -> Verdict | None:
         """Nobody is asked."""
         del digest
+        return None
 
     async def served(self, digest: str) -> Verdict | None:
         """Nobody is asked."""
         del digest
+        return None
 
 
 ANSWERED = {
@@ -126,7 +125,7 @@ class Executor:
     ) -> None:
         """`index` is the release index's file; `proofs` >= 1 answers in a row, within `prove_within_s` of a reload.
 
-        `bake_s` is event time. `stopped` is asked before anything is changed: whether nobody wants this rollback any more.
+        `bake_s` is event time. `stopped` is asked before anything is changed: whether nobody wants this any more.
         """
         self._index = index
         self._link = link

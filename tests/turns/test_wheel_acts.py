@@ -224,3 +224,21 @@ def test_an_approval_while_a_look_is_being_written_waits_for_it(tmp_path):
         "planned",
     ]
     turns.close()
+
+
+def test_what_bakes_is_proved_again_once_a_minute_and_not_at_every_turn(tmp_path):
+    driven_at = []
+
+    async def bake(watched, rollback, record):
+        driven_at.append(turns.clock.now())
+        if rollback.step is not RollbackStep.BAKING:
+            await record(replace(rollback, step=RollbackStep.BAKING))
+        return rollback
+
+    turns = acting(tmp_path, execute=bake)
+    turns.settle(0.0)
+    turns.settle(60.0)
+    for now in (61.0, 90.0, 120.0, 121.0, 180.0):
+        turns.settle(now)
+    assert driven_at == [60.0, 61.0, 121.0]
+    turns.close()
