@@ -42,8 +42,8 @@ def key_id(key: Ed25519PublicKey) -> str:
 
 def read_private(path: Path, passphrase_file: Path | None = None) -> Ed25519PrivateKey:
     """Read a private key; SettingsError, which quotes neither the key nor the passphrase."""
-    passphrase = None if passphrase_file is None else _passphrase(passphrase_file)
-    body = _read(path, KEY_BYTES_MAX, _OTHERS, "chmod 600", os.O_NOFOLLOW)
+    passphrase = None if passphrase_file is None else passphrase_of(passphrase_file)
+    body = private_bytes(path)
     try:
         key = load_pem_private_key(body, passphrase)
     except TypeError:  # the library's word for "one of us has a passphrase, and the other has not"
@@ -59,7 +59,7 @@ def read_private(path: Path, passphrase_file: Path | None = None) -> Ed25519Priv
 
 def read_public(path: Path) -> Ed25519PublicKey:
     """Read a public key; SettingsError."""
-    body = _read(path, KEY_BYTES_MAX, _OTHERS_WRITE, "chmod go-w", 0)
+    body = public_bytes(path)
     try:
         key = load_pem_public_key(body)
     except (ValueError, UnsupportedAlgorithm):
@@ -87,7 +87,18 @@ def keygen(private: Path, public: Path, passphrase: bytes | None = None) -> str:
     return key_id(key.public_key())
 
 
-def _passphrase(path: Path) -> bytes:
+def private_bytes(path: Path) -> bytes:
+    """Read the file of a private key of any kind, unless others than its owner may use it; SettingsError."""
+    return _read(path, KEY_BYTES_MAX, _OTHERS, "chmod 600", os.O_NOFOLLOW)
+
+
+def public_bytes(path: Path) -> bytes:
+    """Read the file of a public key of any kind, unless others than its owner may write it; SettingsError."""
+    return _read(path, KEY_BYTES_MAX, _OTHERS_WRITE, "chmod go-w", 0)
+
+
+def passphrase_of(path: Path) -> bytes:
+    """Read a passphrase, without the end of its line; SettingsError."""
     body = _read(path, PASSPHRASE_BYTES_MAX, _OTHERS, "chmod 600", os.O_NOFOLLOW).rstrip(b"\r\n")
     if not body:
         raise _error(path, "is empty", "one line: the passphrase")

@@ -36,7 +36,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from monitor.errors import Permanent, Problem, SettingsError, Transient
 from monitor.rollback.keys import key_id, keygen, read_private, read_public
 
-__all__ = ["Distrust", "Opened", "Purpose", "Signer", "Trust", "Untrusted", "keygen", "pae", "read_envelope"]
+__all__ = [
+    "Distrust",
+    "Opened",
+    "Purpose",
+    "Signer",
+    "Trust",
+    "Untrusted",
+    "keygen",
+    "pae",
+    "read_envelope",
+    "unpacked",
+]
 
 ENVELOPE_BYTES_MAX: Final = 32 << 20  # an index of 16 MiB in base64, and as much again
 SIGNATURES_MAX: Final = 16  # people who sign one document
@@ -245,10 +256,10 @@ def _decoded(purpose: Purpose, envelope: bytes) -> tuple[_Envelope, bytes]:
         raise Untrusted(Distrust.OTHER_PURPOSE, f"signed for another purpose than {purpose.value}")
     if len(found.signatures) > SIGNATURES_MAX:
         raise Untrusted(Distrust.DAMAGED, f"more than {SIGNATURES_MAX} signatures")
-    return found, _unpacked(found.payload)
+    return found, unpacked(found.payload)
 
 
-def _unpacked(text: str) -> bytes:
+def unpacked(text: str) -> bytes:
     """Undo base64, of DSSE's either alphabet, that has its one form: padded, nothing in between, no stray bits."""
     altchars = b"-_" if "-" in text or "_" in text else b"+/"
     try:
@@ -262,7 +273,7 @@ def _unpacked(text: str) -> bytes:
 
 def _verify(key: Ed25519PublicKey, signature: _Signature, signed: bytes) -> None:
     try:
-        key.verify(_unpacked(signature.sig), signed)
+        key.verify(unpacked(signature.sig), signed)
     except InvalidSignature:
         raise Untrusted(Distrust.DAMAGED, f"damaged: the signature of {signature.keyid} does not hold") from None
 
