@@ -54,9 +54,7 @@ def path_problem(relative: str) -> str:
     return "must not leave its directory" if ".." in path.parts else ""
 
 
-def measure_beneath(
-    folder: Path, relative: str, size_max: int = SIZE_MAX, progress: Progress = nobody
-) -> Measured:
+def measure_beneath(folder: Path, relative: str, size_max: int = SIZE_MAX, progress: Progress = nobody) -> Measured:
     """Read the file at `relative` inside `folder` to its end.
 
     Permanent if it is not there, not a regular file, behind a symbolic link, outside, or larger than `size_max` bytes;

@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Meta
 
 from monitor.errors import Permanent, Problem, SettingsError, Transient
-from monitor.facts import Batch, BundleId, ModelName
+from monitor.facts import Batch, BundleId
 from monitor.rollback.digest import SIZE_MAX, Progress, measure_beneath, nobody, path_problem
 from monitor.rollback.tree import FILES_MAX, Part, combine
 

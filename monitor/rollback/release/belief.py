@@ -24,7 +24,7 @@ class Belief:
     ahead_max: int = AHEAD_MAX
 
     @classmethod
-    def load(  # noqa: PLR0913 - each is a setting of its own
+    def load(
         cls,
         trust: Sequence[Path],
         builders: Sequence[Path] = (),

@@ -1,6 +1,6 @@
 """Reading the release index: signatures, then memory, then the manifests it names, and only then what it says.
 
-    releases.json -> trusted signatures -> one form -> not refused by memory -> each manifest: trusted, its digest the id
+    releases.json -> trusted signatures -> one form -> memory does not refuse -> manifests: trusted, digest is id
 
 A bundle that is approved by fewer people than the settings demand is shown as a candidate. Files are not read here, but
 for the manifests: checkpoints are large, and are verified when it matters (`monitor.rollback.release.verify`).
