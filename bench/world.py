@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import released
 import yaml
 
 from bench.rows import MODEL, SCHEMA, predictions
@@ -25,7 +26,6 @@ from monitor.facts import BundleStatus
 from monitor.ingest.tokens import Scope, create_token
 from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
 from monitor.panes.reference import encode_reference
-from monitor.rollback import release_index
 
 ROOT = Path(__file__).parent.parent
 READY_WITHIN_S = 30.0
@@ -112,16 +112,16 @@ def _furnish(folder: Path, port: int, metrics_port: int, more: Mapping[str, Any]
     (folder / "v1.ref.json").write_bytes(encode_reference(reference))
     (folder / "v1.bin").write_bytes(b"opaque")
     index = folder / "releases.json"
-    release_index.create(index)
+    released.create(index)
     good = BundleStatus.KNOWN_GOOD
-    release_index.register(index, MODEL, "v1.bin", "v1.ref.json", wall=time.time(), status=good, name="v1")
+    released.register(index, MODEL, "v1.bin", "v1.ref.json", wall=time.time(), status=good, name="v1")
     shutil.copy(ROOT / "rules" / "default.yaml", folder / "rules.yaml")
     scopes = (Scope.INGEST_PREDICTIONS, Scope.READ)
     _, text = create_token(folder / "tokens.json", "bench", scopes, "bench", time.time())
     settings: dict[str, Any] = {
         "http": {"port": port},
         "metrics": {"port": metrics_port},
-        "models": {MODEL: {"release_index": "./releases.json", "rules": "./rules.yaml"}},
+        "models": {MODEL: {"release": released.settings(), "rules": "./rules.yaml"}},
     }
     for name, given in more.items():
         settings[name] = settings.get(name, {}) | given if isinstance(given, dict) else given

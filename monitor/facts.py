@@ -653,22 +653,41 @@ class BundleStatus(Enum):
     """What the release index says of a bundle. Only KNOWN_GOOD is ever a target."""
 
     CANDIDATE = "candidate"
-    KNOWN_GOOD = "known_good"
-    REVOKED = "revoked"
+    KNOWN_GOOD = "known_good"  # approved, by as many people as the settings demand
+    QUARANTINED = "quarantined"  # suspected: no target until somebody has looked
+    REVOKED = "revoked"  # for good
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """One batch of data that a model was trained on, as the builder of its bundle says. Times are event times."""
+
+    digest: str  # "sha256:<hex>" of the batch
+    source: str  # who it came from, as labels name their source
+    rows: int
+    start: float
+    end: float
 
 
 class Bundle(msgspec.Struct, frozen=True):
-    """What is rolled back as one. Paths are the operator's, relative to the release index."""
+    """What is rolled back as one. Paths are relative to the directory of the release index."""
 
-    id: BundleId
+    id: BundleId  # digest of its manifest
     model: ModelName
-    checkpoint: str
-    checkpoint_digest: str  # "sha256:<hex>" of the file's bytes
+    checkpoint: str  # the file, or the directory of several, that a link to it must name
+    checkpoint_digest: str  # "sha256:<hex>" of the file's bytes; of several see `monitor.rollback.digest`
     reference: str
     reference_digest: str
     status: BundleStatus
-    registered: float  # wall time
+    registered: float  # wall time its manifest was made
     name: str = ""  # what people call it: "v1"
+    schema_digest: str = ""  # of what it is fed and answers; "" where its reference was not read
+    cutoff: float | None = None  # event time of the newest data it was trained on; None: not said
+    lineage: tuple[Batch, ...] = ()  # what it was trained on; (): not said
+    parents: tuple[BundleId, ...] = ()  # the bundles it was trained from
+    locators: dict[str, str] = {}  # what other systems call it, by their name: {"mlflow": "7"}
+    order: int = 0  # place in the release index; the later, the newer
+    security: int = 0  # security version; below the index's floor it is no target
+    approved: tuple[str, ...] = ()  # key ids of the people who approved it
 
 
 class RollbackStep(Enum):

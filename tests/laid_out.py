@@ -4,13 +4,14 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import released
+
 from monitor.evidence.history import keep_sample
 from monitor.facts import BundleStatus, ModelName
 from monitor.ingest.history import open_history
 from monitor.panes.build import build_reference
 from monitor.panes.reference import encode_reference
 from monitor.panes.schema import parse_schema
-from monitor.rollback import release_index
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "tocsin.yaml"
@@ -44,8 +45,8 @@ def lay_out(home: Path) -> Path:
     (home / "models" / "current").symlink_to("v1")
     (home / "reference.json").write_bytes(reference_body())
     (home / "reference-sample.parquet").write_bytes(sample_body())
-    release_index.create(home / "releases.json")
-    release_index.register(
+    released.create(home / "releases.json")
+    released.register(
         home / "releases.json",
         ModelName("delays"),
         "models/v1",

@@ -15,7 +15,7 @@ from monitor.settings.structure import draft
 from monitor.turns.bounds import evidence_limits, limits_of
 from monitor.turns.process import discreet
 
-SMALLEST = "models: {delays: {release_index: r.json, rules: r.yaml}}\n"
+SMALLEST = "models: {delays: {release: {index: r.json, trust: [r.pub]}, rules: r.yaml}}\n"
 CHANGED = {  # a value of each that is nobody's default
     "http.body_bytes_max": ("1MiB", 1 << 20),
     "http.in_flight_bytes_max": ("2MiB", 2 << 20),

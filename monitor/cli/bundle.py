@@ -1,139 +1,324 @@
-"""Commands for the release index: which bundles exist, and which of them may be rolled back to."""
+"""Commands for bundles and the release index: what there is, and what may be rolled back to. Every change is signed."""
 
-import os
 import shlex
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.cli import bundle_shown as shown
 from monitor.cli.exits import Exit, Stop
 from monitor.cli.options import AsJson, IndexFile
-from monitor.cli.output import say, show_json, show_table
+from monitor.cli.output import say
+from monitor.cli.signing import (
+    INDEX,
+    KEY,
+    PUBLIC,
+    VALID,
+    Approvers,
+    KeyFile,
+    PassphraseFile,
+    Shown,
+    Signers,
+    TrustFiles,
+    Valid,
+    belief_of,
+    editor_of,
+    find,
+    read_index,
+    reading,
+    signer_of,
+)
 
 if TYPE_CHECKING:
-    from monitor.facts import Bundle
+    from monitor.rollback.release.read import Index
 
-app = typer.Typer(help="Register, approve, revoke and list the bundles of a release index.", no_args_is_help=True)
-
-_INDEX = Path("releases.json")
+app = typer.Typer(help="Sign bundles, and the index of those that may be rolled back to.", no_args_is_help=True)
 
 Which = Annotated[str, typer.Argument(metavar="BUNDLE", help="Its id, the beginning of it, or its name.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the index.")]
+Files = Annotated[list[Path] | None, typer.Option(metavar="FILE", help="More files of the bundle.")]
+Said = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE")]
 
 
 @app.command()
-def register(
-    model: Annotated[str, typer.Option("--model", metavar="MODEL", help="The monitored model.")],
-    checkpoint: Annotated[Path, typer.Option("--checkpoint", metavar="FILE", help="The model's file; opaque bytes.")],
-    reference: Annotated[Path, typer.Option("--reference", metavar="FILE", help="Its reference profile.")],
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What people call it, as v1.")] = "",
+def keygen(
+    key: KeyFile = KEY,
+    public: Annotated[Path, typer.Option("--public", metavar="FILE", help="Where the public key goes.")] = Path(PUBLIC),
     *,
-    approve: Annotated[bool, typer.Option("--approve", help="It is known-good already.")] = False,
-    index: IndexFile = _INDEX,
+    passphrase_file: PassphraseFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a bundle by the digests of its files, which lie beside or below the release index."""
-    from monitor.facts import BundleStatus, ModelName
-    from monitor.rollback import release_index
+    """Make a key pair: the private one signs, the public one is what settings trust. Nothing is overwritten."""
+    from monitor.rollback.signing import keygen as make
 
-    _check_reference(reference, model)
+    passphrase = None
+    if passphrase_file is not None:
+        try:
+            passphrase = passphrase_file.read_bytes().rstrip(b"\r\n")
+        except OSError as error:
+            raise Stop(Exit.PROBLEMS, f"{passphrase_file} cannot be read: {error.strerror}") from error
+    keyid = make(key, public, passphrase)
+    shown.answer({"keyid": keyid, "key": str(key), "public": str(public)}, keyid, as_json=as_json)
+    say(f"{key} signs: keep it where only you can read it. {public} is what release.trust of the settings names.")
+
+
+@app.command()
+def create(  # noqa: PLR0917 - what a bundle is made of, each an option
+    model: Annotated[str, typer.Option("--model", metavar="MODEL", help="The monitored model.")],
+    checkpoint: Annotated[
+        list[Path], typer.Option("--checkpoint", metavar="PATH", help="The model's files, or their directory; opaque.")
+    ],
+    reference: Annotated[Path, typer.Option("--reference", metavar="FILE", help="Its reference profile.")],
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What people call it, as v1.")] = "",
+    rules: Files = None,
+    file: Files = None,
+    lineage: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON: the batches it was trained on, and their cutoff.")
+    ] = None,
+    evaluation: Said = None,
+    parent: Annotated[list[str] | None, typer.Option(metavar="BUNDLE", help="What it was trained from.")] = None,
+    locator: Said = None,
+    security: Annotated[
+        int | None, typer.Option(min=0, help="Security version; the index's floor if not given.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where its manifest goes.")] = None,
+    *,
+    add: Annotated[bool, typer.Option(help="Whether it goes into the index at once.")] = True,
+    approve: Annotated[bool, typer.Option("--approve", help="It is known-good already.")] = False,
+    index: IndexFile = INDEX,
+    key: KeyFile = KEY,
+    passphrase_file: PassphraseFile = None,
+    trust: TrustFiles = None,
+    signers: Signers = 1,
+    approvers: Approvers = 1,
+    valid: Valid = VALID,
+    progress: Shown = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write down what a bundle consists of, sign it, and add it to the index as a candidate."""
+    from monitor.cli.bundle_made import check_reference, gather, say_about
+    from monitor.rollback.manifest import Role
+    from monitor.rollback.release.make import Builder
+
+    check_reference(reference, model)
+    named = {
+        Role.CHECKPOINT: checkpoint,
+        Role.REFERENCE: [reference],
+        Role.RULES: rules or [],
+        Role.OTHER: file or [],
+    }
+    made = gather(index, named, name, out)
+    signer, belief = signer_of(key, passphrase_file), belief_of(index, trust, signers, approvers)
+    editor = editor_of(index, signer, belief, valid)
+    about = say_about(model, name, lineage, evaluation or [], parent or [], locator or [])
+    with reading("reading the bundle", made.size, always=progress) as told:
+        Builder(signer, belief, progress=told).make(made.manifest, made.files, about)
+    if not add:
+        typer.echo(str(made.manifest))
+        return
     if not index.exists():
-        release_index.create(index)
-    status = BundleStatus.KNOWN_GOOD if approve else BundleStatus.CANDIDATE
-    files = (_beneath(index, checkpoint), _beneath(index, reference))
-    made = release_index.register(index, ModelName(model), *files, wall=time.time(), status=status, name=name)
-    _show(made, as_json=as_json)
-    if made.status is BundleStatus.CANDIDATE:
-        command = [
-            "tocsin",
-            "bundle",
-            "approve",
-            made.name or made.id,
-            *(["--index", str(index)] if index != _INDEX else []),
-        ]
-        say(f"It is a candidate: {shlex.join(command)} makes it a target of rollbacks.")
+        editor.create()
+    bundle = editor.add(made.manifest, security)
+    if approve and not editor.waits():
+        bundle = editor.approve(bundle.id)
+    shown.show(bundle, as_json=as_json)
+    _say_next(bundle.status.value, ["approve", bundle.name or bundle.id], index)
 
 
 @app.command()
-def approve(which: Which, *, index: IndexFile = _INDEX, as_json: AsJson = False) -> None:
-    """Make a bundle known-good: a rollback may switch to it. Its files are read again first."""
-    from monitor.facts import BundleStatus
-    from monitor.rollback import release_index
-
-    bundle = _find(index, which)
-    release_index.verify(index, bundle)
-    _show(release_index.set_status(index, bundle.id, BundleStatus.KNOWN_GOOD), as_json=as_json)
+def add(
+    manifest: Annotated[Path, typer.Argument(metavar="FILE", help="The signed manifest of a bundle.")],
+    security: Annotated[
+        int | None, typer.Option(min=0, help="Security version; the index's floor if not given.")
+    ] = None,
+    *,
+    index: IndexFile = INDEX,
+    key: KeyFile = KEY,
+    passphrase_file: PassphraseFile = None,
+    trust: TrustFiles = None,
+    signers: Signers = 1,
+    valid: Valid = VALID,
+    as_json: AsJson = False,
+) -> None:
+    """Add a bundle that somebody else has signed, as a candidate."""
+    editor = editor_of(index, signer_of(key, passphrase_file), belief_of(index, trust, signers), valid)
+    if not index.exists():
+        editor.create()
+    shown.show(editor.add(manifest, security), as_json=as_json)
 
 
 @app.command()
-def revoke(which: Which, *, index: IndexFile = _INDEX, as_json: AsJson = False) -> None:
-    """Take back that a bundle is known-good: no rollback ever switches to it."""
-    from monitor.facts import BundleStatus
-    from monitor.rollback import release_index
+def sign(
+    manifest: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A manifest; else the index.")] = None,
+    *,
+    index: IndexFile = INDEX,
+    key: KeyFile = KEY,
+    passphrase_file: PassphraseFile = None,
+    trust: TrustFiles = None,
+    signers: Signers = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Add your signature to a manifest, or to the change of the index that waits for one."""
+    from monitor.rollback.release.make import sign_bundle
 
-    bundle = _find(index, which)
-    _show(release_index.set_status(index, bundle.id, BundleStatus.REVOKED), as_json=as_json)
+    signer = signer_of(key, passphrase_file)
+    if manifest is not None:
+        sign_bundle(manifest, signer)
+        shown.answer({"signed": str(manifest), "keyid": signer.keyid}, signer.keyid, as_json=as_json)
+        return
+    editor = editor_of(index, signer, belief_of(index, trust, signers), VALID)
+    waiting = editor.waiting()
+    for line in shown.changes(editor.read().document, waiting) if waiting else ():
+        say(line)
+    in_force = editor.sign()
+    shown.answer({"signed": str(index), "keyid": signer.keyid, "in_force": in_force}, signer.keyid, as_json=as_json)
+    say("The change is in force." if in_force else "It waits for another signature.")
+
+
+@app.command()
+def approve(
+    which: Which,
+    *,
+    index: IndexFile = INDEX,
+    key: KeyFile = KEY,
+    passphrase_file: PassphraseFile = None,
+    trust: TrustFiles = None,
+    signers: Signers = 1,
+    approvers: Approvers = 1,
+    valid: Valid = VALID,
+    progress: Shown = False,
+    as_json: AsJson = False,
+) -> None:
+    """Approve a bundle: with the last person that is needed it is known-good. Its files are read again first."""
+    editor = editor_of(index, signer_of(key, passphrase_file), belief_of(index, trust, signers, approvers), valid)
+    found = editor.read()
+    bundle = find(found, which)
+    _verify(found, which, progress=progress)
+    bundle = editor.approve(bundle.id)
+    shown.show(bundle, as_json=as_json)
+    if bundle.status.value == "candidate":
+        say(f"{len(bundle.approved)} of {approvers} people have approved.")
+
+
+@app.command()
+def quarantine(
+    which: Which,
+    *,
+    reason: Reason = "",
+    index: IndexFile = INDEX,
+    key: KeyFile = KEY,
+    passphrase_file: PassphraseFile = None,
+    trust: TrustFiles = None,
+    signers: Signers = 1,
+    valid: Valid = VALID,
+    as_json: AsJson = False,
+) -> None:
+    """Suspect a bundle: no rollback goes to it until somebody approves it anew."""
+    from monitor.facts import BundleStatus
+
+    editor = editor_of(index, signer_of(key, passphrase_file), belief_of(index, trust, signers), valid)
+    bundle = editor.set_aside(find(editor.read(), which).id, BundleStatus.QUARANTINED, reason)
+    shown.show(bundle, as_json=as_json)
+
+
+@app.command()
+def revoke(
+    which: Which,
+    *,
+    reason: Reason = "",
+    index: IndexFile = INDEX,
+    key: KeyFile = KEY,
+    passphrase_file: PassphraseFile = None,
+    trust: TrustFiles = None,
+    signers: Signers = 1,
+    valid: Valid = VALID,
+    as_json: AsJson = False,
+) -> None:
+    """Revoke a bundle for good: no rollback ever goes to it."""
+    from monitor.facts import BundleStatus
+
+    editor = editor_of(index, signer_of(key, passphrase_file), belief_of(index, trust, signers), valid)
+    bundle = editor.set_aside(find(editor.read(), which).id, BundleStatus.REVOKED, reason)
+    shown.show(bundle, as_json=as_json)
+
+
+@app.command()
+def refresh(
+    *,
+    floor: Annotated[int | None, typer.Option(min=0, help="Raise the least security version of a target.")] = None,
+    index: IndexFile = INDEX,
+    key: KeyFile = KEY,
+    passphrase_file: PassphraseFile = None,
+    trust: TrustFiles = None,
+    signers: Signers = 1,
+    valid: Valid = VALID,
+    as_json: AsJson = False,
+) -> None:
+    """Say again that this index is the newest: a new serial, and a new time at which it expires."""
+    editor = editor_of(index, signer_of(key, passphrase_file), belief_of(index, trust, signers), valid)
+    shown.show_index(editor.refresh(floor), as_json=as_json)
+
+
+@app.command()
+def verify(
+    which: Annotated[str, typer.Argument(metavar="[BUNDLE]", help="One; all of the index if not given.")] = "",
+    *,
+    index: IndexFile = INDEX,
+    trust: TrustFiles = None,
+    progress: Shown = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check every signature, and read every file of one bundle, or of all that are not revoked."""
+    found = read_index(index, trust)
+    names = [which] if which else [bundle.id for bundle in found.bundles if bundle.status.value != "revoked"]
+    for name in names:
+        _verify(found, name, progress=progress)
+    bundles = [find(found, name).id for name in names]
+    shown.answer({"verified": bundles}, "\n".join(bundles), as_json=as_json)
+    say(f"{len(names)} of {len(found.bundles)} bundles are what was signed.")
+
+
+@app.command("show")
+def show_(
+    which: Which,
+    *,
+    index: IndexFile = INDEX,
+    trust: TrustFiles = None,
+    approvers: Approvers = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Show all that is known of a bundle: its files, where it came from, who approved it."""
+    found = read_index(index, trust, approvers)
+    shown.show_whole(found, find(found, which), as_json=as_json)
 
 
 @app.command("list")
-def list_(*, index: IndexFile = _INDEX, as_json: AsJson = False) -> None:
-    """List the bundles in order of registration."""
-    from monitor.rollback import release_index
-
-    rows = [_shown(bundle) for bundle in release_index.load(index)]
-    if as_json:
-        show_json(rows)
-    else:
-        columns = ("name", "model", "status", "registered", "checkpoint", "reference", "id")
-        show_table(rows, columns, "There are no bundles: tocsin bundle register adds one.")
+def list_(
+    *, index: IndexFile = INDEX, trust: TrustFiles = None, approvers: Approvers = 1, as_json: AsJson = False
+) -> None:
+    """List the bundles, the oldest first."""
+    shown.show_all(read_index(index, trust, approvers), as_json=as_json)
 
 
-def _find(index: Path, which: str) -> "Bundle":
-    """Return the one bundle that `which` can mean."""
-    from monitor.rollback import release_index
-
-    bundles = release_index.load(index)
-    exact = [bundle for bundle in bundles if which in {bundle.id, bundle.name}]
-    begun = [bundle for bundle in bundles if which and bundle.id.removeprefix("sha256:").startswith(which)]
-    found = exact or begun
-    if len(found) != 1:
-        what = "there is no bundle" if not found else f"{len(found)} bundles are"
-        raise Stop(Exit.PROBLEMS, f"{what} {which!r} in {index}", "tocsin bundle list shows their ids")
-    return found[0]
+@app.command()
+def diff(
+    one: Which, other: Which, *, index: IndexFile = INDEX, trust: TrustFiles = None, as_json: AsJson = False
+) -> None:
+    """Show what differs between two bundles."""
+    found = read_index(index, trust)
+    shown.show_diff(found, find(found, one), find(found, other), as_json=as_json)
 
 
-def _beneath(index: Path, file: Path) -> str:
-    """Name `file` relative to the index's directory, as the index does."""
-    relative = os.path.relpath(file.absolute(), index.absolute().parent)
-    if relative.startswith(".."):
-        raise Stop(Exit.USAGE, f"{file} lies outside of {index.absolute().parent}", "keep it beside or below the index")
-    return relative
+def _verify(index: "Index", which: str, *, progress: bool) -> None:
+    from monitor.rollback.release.verify import size_of, verify
+
+    bundle = find(index, which)
+    with reading(f"reading {bundle.name or bundle.id}", size_of(index, bundle.id), always=progress) as told:
+        verify(index, bundle.id, progress=told)
 
 
-def _check_reference(file: Path, model: str) -> None:
-    """Refuse a profile that is damaged, or another model's, before it is in the index."""
-    from monitor.panes.reference import decode_reference
-
-    try:
-        reference = decode_reference(file.read_bytes())
-    except OSError as error:
-        hint = "tocsin reference build makes one"
-        raise Stop(Exit.PROBLEMS, f"{file} cannot be read: {error.strerror}", hint) from error
-    if reference.schema.model != model:
-        raise Stop(Exit.PROBLEMS, f"{file} is a profile of {reference.schema.model}, not of {model}", "see its schema")
-
-
-def _show(bundle: "Bundle", *, as_json: bool) -> None:
-    if as_json:
-        show_json(_shown(bundle))
-    else:
-        typer.echo(bundle.id)
-        say(f"{bundle.name or bundle.checkpoint} of {bundle.model} is {bundle.status.value}.")
-
-
-def _shown(bundle: "Bundle") -> dict[str, Any]:
-    import msgspec
-
-    found: dict[str, Any] = msgspec.to_builtins(bundle)
-    return found
+def _say_next(status: str, command: list[str], index: Path) -> None:
+    if status == "candidate":
+        typed = shlex.join(["tocsin", "bundle", *command, *(["--index", str(index)] if index != INDEX else [])])
+        say(f"It is a candidate: {typed} makes it a target of rollbacks.")

@@ -68,22 +68,33 @@ class Case(msgspec.Struct, frozen=True):
     latch: str = ""  # why automation is off until a person says otherwise
     kill_switch: bool = False
     limits: Limits = Limits()
+    floor: int = 0  # the least security version of a target
+    expired: bool = False  # whether the release index has: then nothing in it is a target
     selection: tuple[Reading, ...] = ()  # how labelled rows differ from all: of each rule, the last that was told
 
 
 def find_target(case: Case) -> Bundle | None:
-    """The newest known-good bundle other than the present one that was never rolled back from."""
+    """The newest known-good bundle, by the index's order, other than the present one and never rolled back from.
+
+    Its security version is at least the floor, and it is fed and answers what the present one does; of a bundle that
+    nobody registered that cannot be told, so it is not asked. None if the index has expired.
+    """
+    if case.expired:
+        return None
     bad = known_bad(case.bundles, case.history)
     present = case.epoch.bundle if case.epoch else None
+    schema = next((bundle.schema_digest for bundle in case.bundles if bundle.id == present), None)
     fit = [
         bundle
         for bundle in case.bundles
         if bundle.status is BundleStatus.KNOWN_GOOD
         and bundle.model == case.model
         and bundle.id != present
+        and bundle.security >= case.floor
+        and schema in {None, bundle.schema_digest}
         and not {bundle.id, bundle.checkpoint_digest} & bad
     ]
-    return max(fit, key=lambda bundle: (bundle.registered, bundle.id), default=None)
+    return max(fit, key=lambda bundle: (bundle.order, bundle.registered, bundle.id), default=None)
 
 
 def known_bad(bundles: Sequence[Bundle], history: Sequence[Rollback]) -> frozenset[str]:

@@ -51,16 +51,16 @@ def identify(digest: str, bundles: Sequence[Bundle], epochs: Sequence[Epoch]) ->
     if not candidates:
         return Served(UNREGISTERED, digest, good.reference_digest, "", known_good=False)
     activated = next((e.bundle for e in reversed(epochs) if e.bundle in candidates), None)
-    bundle = candidates[activated] if activated else max(candidates.values(), key=lambda b: b.registered)
+    bundle = candidates[activated] if activated else max(candidates.values(), key=_newest)
     known_good = bundle.status is BundleStatus.KNOWN_GOOD
     judge = bundle.reference_digest if known_good else good.reference_digest
     return Served(bundle.id, digest, judge, bundle.reference_digest, known_good)
 
 
 def last_known_good(bundles: Sequence[Bundle]) -> Bundle | None:
-    """The known-good bundle that was registered last; None if there is none."""
+    """The known-good bundle that is newest by the index's order; None if there is none."""
     good = [b for b in bundles if b.status is BundleStatus.KNOWN_GOOD]
-    return max(good, key=lambda b: b.registered, default=None)
+    return max(good, key=_newest, default=None)
 
 
 def prove(epochs: tuple[Epoch, ...], model: ModelName, served: Served, now: float) -> tuple[Epoch, ...]:
@@ -114,6 +114,10 @@ def forget(epochs: tuple[Epoch, ...], horizon: float) -> tuple[Epoch, ...]:
     """The first epoch, and those of the others that had not ended before `horizon`, the newest `EPOCHS_MAX` at most."""
     first = next((i for i in range(1, len(epochs)) if i + 1 == len(epochs) or epochs[i + 1].start >= horizon), 1)
     return epochs[:1] + epochs[max(first, len(epochs) - EPOCHS_MAX + 1) :]
+
+
+def _newest(bundle: Bundle) -> tuple[int, float]:
+    return bundle.order, bundle.registered
 
 
 def _same(last: Epoch, served: Served) -> bool:

@@ -91,7 +91,8 @@ def _budget(case: Case) -> Gate:
 def _target(case: Case) -> Gate:
     target = find_target(case)
     if target is None:
-        return Gate("target", False, "the release index holds no other known-good bundle")
+        words = "has expired" if case.expired else "holds no other known-good bundle that may be a target"
+        return Gate("target", False, f"the release index {words}")
     return Gate("target", True, f"{target.name or target.id} is known-good")
 
 

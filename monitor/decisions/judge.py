@@ -70,6 +70,8 @@ def build_case(state: ModelState, terms: Terms, slots: Slots, now: float) -> Cas
         mode=terms.mode,
         epoch=state.epoch,
         bundles=terms.bundles,
+        floor=terms.floor,
+        expired=terms.index_expired,
         signals=tuple(_signals(state, terms.rules, slots)),
         history=state.history + running,
         once=state.incident.rollback if state.incident else "",

@@ -69,6 +69,8 @@ class Terms:
     mode: Mode = Mode.OBSERVE
     limits: Limits = field(default_factory=Limits)
     bundles: tuple[Bundle, ...] = ()  # of this model
+    floor: int = 0  # of the release index: the least security version of a target
+    index_expired: bool = False  # whether the release index has: then nothing in it is a target
     asked: BundleId | None = None  # the bundle that answers as known-good, as proved; None while it is not
     kill_switch: bool = False
     telling: Telling = field(default_factory=Telling)

@@ -3,12 +3,13 @@
     checkpoints/v1.json v2.json current -> v1.json      the model server serves what `current` points to
     history/ references/                                what they learned from, and its profiles
     releases.json tokens.json webhook.secret            what the daemon is given
+    release.key release.pub *.bundle.json               who signs the bundles and their index, and the signed bundles
     person.token                                        for whoever looks with the command line
     tocsin.yaml                                         its settings
     state/ logs/                                        what it writes
 
-Every set-up step is what an operator would do: build a reference profile, create tokens, register bundles in the
-release index, swap a symlink and ask the server to load. Nothing waits for a length of time: a process is ready when it
+Every set-up step is what an operator would do: build a reference profile, create tokens, sign bundles and their release
+index, swap a symlink and ask the server to load. Nothing waits for a length of time: a process is ready when it
 says so, and one that dies while it is waited for ends the demo with the last lines of its log.
 """
 
@@ -29,13 +30,17 @@ import monitor
 from monitor.demo.gateway import KNOWN_GOOD, MODEL, Daemon, ModelServer, Tokens
 from monitor.demo.receiver import Receiver, new_secret
 from monitor.errors import Permanent
-from monitor.facts import BundleStatus, ModelName
+from monitor.facts import BundleStatus
 from monitor.ingest.history import open_history
 from monitor.ingest.tokens import Scope, create_token
 from monitor.panes.build import build_reference
 from monitor.panes.reference import encode_reference
 from monitor.panes.schema import parse_schema
-from monitor.rollback import release_index
+from monitor.rollback.manifest import About, Role
+from monitor.rollback.release.belief import Belief
+from monitor.rollback.release.make import Builder
+from monitor.rollback.release.write import Editor
+from monitor.rollback.signing import Signer, keygen
 
 SERVE: Final = Path(monitor.__file__).parents[1] / "examples" / "model_server" / "serve.py"
 RULES: Final = Path(monitor.__file__).parents[1] / "rules" / "demo.yaml"
@@ -171,13 +176,20 @@ class Stage:
         return self.directory / "references" / f"{name}.json"
 
     def register(self, name: str, status: BundleStatus) -> None:
-        """Add a bundle to the release index; the first one makes the index."""
-        index = self.directory / "releases.json"
+        """Sign a bundle and add it to the release index; the first one makes the key and the index."""
+        index, private, public = (self.directory / each for each in ("releases.json", "release.key", "release.pub"))
+        if not private.exists():
+            keygen(private, public)
+        signer, belief = Signer.load(private), Belief.load([public])
+        editor = Editor(index, signer, belief, time.time)
         if not index.exists():
-            release_index.create(index)
-        checkpoint, reference = f"checkpoints/{name}.json", f"references/{name}.json"
-        model, wall = ModelName(MODEL), time.time()
-        release_index.register(index, model, checkpoint, reference, wall=wall, status=status, name=name)
+            editor.create()
+        files = {f"checkpoints/{name}.json": Role.CHECKPOINT, f"references/{name}.json": Role.REFERENCE}
+        manifest = self.directory / f"{name}.bundle.json"
+        Builder(signer, belief).make(manifest, files, About(model=MODEL, name=name, created=time.time()))
+        made = editor.add(manifest)
+        if status is BundleStatus.KNOWN_GOOD:
+            editor.approve(made.id)
 
     def close(self) -> None:
         """Stop everything that was started, newest first."""
@@ -222,7 +234,7 @@ def settings_document(server_url: str, receiver_url: str, http_port: int, metric
         "time": {"ahead_max": "65m", "behind_max": "30d"},
         "models": {
             MODEL: {
-                "release_index": "./releases.json",
+                "release": {"index": "./releases.json", "trust": ["./release.pub"]},
                 "rules": str(RULES),
                 "serving": {"url": server_url, "model": MODEL},
                 "known_good": {"url": server_url, "model": KNOWN_GOOD, "share": 1.0},

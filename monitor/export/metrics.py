@@ -196,6 +196,12 @@ MODEL = (
         "0 while the release index cannot be used and the last good one is.",
         "model",
     ),
+    _gauge("tocsin_release_index_serial", "Serial of the newest release index that was believed.", "model"),
+    _gauge(
+        "tocsin_release_index_expires_timestamp_seconds",
+        "Wall time from which the release index gives no targets, unless somebody signs a newer one.",
+        "model",
+    ),
     _gauge("tocsin_rollback_latched", "1 when automation is off until a person unlatches it.", "model"),
     _counter("tocsin_rollbacks_total", "Rollbacks that reached this step.", "model", "step"),
     _gauge("tocsin_rollbacks_waiting", "Rollbacks that wait for a person's approval.", "model"),

@@ -37,6 +37,7 @@ class ServingStatus(Enum):
 
     KNOWN_GOOD = "known_good"
     CANDIDATE = "candidate"
+    QUARANTINED = "quarantined"
     REVOKED = "revoked"
     UNREGISTERED = "unregistered"
     TRANSITION = "transition"
@@ -116,6 +117,8 @@ class ModelView:
     known_good_name: str = ""
     mode: Mode = Mode.OBSERVE
     release_index_ok: bool = True  # False: the last good one is in force
+    release_index_expires: float | None = None  # wall time; from then on it gives no targets
+    release_index_serial: int = 0  # of the newest that was believed
     latched: bool = False  # automation is off until a person says so
     rules: tuple[RuleView, ...] = ()
     readings: tuple[ReadingView, ...] = ()

@@ -144,6 +144,11 @@ def digest(body: bytes) -> str:
     return "sha256:" + hashlib.sha256(body).hexdigest()
 
 
+def schema_digest(schema: Schema) -> str:
+    """Name what a model is fed and answers; two of one digest can stand in for each other."""
+    return digest(msgspec.json.encode(schema))
+
+
 def _corrupt(hint: str) -> Corrupt:
     return Corrupt("the reference profile", 0, hint + "; build it again with `tocsin reference build`")
 

@@ -12,18 +12,32 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple, TypeAlias
 
 from monitor.errors import Permanent, Transient
 
 CHUNK_BYTES = 1 << 20
 SIZE_MAX = 64 << 30  # of one checkpoint file
 
+Progress: TypeAlias = Callable[[int], None]  # told how many bytes were read since the last time
+
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 _NOT_THERE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENAMETOOLONG}
+
+
+class Measured(NamedTuple):
+    """What was read of a file."""
+
+    digest: str  # "sha256:<hex>"
+    size: int  # bytes
+
+
+def nobody(_bytes: int) -> None:
+    """Whom nobody tells."""
 
 
 def path_problem(relative: str) -> str:
@@ -40,8 +54,8 @@ def path_problem(relative: str) -> str:
     return "must not leave its directory" if ".." in path.parts else ""
 
 
-def digest_beneath(folder: Path, relative: str, size_max: int = SIZE_MAX) -> str:
-    """Return "sha256:<hex>" of the file at `relative` inside `folder`.
+def measure_beneath(folder: Path, relative: str, size_max: int = SIZE_MAX, progress: Progress = nobody) -> Measured:
+    """Read the file at `relative` inside `folder` to its end.
 
     Permanent if it is not there, not a regular file, behind a symbolic link, outside, or larger than `size_max` bytes;
     Transient if it cannot be read now.
@@ -49,7 +63,12 @@ def digest_beneath(folder: Path, relative: str, size_max: int = SIZE_MAX) -> str
     if problem := path_problem(relative):
         raise Permanent(f"{relative!r} {problem}")
     with _errors(relative), _opened(folder, PurePosixPath(relative)) as file:
-        return _digest(file, relative, size_max)
+        return _measure(file, relative, size_max, progress)
+
+
+def digest_beneath(folder: Path, relative: str, size_max: int = SIZE_MAX) -> str:
+    """Return "sha256:<hex>" of the file at `relative` inside `folder`; raises as `measure_beneath`."""
+    return measure_beneath(folder, relative, size_max).digest
 
 
 def digest_of(path: Path, size_max: int = SIZE_MAX) -> str:
@@ -84,7 +103,7 @@ def _opened(folder: Path, relative: PurePosixPath) -> Iterator[int]:
         os.close(at)
 
 
-def _digest(file: int, name: str, size_max: int) -> str:
+def _measure(file: int, name: str, size_max: int, progress: Progress) -> Measured:
     if not stat.S_ISREG(os.fstat(file).st_mode):
         raise Permanent(f"{name!r} is not a regular file")
     found, chunk, size = hashlib.sha256(), bytearray(CHUNK_BYTES), 0
@@ -93,4 +112,5 @@ def _digest(file: int, name: str, size_max: int) -> str:
         if size > size_max:
             raise Permanent(f"{name!r} is larger than {size_max} bytes")
         found.update(memoryview(chunk)[:count])
-    return f"sha256:{found.hexdigest()}"
+        progress(count)
+    return Measured(f"sha256:{found.hexdigest()}", size)

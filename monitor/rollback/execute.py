@@ -14,7 +14,6 @@ those bytes. A reload that answers 200 proves nothing.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Protocol
 
 import structlog
@@ -22,8 +21,9 @@ import structlog
 from monitor.clock import Clock
 from monitor.decisions.rollback import Command, Observation, Place, advance, begin, seen
 from monitor.errors import Permanent, SettingsError, Transient
-from monitor.facts import Bundle, BundleId, BundleStatus, Rollback, Verdict
-from monitor.rollback import release_index
+from monitor.facts import Bundle, BundleId, Rollback, Verdict
+from monitor.rollback.release.read import Index
+from monitor.rollback.release.verify import verify
 from monitor.rollback.symlink import Conflict, SymlinkTarget
 
 POLL_S = 0.5  # between two questions while the server still loads
@@ -110,7 +110,7 @@ class Executor:
 
     def __init__(
         self,
-        index: Path,
+        index: Callable[[], Index],
         link: SymlinkTarget,
         server: Server,
         journal: Journal,
@@ -123,9 +123,9 @@ class Executor:
         probes: Probes | None = None,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`index` is the release index's file; `proofs` >= 1 answers in a row, within `prove_within_s` of a reload.
+        """`index` reads the release index now, SettingsError if it is not believed.
 
-        `bake_s` is event time. `stopped` is asked before anything is changed: whether nobody wants this any more.
+        `proofs` >= 1 answers in a row, within `prove_within_s` of a reload. `bake_s` is event time. `stopped` is asked before anything is changed: whether nobody wants this any more.
         """
         self._index = index
         self._link = link
@@ -169,56 +169,52 @@ class Executor:
         try:
             if command is Command.RELOAD:
                 return await self._reload()
-            bundle = await asyncio.to_thread(self._bundle, rollback.target)
+            index = await asyncio.to_thread(self._index)
             if command is Command.VERIFY:
-                return await asyncio.to_thread(self._verify, bundle)
+                return await asyncio.to_thread(self._verify, index, rollback.target)
+            bundle = index.find(rollback.target)
             if bundle is None:
                 return Observation.CANNOT_TELL
             if command is Command.LOOK:
-                return await self._look(bundle, source_digest)
+                return await self._look(index, bundle, source_digest)
             if command is Command.PROBE:
                 return ANSWERED[await self._probes.candidate(bundle.checkpoint_digest)]
             if command is Command.SWITCH:
-                return await asyncio.to_thread(self._switch, bundle, source_digest)
+                return await asyncio.to_thread(self._switch, index, bundle, source_digest)
             return await self._prove(bundle, source_digest)
         except (Transient, Permanent, SettingsError) as error:
             log.warning("rollback setback", rollback=rollback.id, command=command.value, why=str(error))
             return Observation.CANNOT_TELL
 
-    def _bundle(self, identity: BundleId) -> Bundle | None:
-        return next((bundle for bundle in release_index.load(self._index) if bundle.id == identity), None)
-
-    def _path(self, bundle: Bundle) -> Path:
-        return self._index.parent / bundle.checkpoint
-
-    def _verify(self, bundle: Bundle | None) -> Observation:
-        if bundle is None or bundle.status is not BundleStatus.KNOWN_GOOD:
-            return Observation.BAD_TARGET
+    def _verify(self, index: Index, identity: BundleId) -> Observation:
+        why = index.no_target(identity, self._clock.wall())
         try:
-            release_index.verify(self._index, bundle)
+            if not why:
+                verify(index, identity)
         except Permanent as error:
-            log.warning("rollback target refused", bundle=bundle.id, why=str(error))
-            return Observation.BAD_TARGET
-        return Observation.VERIFIED
+            why = str(error)
+        if why:
+            log.warning("rollback target refused", bundle=identity, why=why)
+        return Observation.BAD_TARGET if why else Observation.VERIFIED
 
-    async def _look(self, bundle: Bundle, source_digest: str) -> Observation:
-        link = await asyncio.to_thread(self._link_place, bundle, source_digest)
+    async def _look(self, index: Index, bundle: Bundle, source_digest: str) -> Observation:
+        link = await asyncio.to_thread(self._link_place, index, bundle, source_digest)
         served = _place(await self._served(), bundle, source_digest)
         return seen(link, served)
 
-    def _link_place(self, bundle: Bundle, source_digest: str) -> Place:
+    def _link_place(self, index: Index, bundle: Bundle, source_digest: str) -> Place:
         """Finish, or undo, what a killed switch left before judging where the link points to."""
         try:
-            self._link.finish(self._path(bundle), source_digest)
+            self._link.finish(index.folder / bundle.checkpoint, source_digest)
             return _place(self._link.observe(), bundle, source_digest)
         except Conflict:
             return Place.OTHER
         except Permanent:  # no link, or it names nothing that can be read
             return Place.OTHER
 
-    def _switch(self, bundle: Bundle, source_digest: str) -> Observation:
+    def _switch(self, index: Index, bundle: Bundle, source_digest: str) -> Observation:
         try:
-            changed = self._link.switch(self._path(bundle), source_digest, bundle.checkpoint_digest)
+            changed = self._link.switch(index.folder / bundle.checkpoint, source_digest, bundle.checkpoint_digest)
         except Conflict:
             return Observation.CONFLICT
         return Observation.SWITCHED if changed else Observation.ALREADY

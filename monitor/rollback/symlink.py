@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from monitor.errors import Permanent, Transient
-from monitor.rollback.digest import SIZE_MAX, digest_of
+from monitor.rollback.digest import SIZE_MAX
+from monitor.rollback.tree import digest_at
 
 AT_FDCWD = -100  # <fcntl.h>
 RENAME_EXCHANGE = 2  # <linux/fs.h>; glibc >= 2.28
@@ -74,7 +75,7 @@ class SymlinkTarget:
 
     def observe(self) -> str:
         """Return the digest of what the link names now; Permanent if there is nothing to read, Transient."""
-        return digest_of(self.current(), self._size_max)
+        return digest_at(self.current(), self._size_max)
 
     def switch(self, target: Path, source_digest: str, target_digest: str) -> bool:
         """Point the link from the source to `target`: True if it was changed, False if it was there already.
@@ -135,7 +136,7 @@ class SymlinkTarget:
 
     def _names(self, link: Path) -> str | None:
         try:
-            return digest_of(Path(os.path.realpath(link)), self._size_max)
+            return digest_at(Path(os.path.realpath(link)), self._size_max)
         except Permanent:
             return None  # it names nothing that can be read
 

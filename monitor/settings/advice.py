@@ -9,7 +9,8 @@ from monitor.decisions.epochs import last_known_good
 from monitor.errors import Problem
 from monitor.facts import ModelName
 from monitor.panes.reference import Reference, decode_reference
-from monitor.rollback import release_index
+from monitor.rollback.release.read import load
+from monitor.settings.fits import believed
 from monitor.settings.model_sections import MonitoredModel
 from monitor.settings.rules import read_rules
 from monitor.settings.sections import Settings
@@ -24,15 +25,16 @@ def advise(settings: Settings) -> Iterator[Problem]:
 
 def judging(name: ModelName, model: MonitoredModel) -> Reference:
     """The reference of the last known-good."""
-    index = model.release_index
-    good = last_known_good([bundle for bundle in release_index.load(index) if bundle.model == name])
+    index = model.release.index
+    found = load(index, believed(model.release))
+    good = last_known_good([bundle for bundle in found.bundles if bundle.model == name])
     assert good is not None, "settings without a known-good are refused"
     return decode_reference((index.parent / good.reference).read_bytes())
 
 
 def told_of_bands(name: ModelName, reference: Reference) -> Iterator[Problem]:
     """Yield what a budget of false alarms cannot do with the bands of this reference."""
-    where, rhythm = f"models.{name}.release_index", reference.rhythm
+    where, rhythm = f"models.{name}.release", reference.rhythm
     if rhythm is None:
         hint = "build the profile again with tocsin reference build; until then all of it is unknown"
         yield Problem(where, "judges by a reference without bands: nothing can page by a budget", hint)

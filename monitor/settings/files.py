@@ -18,9 +18,9 @@ from monitor.facts import Bundle, BundleStatus, ModelName
 from monitor.ingest.tokens import read_tokens
 from monitor.panes.layout import Layout
 from monitor.panes.reference import decode_reference, digest
-from monitor.rollback import release_index
-from monitor.settings.fits import fit_problems, judging, task_problems
-from monitor.settings.model_sections import MonitoredModel
+from monitor.rollback.release.read import load
+from monitor.settings.fits import believed, fit_problems, judging, task_problems
+from monitor.settings.model_sections import MonitoredModel, Release
 from monitor.settings.sections import Settings
 from monitor.settings.structure import Draft
 
@@ -46,13 +46,15 @@ def file_checks(draft: Draft, settings: Settings, packs: Mapping[ModelName, Rule
                 where = f"alertmanagers.{place}.{key}"
                 yield from _secret(where, path, CREDENTIALS[key], partial(_credentials, read, key))
     for name, model in settings.models.items():
-        index = f"models.{name}.release_index"
-        bundles = yield from _bundles(index, model.release_index, name)
+        where = f"models.{name}.release"
+        bundles: tuple[Bundle, ...] = ()
+        if draft.kept(where):
+            bundles = yield from _bundles(where, model.release, name)
         layouts: dict[str, Layout] = {}
         for bundle in bundles:
             if bundle.status is not BundleStatus.REVOKED:
-                path = model.release_index.parent / bundle.reference
-                yield from _readable(index, path, partial(_profile, bundle, layouts))
+                path = model.release.index.parent / bundle.reference
+                yield from _readable(where, path, partial(_profile, bundle, layouts))
         yield from _fit(draft, f"models.{name}", model, packs.get(name), (bundles, layouts))
         if model.target is not None:
             yield from _link(f"models.{name}.target.link", model.target.link)
@@ -74,19 +76,20 @@ def _state_dir(path: Path) -> Iterator[Problem]:
         yield Problem("state_dir", f"cannot be written: no permission in {nearest}", "")
 
 
-def _bundles(where: str, index: Path, model: ModelName) -> Generator[Problem, None, tuple[Bundle, ...]]:
+def _bundles(where: str, release: Release, model: ModelName) -> Generator[Problem, None, tuple[Bundle, ...]]:
     """A model is judged against a known-good's reference profile: there is one, and all profiles are as registered.
 
     Checkpoints are large, and are verified before each switch.
     """
-    problems = list(_readable(where, index, release_index.load))
-    yield from problems
-    if problems:
+    try:
+        found = load(release.index, believed(release))
+    except SettingsError as error:
+        yield from (Problem(where, f"{each.path}: {each.message}", each.hint) for each in error.problems)
         return ()
-    bundles = tuple(bundle for bundle in release_index.load(index) if bundle.model == model)
+    bundles = tuple(bundle for bundle in found.bundles if bundle.model == model)
     if last_known_good(bundles) is None:
-        hint = "tocsin bundle register, then tocsin bundle approve"
-        yield Problem(where, f"has no known-good bundle of {model}: {index}", hint)
+        hint = "tocsin bundle create, then tocsin bundle approve"
+        yield Problem(where, f"has no known-good bundle of {model}: {release.index}", hint)
     return bundles
 
 
@@ -101,7 +104,7 @@ def _fit(
     bundles, layouts = found
     read = [bundle for bundle in bundles if bundle.reference_digest in layouts]
     tasks = {bundle.name or bundle.id: layouts[bundle.reference_digest].task for bundle in read}
-    yield from task_problems(f"{path}.release_index", tasks)
+    yield from task_problems(f"{path}.release", tasks)
     judge = judging(bundles, layouts)
     if judge is not None:
         yield from fit_problems(path, model, pack, judge, known=draft.kept(f"{path}.segments"))
@@ -111,7 +114,7 @@ def _profile(bundle: Bundle, layouts: dict[str, Layout], path: Path) -> None:
     """Read a profile into `layouts`; Permanent if it is not what was registered, Corrupt if it never was one."""
     body = path.read_bytes()
     if digest(body) != bundle.reference_digest:
-        raise Permanent(f"{path} has other bytes than were registered")
+        raise Permanent(f"{path} has other bytes than were signed")
     reference = decode_reference(body)
     if reference.schema.model != bundle.model:
         raise Permanent(f"{path} is the profile of another model")

@@ -14,7 +14,21 @@ from monitor.evidence.history import check_sample
 from monitor.facts import Bundle, Task
 from monitor.panes.layout import Layout
 from monitor.panes.segments import Chosen, Segments
-from monitor.settings.model_sections import MonitoredModel, SegmentColumn
+from monitor.rollback.release.belief import Belief
+from monitor.settings.model_sections import MonitoredModel, Release, SegmentColumn
+
+
+def believed(release: Release) -> Belief:
+    """Whom the settings of a release index believe; SettingsError with what is wrong with their keys."""
+    people = release.thresholds
+    return Belief.load(
+        release.trust,
+        release.builders,
+        index_min=people.index,
+        bundle_min=people.bundle,
+        approvers_min=people.approval,
+        ahead_max=release.fast_forward_max,
+    )
 
 
 def task_problems(where: str, tasks: Mapping[str, Task]) -> Iterator[Problem]:

@@ -75,6 +75,24 @@ class LabelFeed(Section):
     receipts_bytes_max: Annotated[Size, between("1MiB", "1TiB")] = size("2GiB")
 
 
+class Signatures(Section):
+    """How many people it takes, each with a key of their own."""
+
+    index: Annotated[int, Field(ge=1, le=16)] = 1
+    bundle: Annotated[int, Field(ge=1, le=16)] = 1
+    approval: Annotated[int, Field(ge=1, le=16)] = 1
+
+
+class Release(Section):
+    """The release index, and whose signatures under it and its bundles are believed."""
+
+    index: FilePath
+    trust: Annotated[tuple[FilePath, ...], Field(min_length=1, max_length=64)]
+    builders: Annotated[tuple[FilePath, ...], Field(max_length=64)] = ()
+    thresholds: Signatures = Signatures()
+    fast_forward_max: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+
+
 class Samples(Section):
     """Which rows are kept as they came, for evidence, and how many of them."""
 
@@ -107,7 +125,7 @@ class SegmentColumn(Section):
 class MonitoredModel(Section):
     """One monitored model. Without `serving` it is only observed; without `known_good` nothing is paired."""
 
-    release_index: FilePath
+    release: Release
     rules: FilePath
     serving: Serving | None = None
     known_good: KnownGood | None = None

@@ -1,24 +1,29 @@
 """From what the settings name on disk to what a turn works with: release index, reference profiles, rule pack.
 
-The release index is read again whenever its file changes, because a deployment registers its bundle while the daemon
-runs; what cannot be read leaves the last good one in force, and is said. A reference profile is content-addressed, so
-a copy under its digest is kept in the state directory: panes counted in its bins stay readable when the index forgets
-the bundle.
+The release index is read again whenever its file changes, because a deployment adds its bundle while the daemon runs;
+what is not believed leaves the last good one in force, and is said. What was believed is remembered in the store before
+anything rests on it, so that an older index is refused after a restart, too. A reference profile is content-addressed,
+so a copy under its digest is kept in the state directory: panes counted in its bins stay readable when the index
+forgets the bundle.
 """
 
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
+from msgspec.structs import replace
 
 from monitor.decisions.epochs import last_known_good
 from monitor.errors import Corrupt, Problem, SettingsError
 from monitor.facts import Bundle, BundleStatus, ModelName
 from monitor.panes.layout import Layout
-from monitor.panes.reference import decode_reference, digest
-from monitor.rollback import release_index
+from monitor.panes.reference import decode_reference, digest, schema_digest
+from monitor.rollback.release.belief import NOBODY, Belief
+from monitor.rollback.release.memory import IndexMemory
+from monitor.rollback.release.read import Index, load
 from monitor.settings.fits import task_problems
 
 REFERENCE_BYTES_MAX = 64 << 20  # 2,000 features are 1.2 MB
@@ -60,7 +65,12 @@ class Releases:
     path: Path
     model: ModelName
     shelf: Shelf
+    belief: Belief = NOBODY
+    memory: IndexMemory = field(default_factory=IndexMemory)  # as it is stored
+    remember: Callable[[IndexMemory], None] = lambda _: None  # durable when it returns
+    wall: Callable[[], float] = time.time
     problem: str = ""  # why the present file is not in force; "" when it is
+    _index: Index | None = None  # the one in force
     _seen: tuple[int, ...] = ()
 
     def changed(self) -> bool:
@@ -74,7 +84,8 @@ class Releases:
     def load(self) -> tuple[Bundle, ...]:
         """The bundles of the model, their reference profiles on the shelf; SettingsError with all that is wrong."""
         self._seen = self._signature()
-        bundles = tuple(b for b in release_index.load(self.path) if b.model == self.model)
+        index = self.read()
+        bundles = tuple(b for b in index.bundles if b.model == self.model)
         problems: list[Problem] = []
         for bundle in bundles:
             try:
@@ -88,12 +99,51 @@ class Releases:
         }
         problems += task_problems(str(self.path), tasks)
         if last_known_good(bundles) is None:
-            hint = "tocsin bundle register, then tocsin bundle approve"
+            hint = "tocsin bundle create, then tocsin bundle approve"
             problems.append(Problem(str(self.path), f"has no known-good bundle of {self.model}", hint))
         self.problem = "; ".join(map(str, problems))
         if problems:
             raise SettingsError(problems)
-        return bundles
+        self._index = index
+        return tuple(self._with_schema(bundle) for bundle in bundles)
+
+    def read(self) -> Index:
+        """The index as it stands now, remembered; SettingsError if it is not believed."""
+        index = load(self.path, self.belief, self.memory)
+        if index.memory != self.memory:
+            self.remember(index.memory)
+            self.memory = index.memory
+        return index
+
+    @property
+    def expires(self) -> float | None:
+        """Wall time from which the index in force gives no targets; None before one is."""
+        return self._index.document.expires if self._index else None
+
+    @property
+    def expired(self) -> bool:
+        """Whether that time has come."""
+        return self._index is not None and self._index.expired(self.wall())
+
+    @property
+    def floor(self) -> int:
+        """The least security version of a target: the highest that was seen."""
+        return self.memory.floor
+
+    def told(self) -> dict[str, object]:
+        """The index in force, for people."""
+        found = self._index
+        if found is None:
+            return {}
+        document = found.document
+        return {
+            "serial": document.serial,
+            "issued": document.issued,
+            "expires": document.expires,
+            "expired": self.expired,
+            "floor": self.floor,
+            "signed": found.signed,
+        }
 
     def refreshed(self, bundles: tuple[Bundle, ...]) -> tuple[Bundle, ...]:
         """The bundles of the present file, or `bundles` where it did not change or cannot be used.
@@ -110,6 +160,11 @@ class Releases:
             if self.problem != before:
                 log.warning("releases.refused", model=self.model, first=str(error.problems[0]))
             return bundles
+
+    def _with_schema(self, bundle: Bundle) -> Bundle:
+        """The bundle with the digest of what it is fed and answers, as its reference says."""
+        layout = self.shelf.layouts.get(bundle.reference_digest)
+        return bundle if layout is None else replace(bundle, schema_digest=schema_digest(layout.reference.schema))
 
     def _signature(self) -> tuple[int, ...]:
         try:

@@ -5,9 +5,10 @@ from monitor.decisions.rules import RulePack
 from monitor.decisions.state import ModelState
 from monitor.errors import Problem, SettingsError
 from monitor.facts import Incident, ModelName, Rollback
+from monitor.rollback.release.memory import IndexMemory
 from monitor.settings import MonitoredModel, Settings
-from monitor.settings.fits import fit_problems, judging
-from monitor.store.protocol import Store
+from monitor.settings.fits import believed, fit_problems, judging
+from monitor.store.protocol import Change, Store
 from monitor.turns.loading import Releases, Shelf, shelved
 from monitor.turns.telling import telling
 from monitor.turns.watched import Reached, Timeline, Totals, Watched
@@ -20,7 +21,14 @@ def resumed(store: Store, shelf: Shelf, settings: Settings, name: ModelName, pac
     model = settings.models[name]
     state = store.facts(ModelState).get(name, ModelState(name))
     refuse_stranded(model, state)
-    releases = Releases(model.release_index, name, shelf)
+    releases = Releases(
+        model.release.index,
+        name,
+        shelf,
+        belief=believed(model.release),
+        memory=store.facts(IndexMemory).get(name, IndexMemory()),
+        remember=lambda memory: store.commit(Change(puts=((name, memory),))),
+    )
     epochs = store.facts(Timeline).get(name, Timeline()).epochs
     bundles = releases.load()
     judge = judging(bundles, shelf.layouts)

@@ -36,6 +36,7 @@ NAMES: dict[type, str] = {kind: name for name, kind in DETECTORS.items()} | {Bud
 STATUS = {
     BundleStatus.KNOWN_GOOD: ServingStatus.KNOWN_GOOD,
     BundleStatus.CANDIDATE: ServingStatus.CANDIDATE,
+    BundleStatus.QUARANTINED: ServingStatus.QUARANTINED,
     BundleStatus.REVOKED: ServingStatus.REVOKED,
 }
 
@@ -59,6 +60,7 @@ def status(watched: Watched) -> dict[str, Any]:
         "latch": watched.state.latch,
         "mode": watched.settings.rollback.mode.value,
         "release_index_problem": watched.releases.problem,
+        "release_index": watched.releases.told(),
         "totals": msgspec.to_builtins(watched.totals) | {"rows": watched.totals.predictions},
     }
 
@@ -145,6 +147,8 @@ def model_view(watched: Watched, drawing: Drawing = NO_FEATURES) -> ModelView | 
         mode=watched.settings.rollback.mode,
         latched=bool(state.latch),
         release_index_ok=not watched.releases.problem,
+        release_index_expires=watched.releases.expires,
+        release_index_serial=watched.releases.memory.serial,
         rules=tuple(views.values()),
         readings=tuple(
             reading_view(each, views[each.rule]) for each in list(watched.shown.values()) if each.rule in views

@@ -38,7 +38,7 @@ class Switching:
         assert target is not None, "settings that allow a rollback name its target"
         assert server is not None, "settings that allow a rollback name the server"
         executor = Executor(
-            watched.settings.release_index,
+            watched.releases.read,
             SymlinkTarget(target.link),
             server,
             RollbackJournal(record),

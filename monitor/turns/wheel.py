@@ -291,6 +291,8 @@ def terms(watched: Watched) -> Terms:
             approval_valid_s=allowed.approval_valid,
         ),
         bundles=watched.bundles,
+        floor=watched.releases.floor,
+        index_expired=watched.releases.expired,
         asked=watched.asked,
         kill_switch=watched.killed(),
         telling=watched.telling,

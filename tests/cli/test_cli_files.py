@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import released
 import yaml
 from laid_out import HISTORY, SCHEMA, reference_body, sample_body
 
 from monitor.cli.exits import Exit
 from monitor.ingest.tokens import read_tokens
-from monitor.rollback import release_index
 
 Tocsin = Callable[..., Any]
 
@@ -54,10 +54,10 @@ def test_poor_bands_are_no_problem_but_a_warning_where_a_budget_rests_on_them(to
     rules = next(home.glob("**/*rules*.yaml"))
     rules.write_text(rules.read_text().replace("version: 1\n", "version: 1\nsequential: {}\n"))
     ended = tocsin("check-config", "tocsin.yaml")
-    assert (ended.code, ended.err.count("warning: models.delays.release_index: ")) == (Exit.OK, 1)
+    assert (ended.code, ended.err.count("warning: models.delays.release: ")) == (Exit.OK, 1)
     assert "bands that know no time" in ended.err
     [warning] = tocsin("check-config", "tocsin.yaml", "--json").json["warnings"]
-    assert warning["path"] == "models.delays.release_index"
+    assert warning["path"] == "models.delays.release"
 
 
 def test_settings_that_are_not_there_are_a_problem(tocsin: Tocsin, home: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_new_index_is_made_by_the_first_bundle(tocsin: Tocsin, v2: Path) -> No
 
 
 def test_a_bundle_is_found_by_the_beginning_of_its_id(tocsin: Tocsin, home: Path) -> None:
-    ident = release_index.load(home / "releases.json")[0].id.removeprefix("sha256:")
+    ident = released.load(home / "releases.json")[0].id.removeprefix("sha256:")
     assert tocsin("bundle", "revoke", ident[:8], "--json").json["status"] == "revoked"
 
 

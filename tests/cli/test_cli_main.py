@@ -29,7 +29,10 @@ COMMANDS = {
     "evidence": ("list", "fetch", "rotate"),
     "rollback": ("list", "start", "approve", "decline", "unlatch"),
     "reference": ("build", "show"),
-    "bundle": ("register", "approve", "revoke", "list"),
+    "bundle": (
+        *("keygen", "create", "add", "sign", "approve", "quarantine", "revoke", "refresh"),
+        *("verify", "show", "list", "diff"),
+    ),
     "token": ("create", "list", "revoke"),
 }
 PATHS = [(name, *below) for name, inner in COMMANDS.items() for below in ([(each,) for each in inner] or [()])]

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import released
 from servers import answers, free_port, wait_for
 
 from monitor.facts import BundleStatus
 from monitor.ingest.tokens import Scope, read_tokens
 from monitor.panes.reference import decode_reference
-from monitor.rollback import release_index
 from monitor.settings import check
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +67,7 @@ def test_the_settings_find_everything_they_name(home: Path, tmp_path: Path) -> N
 
 
 def test_only_v1_is_known_good(home: Path) -> None:
-    found = {bundle.name: bundle.status for bundle in release_index.load(home / "models" / "releases.json")}
+    found = {bundle.name: bundle.status for bundle in released.load(home / "models" / "releases.json")}
     assert found == {"v1": BundleStatus.KNOWN_GOOD, "v2": BundleStatus.CANDIDATE}
 
 

@@ -3,6 +3,7 @@ import json
 import httpx
 import pytest
 import yaml
+from monitor.rollback.release_index import load
 
 from monitor.demo.flights import CATEGORICAL, NUMERIC, hours
 from monitor.demo.gateway import Gateway, Tokens, batches
@@ -11,7 +12,8 @@ from monitor.demo.stage import Stage, free_port, settings_document
 from monitor.errors import Permanent
 from monitor.facts import BundleStatus
 from monitor.panes.reference import decode_reference
-from monitor.rollback.release_index import load
+from monitor.rollback.release.belief import Belief
+from monitor.rollback.release.read import load
 from monitor.settings import check
 
 
@@ -92,7 +94,7 @@ def test_the_settings_and_the_rules_of_the_demo_have_no_problem(settings):
 
 
 def test_the_bundle_is_registered_as_known_good_under_its_name(stage, settings):
-    [bundle] = load(stage.directory / "releases.json")
+    [bundle] = load(stage.directory / "releases.json", Belief.load([stage.directory / "release.pub"])).bundles
     assert (bundle.name, bundle.status) == ("v1", BundleStatus.KNOWN_GOOD)
     assert settings.exists()
 

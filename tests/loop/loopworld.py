@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import released
 import yaml
 from servers import free_port, wait_for
 
@@ -24,7 +25,6 @@ from monitor.panes.batch import encode_labels, encode_predictions
 from monitor.panes.build import HistoryBatch, build_reference
 from monitor.panes.decode import decode_labels, decode_predictions
 from monitor.panes.reference import encode_reference
-from monitor.rollback import release_index
 
 ROOT = Path(__file__).parents[2]
 MODEL = ModelName("m")
@@ -92,7 +92,7 @@ class Loop:
             (d / f"{name}.json").write_bytes(scorecard(threshold))
             (d / f"{name}.ref").write_bytes(reference(threshold))
         (d / "current").symlink_to("v1.json")
-        release_index.create(d / "releases.json")
+        released.create(d / "releases.json")
         self.register("v1", BundleStatus.KNOWN_GOOD)
         everything = [scope for scope in Scope if scope not in (Scope.INGEST_LABELS, Scope.INGEST_PREDICTIONS)]
         grants = {
@@ -110,7 +110,7 @@ class Loop:
 
     def register(self, name, status=BundleStatus.CANDIDATE):
         wall = {"v1": 1.0, "v2": 2.0}[name]
-        return release_index.register(
+        return released.register(
             self.directory / "releases.json", MODEL, f"{name}.json", f"{name}.ref", wall=wall, status=status, name=name
         )
 
@@ -135,7 +135,7 @@ class Loop:
             "time": {"ahead_max": "1h"},
             "models": {
                 "m": {
-                    "release_index": "./releases.json",
+                    "release": released.settings(),
                     "rules": "./rules.yaml",
                     "serving": {"url": self.server_url, "model": MODEL, "timeout": PATIENT},
                     "known_good": {

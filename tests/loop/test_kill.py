@@ -143,7 +143,7 @@ def killed_often(make_loop, kills):
 
 def unserved(loop):
     """Settings of a model whose server nobody asks: what counts here is the counting."""
-    return {"m": {"release_index": "./releases.json", "rules": "./rules.yaml", "labels": {"trusted_sources": ["ops"]}}}
+    return {"m": {"release": released.settings(), "rules": "./rules.yaml", "labels": {"trusted_sources": ["ops"]}}}
 
 
 def folded(loop):

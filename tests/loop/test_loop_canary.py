@@ -84,7 +84,7 @@ def loop(make_loop, monkeypatch):
     monkeypatch.setattr(loopworld, "reference", profile)
     made, alertmanager = make_loop(), Alertmanager()
     model = {
-        "release_index": "./releases.json",
+        "release": released.settings(),
         "rules": "./rules.yaml",
         "segments": {"place": {"values": ["ios"]}, "c": {}},
         "samples": {"share": 1.0},

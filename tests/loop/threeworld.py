@@ -8,6 +8,7 @@ ten minutes holds `ROWS` rows of each, whose labels come with the next one.
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import released
 from loopworld import START, STEP_S, Loop
 
 from monitor.facts import BundleStatus, ModelName
@@ -17,7 +18,6 @@ from monitor.ingest.tokens import Scope, create_token
 from monitor.panes.build import build_reference
 from monitor.panes.reference import encode_reference
 from monitor.panes.schema import parse_schema
-from monitor.rollback import release_index
 
 ROWS = 300
 FEATURES = {"x": "numeric", "origin": "categorical"}
@@ -81,7 +81,7 @@ class Three(Loop):
 
     def _files(self):
         d = self.directory
-        release_index.create(d / "releases.json")
+        released.create(d / "releases.json")
         for wall, (model, document) in enumerate(SCHEMAS.items()):
             schema, names = parse_schema({"model": model, **document})
             reference = build_reference(open_history(history(model, d), schema, names), schema, lambda _: None)
@@ -89,7 +89,7 @@ class Three(Loop):
             (d / f"{model}.bin").write_bytes(model.encode())
             (d / f"{model}.yaml").write_text(f"version: 1\nrules:{RULES[model]}")
             place = (d / "releases.json", ModelName(model), f"{model}.bin", f"{model}.ref")
-            release_index.register(*place, wall=wall + 1.0, status=BundleStatus.KNOWN_GOOD, name=f"{model}-1")
+            released.register(*place, wall=wall + 1.0, status=BundleStatus.KNOWN_GOOD, name=f"{model}-1")
         grants = {
             "gateway": ([Scope.INGEST_PREDICTIONS], "gateway"),
             "ops": ([Scope.INGEST_LABELS], "ops"),
@@ -104,7 +104,7 @@ class Three(Loop):
     def write_settings(self, **changes):
         rows = {"metric": "RowCount"}
         model = {
-            "release_index": "./releases.json",
+            "release": released.settings(),
             "segments": {"origin": {"values_max": 1}},
             "labels": {"trusted_sources": ["ops"]},
             "samples": {"share": 1.0},

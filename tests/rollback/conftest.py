@@ -7,9 +7,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
+import released
 
 from monitor.facts import BundleStatus, Mode, ModelName, Rollback, RollbackStep
-from monitor.rollback import release_index
+from monitor.rollback.release import read
 from monitor.rollback.symlink import SymlinkTarget
 
 DELAYS = ModelName("delays")
@@ -71,19 +72,22 @@ def releases(tmp_path):
     folder = tmp_path / "releases"
     folder.mkdir()
     index = folder / "releases.json"
-    release_index.create(index)
+    released.create(index)
     bundles = {}
     for i, name in enumerate(("v1", "v2")):
         (folder / f"{name}.bin").write_bytes(f"checkpoint {name}".encode())
         (folder / f"{name}.json").write_bytes(f"reference {name}".encode())
         status = BundleStatus.KNOWN_GOOD if name == "v1" else BundleStatus.CANDIDATE
-        bundles[name] = release_index.register(
+        bundles[name] = released.register(
             index, DELAYS, f"{name}.bin", f"{name}.json", wall=float(i), status=status, name=name
         )
     link = folder / "current"
     link.symlink_to("v2.bin")
     target = SymlinkTarget(link)
-    return SimpleNamespace(folder=folder, index=index, link=link, target=target, **bundles)
+    believed = released.belief(index)
+    return SimpleNamespace(
+        folder=folder, index=index, link=link, target=target, read=lambda: read.load(index, believed), **bundles
+    )
 
 
 @pytest.fixture

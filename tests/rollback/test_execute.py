@@ -4,12 +4,12 @@ import asyncio
 import ssl
 
 import pytest
+import released
 from msgspec.structs import replace
 
 from monitor.clock import ManualClock
 from monitor.decisions.rollback import ATTEMPTS_MAX
 from monitor.facts import BundleId, BundleStatus, RollbackStep, Verdict
-from monitor.rollback import release_index
 from monitor.rollback.execute import Executor
 from monitor.serving.open_inference import OpenInference
 
@@ -49,7 +49,7 @@ class World:
         server = OpenInference(self.server.url, "delays", 30.0, self.reload_timeout_s, tls)
         around = {"clock": self.clock, "sleep": self.sleep} | options
         try:
-            executor = Executor(self.releases.index, self.releases.target, server, self.journal, **around)
+            executor = Executor(self.releases.read, self.releases.target, server, self.journal, **around)
             return await executor.run(rollback, source_digest)
         finally:
             await server.aclose()
@@ -96,10 +96,10 @@ def _bad_targets():
         (r.folder / "v1.bin").symlink_to("real")
 
     def revoked(r):
-        release_index.set_status(r.index, r.v1.id, BundleStatus.REVOKED)
+        released.set_status(r.index, r.v1.id, BundleStatus.REVOKED)
 
     def candidate(r):
-        release_index.set_status(r.index, r.v1.id, BundleStatus.CANDIDATE)
+        released.set_status(r.index, r.v1.id, BundleStatus.CANDIDATE)
 
     return [missing, tampered, tampered_reference, linked, revoked, candidate]
 

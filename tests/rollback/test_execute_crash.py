@@ -108,7 +108,7 @@ def _life(releases, server, journal, manners=("applied", "applied"), at=None):
         http = Server(server.url, Actuator(manners[1], journal.trip))
         around = {"clock": clock, "sleep": sleep, "prove_within_s": 3.0}
         try:
-            await Executor(releases.index, link, http, journal, **around).run(
+            await Executor(releases.read, link, http, journal, **around).run(
                 journal.kept, releases.v2.checkpoint_digest
             )
         finally:

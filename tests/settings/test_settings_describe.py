@@ -49,4 +49,4 @@ def test_bounds_and_defaults_are_those_of_the_classes() -> None:
     assert row("metrics.render_every")[1:4] == ["duration, 100ms to 1m", "`5s`", ""]
     assert row("models.*.known_good.share")[1:4] == ["number, > 0, <= 1", "`0.1`", "yes"]
     assert row("models.*.rollback.mode")[1:4] == ["`observe`, `propose`, `approve`, `auto`", "`observe`", "yes"]
-    assert row("models.*.release_index")[1:3] == ["path", "required"]
+    assert row("models.*.release.index")[1:3] == ["path", "required"]

@@ -3,11 +3,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import released
 from laid_out import SECRET, private, reference_body
 
 from monitor.errors import Problem
 from monitor.facts import BundleStatus
-from monitor.rollback import release_index
 
 Problems = Callable[..., list[Problem]]
 
@@ -64,7 +64,7 @@ def test_a_damaged_file_of_ours_is_told(home: Path, problems_of: Problems, name:
 
 def test_a_model_without_a_known_good_is_told(home: Path, problems_of: Problems) -> None:
     index = home / "releases.json"
-    release_index.set_status(index, release_index.load(index)[0].id, BundleStatus.CANDIDATE)
+    released.set_status(index, released.load(index)[0].id, BundleStatus.CANDIDATE)
     assert "has no known-good bundle of delays" in problems_of()[0].message
     assert "tocsin bundle register" in problems_of()[0].hint
 
@@ -90,7 +90,7 @@ def test_an_edited_profile_is_told(home: Path, problems_of: Problems, change: by
 
 def test_a_missing_profile_is_told(home: Path, problems_of: Problems) -> None:
     (home / "reference.json").unlink()
-    assert [problem.path for problem in problems_of()] == ["models.delays.release_index"]
+    assert [problem.path for problem in problems_of()] == ["models.delays.release"]
     assert "reference.json" in problems_of()[0].message
 
 

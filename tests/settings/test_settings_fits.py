@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import released
+
 from monitor.errors import Problem
 from monitor.facts import BundleStatus, Task
 from monitor.ingest.history import open_history
 from monitor.panes.build import build_reference
 from monitor.panes.reference import encode_reference
 from monitor.panes.schema import parse_schema
-from monitor.rollback import release_index
 from monitor.settings.fits import task_problems
 
 Problems = Callable[..., list[Problem]]
@@ -34,7 +35,7 @@ def regression(home: Path, status: BundleStatus = BundleStatus.CANDIDATE) -> Non
     (home / "prices.json").write_bytes(encode_reference(reference))
     (home / "models" / "v2").write_text("v2")
     index = home / "releases.json"
-    release_index.register(index, schema.model, "models/v2", "prices.json", wall=2.0, status=status, name="v2")
+    released.register(index, schema.model, "models/v2", "prices.json", wall=2.0, status=status, name="v2")
 
 
 def segments(text: str) -> tuple[str, str]:
@@ -66,7 +67,7 @@ def test_a_rule_for_another_task_is_told_by_its_name(home: Path, problems_of: Pr
 def test_bundles_of_one_model_are_of_one_task(home: Path, problems_of: Problems) -> None:
     regression(home)
     [problem] = problems_of()
-    assert problem.path == "models.delays.release_index"
+    assert problem.path == "models.delays.release"
     assert problem.message == "has bundles of several tasks: v1 is of classification, v2 is of regression"
 
 

@@ -10,7 +10,7 @@ from monitor.settings.structure import Draft, draft, sections
 
 Problems = Callable[..., list[Problem]]
 
-SMALLEST = "models: {delays: {release_index: r.json, rules: r.yaml}}\n"
+SMALLEST = "models: {delays: {release: {index: r.json, trust: [r.pub]}, rules: r.yaml}}\n"
 
 
 def drafted(text: str) -> Draft:
@@ -108,9 +108,7 @@ def test_other_panes_are_refused(length: str) -> None:
     ("share", "right"), [("0", False), ("0.001", True), ("1", True), ("1.01", False), (".nan", False)]
 )
 def test_a_share_lies_above_zero_and_at_most_at_one(share: str, *, right: bool) -> None:
-    text = (
-        f"models: {{d: {{release_index: r, rules: r, known_good: {{url: 'http://[::1]', model: d, share: {share}}}}}}}"
-    )
+    text = f"models: {{d: {{release: {{index: r, trust: [r.pub]}}, rules: r, known_good: {{url: 'http://[::1]', model: d, share: {share}}}}}}}"
     assert (not told(text)) is right
 
 
@@ -148,19 +146,20 @@ def test_receivers_keep_their_place_when_one_before_them_is_taken_out() -> None:
 
 
 def test_a_models_faults_do_not_hide_another_models() -> None:
-    text = "models:\n  a: {rules: r}\n  b: {release_index: r}\n  c: {release_index: r, rules: r}\n"
-    assert told(text) == ["models.a.release_index: is required (line 2)", "models.b.rules: is required (line 3)"]
+    text = "models:\n  a: {rules: r}\n  b: {release: {index: r, trust: [r.pub]}}\n  c: {release: {index: r, trust: [r.pub]}, rules: r}\n"
+    assert told(text) == ["models.a.release: is required (line 2)", "models.b.rules: is required (line 3)"]
     assert drafted(text).settings is not None
 
 
 def test_taking_a_fault_out_makes_no_new_one() -> None:
-    assert told("models: {d: {rules: r}}") == ["models.d.release_index: is required (line 1)"]
+    assert told("models: {d: {rules: r}}") == ["models.d.release: is required (line 1)"]
 
 
 @pytest.mark.parametrize("name", ["a/b", "''", "-a", "a b", "x" * 65, "ä"])
 def test_a_model_has_a_name_fit_for_labels_and_urls(name: str) -> None:
     assert any(
-        "must be 1 to 64 letters" in line for line in told(f"models: {{{name}: {{release_index: r, rules: r}}}}")
+        "must be 1 to 64 letters" in line
+        for line in told(f"models: {{{name}: {{release: {{index: r, trust: [r.pub]}}, rules: r}}}}")
     )
 
 
@@ -195,5 +194,7 @@ def test_all_settings_have_a_path() -> None:
     [("ops", True), ("crowd/*", True), ("a/b@c:d", True), ("*", False), ("a*", False), ("a//b", False)],
 )
 def test_a_trusted_source_is_written_as_tokens_are_bound(source: str, *, right: bool) -> None:
-    text = f"models: {{d: {{release_index: r, rules: r, labels: {{trusted_sources: ['{source}']}}}}}}"
+    text = (
+        f"models: {{d: {{release: {{index: r, trust: [r.pub]}}, rules: r, labels: {{trusted_sources: ['{source}']}}}}}}"
+    )
     assert (not told(text)) is right

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+import released
 from structlog.testing import capture_logs
 from world import MODEL, reference
 
@@ -12,7 +13,6 @@ from monitor.facts import BundleStatus, ModelName, Schema, Task
 from monitor.panes.build import HistoryBatch, build_reference
 from monitor.panes.reference import digest, encode_reference
 from monitor.panes.rows import Predictions
-from monitor.rollback import release_index
 from monitor.turns import loading
 from monitor.turns.loading import Releases, Shelf, shelved
 
@@ -25,14 +25,14 @@ def home(tmp_path):
     for name, body in (("v1", V1), ("v2", V2)):
         (tmp_path / f"{name}.ref").write_bytes(body)
         (tmp_path / f"{name}.model").write_text(name)
-    release_index.create(tmp_path / "releases.json")
+    released.create(tmp_path / "releases.json")
     register(tmp_path, "v1", BundleStatus.KNOWN_GOOD)
     return tmp_path
 
 
 def register(home, name, status=BundleStatus.CANDIDATE, model=MODEL):
     index, wall = home / "releases.json", float(name[1:])
-    return release_index.register(index, model, f"{name}.model", f"{name}.ref", wall=wall, status=status, name=name)
+    return released.register(index, model, f"{name}.model", f"{name}.ref", wall=wall, status=status, name=name)
 
 
 def releases(home):
@@ -112,7 +112,7 @@ def test_an_index_that_is_gone_keeps_the_last_good_one_and_says_so_and_its_retur
 def test_an_index_without_a_known_good_is_refused_and_the_last_one_stays(home):
     found = releases(home)
     [v1] = bundles = found.load()
-    release_index.set_status(home / "releases.json", v1.id, BundleStatus.REVOKED)
+    released.set_status(home / "releases.json", v1.id, BundleStatus.REVOKED)
     assert found.refreshed(bundles) is bundles
     assert "no known-good bundle" in found.problem
     with pytest.raises(SettingsError, match="tocsin bundle approve"):

@@ -17,7 +17,7 @@ RECEIVER = {"name": "on-call", "url": "https://hooks.example.test/1", "secret_fi
 def settings(**changes):
     """Settings of one model with everything set; `changes` by dotted path, `__` for the dot."""
     model = {
-        "release_index": "releases.json",
+        "release": {"index": "releases.json", "trust": ["release.pub"]},
         "rules": "rules.yaml",
         "serving": dict(SERVER),
         "known_good": SERVER | {"share": 0.5},
@@ -65,7 +65,8 @@ MAY_NOT = {
     "panes__length": "5m",
     "panes__horizon": "2d",
     "time__ahead_max": "1m",
-    "models__delays__release_index": "other.json",
+    "models__delays__release__index": "other.json",
+    "models__delays__release__fast_forward_max": 5,
     "models__delays__labels__waiting_max": 5,
     "models__delays__labels__receipts_bytes_max": "5MiB",
     "models__delays__samples__bytes_max": "5MiB",
@@ -108,7 +109,7 @@ def test_a_section_that_comes_or_goes_is_refused(section):
 
 
 def test_a_model_that_comes_or_goes_is_refused():
-    two = settings(models__other={"release_index": "r.json", "rules": "rules.yaml"})
+    two = settings(models__other={"release": {"index": "r.json", "trust": ["r.pub"]}, "rules": "rules.yaml"})
     assert {problem.path.split(".")[1] for problem in fixed(settings(), two)} == {"other"}
     assert fixed(two, settings())
 
@@ -116,10 +117,14 @@ def test_a_model_that_comes_or_goes_is_refused():
 @pytest.mark.parametrize("name", ["v1.2", "rules", "a.rollback", "receivers"])
 def test_the_name_of_a_model_widens_nothing(name):
     def of(**changes):
-        return settings(**{f"models__{name}": {"release_index": "r.json", "rules": "rules.yaml"} | changes})
+        return settings(
+            **{f"models__{name}": {"release": {"index": "r.json", "trust": ["r.pub"]}, "rules": "rules.yaml"} | changes}
+        )
 
     assert fixed(of(), of(rules="other.yaml")) == []
-    assert [problem.path for problem in fixed(of(), of(release_index="s.json"))] == [f"models.{name}.release_index"]
+    assert [problem.path for problem in fixed(of(), of(release={"index": "s.json", "trust": ["r.pub"]}))] == [
+        f"models.{name}.release.index"
+    ]
 
 
 @given(st.from_regex(r"[a-z_/]{1,40}", fullmatch=True))

@@ -52,6 +52,7 @@ from monitor.panes.ranking import score_place
 from monitor.panes.reference import FORMAT, CategoryBins, NumericBins, Reference
 from monitor.panes.window import sum_bodies, sum_panes
 from monitor.settings import LabelFeed, MonitoredModel, RollbackLimits, Serving, Target
+from monitor.settings.model_sections import Release
 from monitor.store import Limits, SqliteStore
 from monitor.store import Parts as StoreParts
 from monitor.store.protocol import Change
@@ -178,7 +179,7 @@ def timeline(bundles, *proofs):
 def watched(bundles, layouts, epochs, state=None, **changes):
     """A model in memory, as the daemon would build it; `changes` of its settings."""
     settings = MonitoredModel.model_construct(
-        release_index=Path("releases.json"),
+        release=Release(index=Path("releases.json"), trust=(Path("release.pub"),)),
         rules=Path("rules.yaml"),
         serving=None,
         known_good=None,

@@ -1,0 +1,126 @@
+"""From the options of `tocsin bundle create` to what is signed: which files, and what is said of them."""
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from monitor.cli.exits import Exit, Stop
+
+if TYPE_CHECKING:
+    from monitor.rollback.manifest import About, Lineage, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A bundle to be: where its manifest goes, and its files as seen from there."""
+
+    manifest: Path
+    files: "Mapping[str, Role]"
+    size: int  # bytes
+
+
+def gather(index: Path, named: "Mapping[Role, Sequence[Path]]", name: str, out: Path | None) -> Made:
+    """Find the files that were named, those of directories included, and the directory that holds them all."""
+    from monitor.rollback.tree import files_in
+
+    found: dict[Path, Role] = {}
+    for role, paths in named.items():
+        for path in paths:
+            place = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow a link, which is refused later
+            inside = (
+                [place / each for each in files_in(place)] if place.is_dir() and not place.is_symlink() else [place]
+            )
+            found |= dict.fromkeys(inside, role)
+    top = Path(os.path.abspath(index)).parent  # noqa: PTH100 - as above
+    outside = [path for path in (*found, *([out.absolute()] if out else [])) if not path.is_relative_to(top)]
+    if outside:
+        raise Stop(Exit.USAGE, f"{outside[0]} lies outside of {top}", "keep it beside or below the index")
+    folder = Path(os.path.commonpath([path.parent for path in found]))
+    checkpoints = [path for path in named_first(named) if path.is_dir()]
+    if checkpoints and folder == Path(os.path.abspath(checkpoints[0])):  # noqa: PTH100 - as above
+        folder = folder.parent
+    if out is not None:
+        manifest = Path(os.path.abspath(out))  # noqa: PTH100 - as above
+        folder = manifest.parent
+    else:
+        called = name or next(iter(found)).stem
+        manifest = folder / (f"{called}.bundle.json" if folder == top else "bundle.json")
+    files = {str(path.relative_to(folder)): role for path, role in found.items() if path.is_relative_to(folder)}
+    if len(files) < len(found):
+        raise Stop(Exit.USAGE, f"{manifest} does not lie above all files of the bundle", "choose another --out")
+    return Made(manifest, files, sum(path.stat().st_size for path in found if path.is_file()))
+
+
+def named_first(named: "Mapping[Role, Sequence[Path]]") -> Sequence[Path]:
+    """The files of the first role."""
+    return next(iter(named.values()))
+
+
+def say_about(  # noqa: PLR0917 - what a builder says, each an option
+    model: str,
+    name: str,
+    lineage: Path | None,
+    evaluation: Sequence[str],
+    parents: Sequence[str],
+    locators: Sequence[str],
+) -> "About":
+    """What is said of the bundle, beside its files."""
+    from monitor.rollback.manifest import About, Lineage
+
+    figures = {}
+    for key, text in _pairs("--evaluation", evaluation).items():
+        try:
+            figures[key] = float(text)
+        except ValueError:
+            raise Stop(Exit.USAGE, f"--evaluation {key}={text} is no number", "as in accuracy=0.91") from None
+    return About(
+        model=model,
+        name=name,
+        created=time.time(),
+        lineage=_lineage(lineage) if lineage else Lineage(),
+        evaluation=figures,
+        parents=tuple(parents),
+        locators=_pairs("--locator", locators),
+    )
+
+
+def check_reference(file: Path, model: str) -> None:
+    """Refuse a profile that is damaged, or another model's, before it is signed."""
+    from monitor.panes.reference import decode_reference
+
+    try:
+        reference = decode_reference(file.read_bytes())
+    except OSError as error:
+        hint = "tocsin reference build makes one"
+        raise Stop(Exit.PROBLEMS, f"{file} cannot be read: {error.strerror}", hint) from error
+    if reference.schema.model != model:
+        raise Stop(Exit.PROBLEMS, f"{file} is a profile of {reference.schema.model}, not of {model}", "see its schema")
+
+
+def _lineage(file: Path) -> "Lineage":
+    import msgspec
+
+    from monitor.rollback.manifest import Lineage
+
+    try:
+        document: Any = json.loads(file.read_text())
+        return msgspec.convert(document, Lineage)
+    except OSError as error:
+        raise Stop(Exit.PROBLEMS, f"{file} cannot be read: {error.strerror}") from error
+    except (ValueError, msgspec.ValidationError) as error:
+        hint = '{"batches": [{"digest": "sha256:...", "source", "rows", "start", "end"}], "cutoff": seconds}'
+        raise Stop(Exit.PROBLEMS, f"{file} is no lineage: {error}", hint) from None
+
+
+def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key and equals and value):
+            raise Stop(Exit.USAGE, f"{option} {text} is no name=value", f"as in {option} name=value")
+        found[key] = value
+    return found

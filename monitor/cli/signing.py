@@ -1,0 +1,112 @@
+"""What the bundle commands share: who signs, whom they believe, and a bar while large files are read.
+
+Defaults make the first steps short: `tocsin bundle keygen` writes release.key and release.pub here, and every other
+command takes them where nothing else is said. In earnest the private key lies where only its owner can read it.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+
+import typer
+
+from monitor.cli.exits import Exit, Stop
+
+if TYPE_CHECKING:
+    from monitor.facts import Bundle
+    from monitor.rollback.release.belief import Belief
+    from monitor.rollback.release.read import Index
+    from monitor.rollback.release.write import Editor
+    from monitor.rollback.signing import Signer
+
+INDEX: Final = Path("releases.json")
+KEY: Final = Path("release.key")
+PUBLIC: Final = "release.pub"
+VALID: Final = "90d"
+
+KeyFile: TypeAlias = Annotated[
+    Path, typer.Option("--key", envvar="TOCSIN_RELEASE_KEY", metavar="FILE", help="Your private key.")
+]
+PassphraseFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--passphrase-file", metavar="FILE", help="Its passphrase, if it has one.")
+]
+TrustFiles: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option("--trust", metavar="FILE", help="A public key to believe; release.pub beside the index if not given."),
+]
+Signers: TypeAlias = Annotated[
+    int, typer.Option("--signers", min=1, max=16, help="Keys that must sign; thresholds.index of the settings.")
+]
+Approvers: TypeAlias = Annotated[
+    int, typer.Option("--approvers", min=1, max=16, help="People who must approve; thresholds.approval.")
+]
+Valid: TypeAlias = Annotated[
+    str, typer.Option("--valid", metavar="SPAN", help="When the index expires without another change: 90d, 12h.")
+]
+Shown: TypeAlias = Annotated[bool, typer.Option("--progress", help="Show a bar even where there is no terminal.")]
+
+
+def signer_of(key: Path, passphrase_file: Path | None = None) -> "Signer":
+    """Read the private key that signs."""
+    from monitor.rollback.signing import Signer
+
+    if not key.exists():
+        raise Stop(Exit.PROBLEMS, f"there is no key {key}", "tocsin bundle keygen makes one; --key names another")
+    return Signer.load(key, passphrase_file)
+
+
+def belief_of(index: Path, trust: list[Path] | None, signers: int = 1, approvers: int = 1) -> "Belief":
+    """Read the public keys that are believed."""
+    from monitor.rollback.release.belief import Belief
+
+    keys = trust or [index.parent / PUBLIC]
+    if not trust and not keys[0].exists():
+        raise Stop(Exit.PROBLEMS, f"there is no public key {keys[0]}", "tocsin bundle keygen, or --trust FILE")
+    return Belief.load(keys, index_min=signers, approvers_min=approvers)
+
+
+def editor_of(index: Path, signer: "Signer", belief: "Belief", valid: str) -> "Editor":
+    """Somebody at work on an index."""
+    from monitor.rollback.release.write import Editor
+    from monitor.settings.units import Duration
+
+    try:
+        valid_s = Duration.parse(valid)
+    except ValueError as error:
+        raise Stop(Exit.USAGE, str(error), "as in --valid 90d") from error
+    if valid_s <= 0:
+        raise Stop(Exit.USAGE, "an index is valid for some time", "as in --valid 90d")
+    return Editor(index, signer, belief, time.time, valid_s)
+
+
+def read_index(index: Path, trust: list[Path] | None, approvers: int = 1) -> "Index":
+    """Read an index and remember it."""
+    from monitor.rollback.release.memory_file import MemoryFile
+
+    return MemoryFile.beside(index).load(belief_of(index, trust, approvers=approvers))
+
+
+def find(index: "Index", which: str) -> "Bundle":
+    """Return the one bundle that `which` can mean: an id, the beginning of it, or a name."""
+    exact = [bundle for bundle in index.bundles if which in {bundle.id, bundle.name}]
+    begun = [bundle for bundle in index.bundles if which and bundle.id.removeprefix("sha256:").startswith(which)]
+    found = exact or begun
+    if len(found) != 1:
+        what = "there is no bundle" if not found else f"{len(found)} bundles are"
+        raise Stop(Exit.PROBLEMS, f"{what} {which!r} in {index.path}", "tocsin bundle list shows their ids")
+    return found[0]
+
+
+@contextmanager
+def reading(words: str, total: int, *, always: bool) -> Iterator[Callable[[int], None]]:
+    """Show how many bytes were read, on stderr; nothing where there is no terminal, unless `always`."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not (always or console.is_terminal), transient=not always) as bar:
+        task = bar.add_task(words, total=total)
+        yield lambda count: bar.advance(task, count)
