@@ -578,6 +578,17 @@ class Alert(msgspec.Struct, frozen=True):
     evidence: tuple[Slot, ...] = ()  # frozen when it fired
 
 
+class Suspicion(msgspec.Struct, frozen=True):
+    """Data that nothing we roll back to may have been trained on, and that no next model should be. Event times."""
+
+    since: float
+    until: float | None = None  # None: still going on
+    sources: tuple[str, ...] = ()  # "crowd/7", or "crowd/*"; (): whoever they came from
+    batches: tuple[str, ...] = ()  # digests of training batches, whatever their time; without sources these alone
+    incident: str = ""  # the one it belongs to
+    by: str = ""  # who said so, a token's name; "": the evidence of the incident
+
+
 class Incident(msgspec.Struct, frozen=True):
     """One thing that went wrong: its alerts, what was said of it, and at most one rollback."""
 
@@ -591,6 +602,7 @@ class Incident(msgspec.Struct, frozen=True):
     closed: float | None = None
     rollback: str = ""  # id, once one was started
     notices: int = 0  # how many were sent: numbers the next one
+    onset: float | None = None  # event time at which the earliest evidence begins; None: there is none
     timeline: tuple[tuple[float, str], ...] = ()  # what happened, in words; at most 200 lines
 
 
@@ -647,6 +659,7 @@ class Decision(msgspec.Struct, frozen=True):
     ruling: Ruling
     target: BundleId | None
     gates: tuple[Gate, ...]
+    skipped: tuple[tuple[BundleId, str], ...] = ()  # newer bundles than the target, and why each is none
 
 
 class BundleStatus(Enum):

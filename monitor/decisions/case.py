@@ -14,7 +14,6 @@ from monitor.decisions.rules import SUPPORTING
 from monitor.facts import (
     Bundle,
     BundleId,
-    BundleStatus,
     Epoch,
     Family,
     Mode,
@@ -23,6 +22,7 @@ from monitor.facts import (
     Rollback,
     RollbackStep,
     Slot,
+    Suspicion,
     Verdict,
 )
 
@@ -70,31 +70,8 @@ class Case(msgspec.Struct, frozen=True):
     limits: Limits = Limits()
     floor: int = 0  # the least security version of a target
     expired: bool = False  # whether the release index has: then nothing in it is a target
+    suspicions: tuple[Suspicion, ...] = ()  # data that the target must not have been trained on
     selection: tuple[Reading, ...] = ()  # how labelled rows differ from all: of each rule, the last that was told
-
-
-def find_target(case: Case) -> Bundle | None:
-    """The newest known-good bundle, by the index's order, other than the present one and never rolled back from.
-
-    Its security version is at least the floor, and it is fed and answers what the present one does; of a bundle that
-    nobody registered that cannot be told, so it is not asked. None if the index has expired.
-    """
-    if case.expired:
-        return None
-    bad = known_bad(case.bundles, case.history)
-    present = case.epoch.bundle if case.epoch else None
-    schema = next((bundle.schema_digest for bundle in case.bundles if bundle.id == present), None)
-    fit = [
-        bundle
-        for bundle in case.bundles
-        if bundle.status is BundleStatus.KNOWN_GOOD
-        and bundle.model == case.model
-        and bundle.id != present
-        and bundle.security >= case.floor
-        and schema in {None, bundle.schema_digest}
-        and not {bundle.id, bundle.checkpoint_digest} & bad
-    ]
-    return max(fit, key=lambda bundle: (bundle.order, bundle.registered, bundle.id), default=None)
 
 
 def known_bad(bundles: Sequence[Bundle], history: Sequence[Rollback]) -> frozenset[str]:

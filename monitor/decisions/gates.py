@@ -11,7 +11,6 @@ from monitor.decisions.case import (
     Signal,
     bounded,
     breaching,
-    find_target,
     held,
     holding,
     known_bad,
@@ -20,6 +19,7 @@ from monitor.decisions.case import (
     supporting,
     title,
 )
+from monitor.decisions.choosing import find_target, skipped
 from monitor.decisions.rollback import RUNNING
 from monitor.facts import TRANSITION, UNREGISTERED, Gate, Mode, RollbackStep, Verdict
 
@@ -89,11 +89,12 @@ def _budget(case: Case) -> Gate:
 
 
 def _target(case: Case) -> Gate:
-    target = find_target(case)
+    target, passed = find_target(case), skipped(case)
+    why = "; ".join(f"not {title(ident, case.bundles)}: {words}" for ident, words in passed[:3])
     if target is None:
-        words = "has expired" if case.expired else "holds no other known-good bundle that may be a target"
-        return Gate("target", False, f"the release index {words}")
-    return Gate("target", True, f"{target.name or target.id} is known-good")
+        words = "has expired" if case.expired else "holds no other bundle that may be a target"
+        return Gate("target", False, f"the release index {words}{why and f' ({why})'}")
+    return Gate("target", True, f"{target.name or target.id} is known-good{why and f' ({why})'}")
 
 
 def _differs(case: Case) -> Gate:

@@ -32,6 +32,7 @@ from monitor.facts import (
     Ruling,
     Severity,
     Slot,
+    Suspicion,
     Verdict,
 )
 
@@ -80,6 +81,7 @@ def build_case(state: ModelState, terms: Terms, slots: Slots, now: float) -> Cas
         latch=state.latch,
         kill_switch=terms.kill_switch,
         limits=terms.limits,
+        suspicions=_suspicions(state),
         selection=tuple(_selection(state, terms.rules, slots)),
     )
 
@@ -94,12 +96,26 @@ def attach(state: ModelState, pack: RulePack, fired: Sequence[Alert], now: float
     if state.incident is None:
         number = state.incidents + 1
         incident, lines = open_incident(state.epoch, number, fired, pack, now)
+        incident = replace(incident, onset=_onset(None, fired))
         return replace(state, incident=incident, incidents=number, decision=None, held_back=0), lines
     new = {label(alert) for alert in fired}
     present = [a for a in state.alerts if a.state is AlertState.FIRING and a.epoch == state.epoch.number]
     firing = [a for a in present if label(a) not in new]
     incident, lines = join(state.incident, fired, firing, pack)
-    return replace(state, incident=incident), lines
+    return replace(state, incident=replace(incident, onset=_onset(incident.onset, fired))), lines
+
+
+def _onset(before: float | None, fired: Sequence[Alert]) -> float | None:
+    """When the earliest evidence of an incident begins: what is known to be wrong is wrong since then at the latest."""
+    starts = [slot.start for alert in fired for slot in alert.evidence]
+    return min([*starts, *([] if before is None else [before])], default=None)
+
+
+def _suspicions(state: ModelState) -> tuple[Suspicion, ...]:
+    """What people suspect, and whatever came in since the open incident began: a bad model may have fed itself."""
+    if state.incident is None or state.incident.onset is None:
+        return state.suspicions
+    return (*state.suspicions, Suspicion(state.incident.onset, incident=state.incident.id))
 
 
 def start_command(state: ModelState) -> str:

@@ -8,7 +8,8 @@ from enum import Enum
 
 from msgspec.structs import replace
 
-from monitor.decisions.case import find_target, title
+from monitor.decisions.case import title
+from monitor.decisions.choosing import find_target
 from monitor.decisions.gates import person_gates
 from monitor.decisions.incidents import Line, open_incident
 from monitor.decisions.judge import Slots, attach, build_case, next_rollback, start_command

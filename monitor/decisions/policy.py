@@ -20,7 +20,8 @@ and cancels. It is evidence of its own, so it may be one of the two.
 from collections.abc import Sequence
 from enum import Enum
 
-from monitor.decisions.case import Case, find_target
+from monitor.decisions.case import Case
+from monitor.decisions.choosing import find_target, skipped
 from monitor.decisions.gates import GATES, GUARDS
 from monitor.facts import Decision, Gate, Mode, Ruling
 
@@ -46,7 +47,7 @@ def decide(case: Case) -> Decision:
     """Look at every gate; never raises for anything a release index or a history may hold."""
     gates = tuple(gate(case) for gate in GATES)
     target = find_target(case)
-    return Decision(_ruling(gates), target.id if target else None, gates)
+    return Decision(_ruling(gates), target.id if target else None, gates, skipped(case))
 
 
 def withheld(decision: Decision) -> bool:

@@ -39,6 +39,7 @@ from monitor.facts import (
     Rollback,
     RollbackStep,
     Severity,
+    Suspicion,
 )
 
 HISTORY_MAX = 100  # ended rollbacks remembered, switches longest: at three a week, most of a year
@@ -59,6 +60,7 @@ class ModelState(msgspec.Struct, frozen=True):
     held_back: int = 0  # notices of the open incident that were not sent
     heard: Heard = Heard()  # what was said of the open incident
     incidents: int = 0  # how many were ever opened
+    suspicions: tuple[Suspicion, ...] = ()  # by people, until they take them back; at most `taint.SUSPICIONS_MAX`
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ def make_bundle(bundle: BundleId, status: BundleStatus = BundleStatus.KNOWN_GOOD
         reference_digest="sha256:reference",
         status=status,
         registered=float(number),
+        cutoff=-1e9,
         name=f"v{number}",
     )
 

@@ -4,7 +4,8 @@ import pytest
 from judged import DAY, HOUR, INDEX, V0, V1, V2, V3, make_bundle, make_case, make_epoch, make_rollback, make_signal
 from msgspec.structs import replace
 
-from monitor.decisions.case import find_target, known_bad, title
+from monitor.decisions.case import known_bad, title
+from monitor.decisions.choosing import find_target
 from monitor.decisions.gates import GATES, GUARDS
 from monitor.decisions.policy import EFFECT, Effect, decide, refusals, withheld
 from monitor.facts import BundleId, BundleStatus, Gate, Mode, ModelName, Reading, RollbackStep, Ruling, Verdict

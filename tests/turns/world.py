@@ -145,7 +145,8 @@ def label(id_, value, time=100.0, source="ops", at=None):
 
 def bundle(name, layout, status=BundleStatus.KNOWN_GOOD, registered=1.0):
     digest = DIGESTS[name]
-    return Bundle(BundleId(name), MODEL, f"{name}.json", digest, f"{name}.ref", layout.digest, status, registered, name)
+    files = (f"{name}.json", digest, f"{name}.ref", layout.digest)
+    return Bundle(BundleId(name), MODEL, *files, status, registered, name, cutoff=-1e9)
 
 
 def encode(kind, model, rows, schema=SCHEMA):
