@@ -152,8 +152,11 @@ class Ticking:
 
         Not true before it is stored and handed to `freed`; no look may run meanwhile.
         """
-        found, watch, epoch = self._armed.get(watched.name), watched.pack.watch, watched.epoch
-        if found is None or found.state is None or watch is None or watched.layouts.get(epoch.judge) is None:
+        found, watch = self._armed.get(watched.name), watched.pack.watch
+        if found is None or found.state is None or watch is None or not watched.epochs:
+            return None
+        epoch = watched.epoch
+        if epoch.judge not in watched.layouts:
             return None
         plan = self._lookouts.get(watched.layouts[epoch.judge], watch).plan
         if (found.epoch, found.judge, found.state.plan) != (epoch.number, epoch.judge, plan.name):
