@@ -63,6 +63,8 @@ from monitor.turns.pictures import Drawing
 from monitor.turns.process import calm_collector, configure_log, settle_memory
 from monitor.turns.proving import Proving
 from monitor.turns.pushers import Pushers, Voice
+from monitor.turns.refusals import KEY as REFUSED_KEY
+from monitor.turns.refusals import Refusals, RefusedMinutes
 from monitor.turns.reloading import fixed, renewed, waiting
 from monitor.turns.resuming import resumed
 from monitor.turns.self_view import About, self_view
@@ -139,6 +141,12 @@ class Daemon:
         for name in settings.models:
             self._models[name] = resumed(self._store, self._shelf, settings, name, packs[name])
         self._reports = self._build_reports()
+        self._refusals = Refusals(
+            self._clock.now,
+            settings.panes.grace,
+            stepped=settings.replay,
+            before=self._store.facts(RefusedMinutes).get(REFUSED_KEY),
+        )
         self._wheel = self._build_wheel()
         self._page = Page(
             self._clock,
@@ -197,6 +205,8 @@ class Daemon:
                 ticks=self._store.facts(Ticks),
                 armed=self._store.facts(Armed),
                 sums_bytes_max=settings.panes.sums_bytes_max,
+                bands_bytes_max=settings.panes.bands_bytes_max,
+                refused=self._refusals.of,
             ),
             outbox=self._outbox,
             execute=Switching(self._servers, self._clock).run,
@@ -204,6 +214,7 @@ class Daemon:
             supervisor=self._supervisor,
             report=self._reports.incident,
             sign=self._links.query,
+            refusals=self._refusals,
         )
         return Wheel(parts, bounds.wheel_bounds(settings), self._ring)
 
@@ -262,6 +273,7 @@ class Daemon:
             replay=settings.replay,
             encode=self._encode,
             links=self._links,
+            refused=self._refusals.note,
         )
         self._listening = Listening(app, settings.http.host, settings.http.port)
         await self._listening.start()
@@ -385,6 +397,7 @@ class Daemon:
             renewed(watched)
         self._reports.renew(bounds.keep(settings), bounds.evidence_limits(settings), looked_at)
         self._wheel.bounds = bounds.wheel_bounds(settings)
+        self._wheel.parts.look.ticking.renew(bounds.pace(settings))
         self._links.valid_s = settings.evidence.link_for
         if receivers_changed:
             await self._couriers.stop()

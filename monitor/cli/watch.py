@@ -4,11 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
-from monitor.cli.completing import incident_ids
+from monitor.cli.completing import incident_ids, model_names
 from monitor.cli.options import DEFAULT_URL, AsJson, Every, TokenFile, Url
 from monitor.cli.output import show_facts, show_json, show_table
 
-incidents = typer.Typer(help="List incidents, or show one with its evidence.", no_args_is_help=True)
+incidents = typer.Typer(
+    help="List incidents, show one with its evidence, let go of what is latched.", no_args_is_help=True
+)
 
 
 def status(
@@ -57,6 +59,29 @@ def show(
     from urllib.parse import quote
 
     found = _get(url, token_file, f"/v1/incidents/{quote(ident, safe='')}")
+    if as_json:
+        show_json(found)
+    else:
+        show_facts(found)
+
+
+@incidents.command()
+def release(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="The monitored model.", autocompletion=model_names)],
+    alert: Annotated[
+        str, typer.Argument(metavar="ALERT", help="What is latched, as the incident lists it: features_page/age.")
+    ],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is kept with the incident.")],
+    *,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let go of what the e-detector has latched: its alert is over, and fires anew if the evidence crosses anew."""
+    from monitor.cli.api import Api
+
+    body = {"model": model, "alert": alert, "reason": reason}
+    found = Api(url, token_file).post("/v1/incidents/release", body)
     if as_json:
         show_json(found)
     else:

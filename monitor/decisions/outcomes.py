@@ -4,6 +4,7 @@ Two pages come from here and not from windows (`monitor.decisions.served`), beca
 bundle that is delivered again is somebody's decision: it pages, and is not fought over.
 """
 
+from dataclasses import dataclass
 from enum import Enum
 
 from msgspec.structs import replace
@@ -11,15 +12,16 @@ from msgspec.structs import replace
 from monitor.decisions.case import title
 from monitor.decisions.choosing import find_target
 from monitor.decisions.gates import person_gates
-from monitor.decisions.incidents import Line, open_incident
+from monitor.decisions.incidents import Line, label, open_incident
 from monitor.decisions.judge import Slots, attach, build_case, next_rollback, start_command
 from monitor.decisions.policy import decide, refusals
 from monitor.decisions.rollback import ENDED, agree, end_unstarted
 from monitor.decisions.served import fire
-from monitor.decisions.state import Judgement, ModelState, Terms, end_rollback, settle
+from monitor.decisions.state import Judgement, ModelState, Terms, end_rollback, settle, with_alerts
 from monitor.errors import Rejected
 from monitor.facts import (
     TRANSITION,
+    AlertState,
     Decision,
     Epoch,
     Gate,
@@ -37,6 +39,17 @@ class Refusal(Enum):
     NO_SUCH_PROPOSAL = "no_such_proposal"
     UNDER_WAY = "under_way"
     NOT_POSSIBLE = "not_possible"
+    NOT_LATCHED = "not_latched"
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What a person wants to let go of."""
+
+    alert: str  # "rule/group", or the rule alone at the tier rollback
+    latched: bool  # whether the e-detector has latched it
+    actor: str
+    reason: str
 
 
 def served_changed(state: ModelState, terms: Terms, epoch: Epoch, now: float) -> Judgement:
@@ -109,6 +122,20 @@ def start(state: ModelState, terms: Terms, *, reason: str, actor: str, now: floa
     state = replace(state, rollback=planned, incident=replace(state.incident, rollback=planned.id))
     line = Line(f"{actor} rolls back to {title(target.id, terms.bundles)}: {reason}", loud=True)
     return settle(state, terms, (line,), now, (planned,))
+
+
+def released(state: ModelState, terms: Terms, wish: Released, now: float) -> Judgement:
+    """A person lets go of what the e-detector has latched: its alert is over, and fires anew if it crosses anew.
+
+    Rejected if nothing of that name is latched, nor fires about what was served before.
+    """
+    rules = {rule.name for rule in terms.rules.budgeted}
+    firing = [a for a in state.alerts if label(a) == wish.alert and a.state is AlertState.FIRING and a.rule in rules]
+    if not wish.latched and not firing:
+        raise Rejected(Refusal.NOT_LATCHED.value, "nothing of that name is latched; tocsin status tells what is")
+    kept = [replace(a, state=AlertState.RESOLVED, since=now) if a in firing else a for a in state.alerts]
+    line = Line(f"{wish.actor} let go of {wish.alert}: {wish.reason}")
+    return settle(with_alerts(state, kept), terms, (line,), now)
 
 
 def unlatched(state: ModelState, terms: Terms, *, actor: str, now: float) -> Judgement:

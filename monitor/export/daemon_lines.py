@@ -22,6 +22,7 @@ def add_daemon(series: Series, snapshot: Snapshot) -> None:
     _timing(series, "look", daemon.look)
     _timing(series, "sequential_tick", daemon.tick)
     series.add("tocsin_look_sums_dropped_total", daemon.look_sums_dropped)
+    series.add("tocsin_look_bands_dropped_total", daemon.look_bands_dropped)
     series.add("tocsin_work_failures_total", daemon.work_failures)
     series.add("tocsin_config_last_reload_successful", daemon.reload_ok)
     series.add("tocsin_config_last_reload_success_timestamp_seconds", daemon.reloaded)

@@ -101,6 +101,7 @@ DAEMON = (
     Metric("tocsin_sequential_tick_seconds", Kind.SUMMARY, "Time taken by ticks of e-detectors, a part of looks."),
     _gauge("tocsin_sequential_tick_last_seconds", "Time taken by the last tick of an e-detector."),
     _counter("tocsin_look_sums_dropped_total", "Sums of windows given up for others: over `panes.sums_bytes_max`."),
+    _counter("tocsin_look_bands_dropped_total", "References given up for others: over `panes.bands_bytes_max`."),
     _counter("tocsin_work_failures_total", "Turns and deliveries that failed for an unforeseen reason: see the log."),
     _gauge("tocsin_config_last_reload_successful", "1 when the last attempt to load the settings worked."),
     _gauge("tocsin_config_last_reload_success_timestamp_seconds", "Wall time of the last good load of the settings."),

@@ -179,6 +179,7 @@ class DaemonView:
     look: Timing = Timing()
     tick: Timing = Timing()  # of one model's e-detector
     look_sums_dropped: int = 0  # total: windows that were summed and given up for others
+    look_bands_dropped: int = 0  # total: references whose bands were made ready and given up for others
     reload_ok: bool = True  # the last attempt
     reloaded: float | None = None  # wall time of the last good one
     waiting: Mapping[str, int] = field(default_factory=dict)  # settings that wait for a restart, by section

@@ -4,7 +4,7 @@ Starlette does the routing and nothing else; there is no middleware of ours, and
 nothing about the request. Built by daemon.py, which hands in everything as Protocols.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -42,16 +42,17 @@ def build_app(
     replay: bool = False,
     encode: Encode | None = None,
     links: Links | None = None,
+    refused: Callable[[int], None] = lambda _: None,
 ) -> Starlette:
     """Build the ASGI application. `schemas` is asked at every request, so a reload shows at once.
 
     `encode` makes the body of a journal record where a request holds many rows; it runs on the parser's thread.
-    `links` judges signed links to reports; None: there are none.
+    `links` judges signed links to reports; None: there are none. `refused` is told how many predictions were not taken.
     """
     limits = limits or Limits()
     admission = Admission(limits, counters)
     parser = ThreadPoolExecutor(1, thread_name_prefix="parser")
-    intake = Intake(journal, clock, schemas, limits, counters, admission, parser, Rates(clock), encode)
+    intake = Intake(journal, clock, schemas, limits, counters, admission, parser, Rates(clock), encode, refused)
     specs = [spec for spec in ROUTES if replay or not spec.replay]
     handlers = _handlers(intake, Controls(control, admission, limits), specs)
     routes = [

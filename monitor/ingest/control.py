@@ -14,7 +14,7 @@ from monitor.ingest.endpoint import Call
 from monitor.ingest.limits import Limits
 from monitor.ingest.problems import Answer, Refused, retry_after
 from monitor.ingest.times import parse_time
-from monitor.ingest.wire import ClockStep, Health, ManualRollback, Unlatch
+from monitor.ingest.wire import ClockStep, Health, ManualRollback, Release, Unlatch
 
 T = TypeVar("T")
 
@@ -77,6 +77,10 @@ class Control(Protocol):
 
     def decline(self, ident: str, actor: str, /) -> Any:
         """Refuse a proposed rollback."""
+        ...
+
+    def release(self, model: str, alert: str, reason: str, actor: str, /) -> Any:
+        """Let go of what is latched; LookupError if there is no such model."""
         ...
 
     def unlatch(self, model: str, actor: str, /) -> Any:
@@ -147,6 +151,11 @@ class Controls:
     async def decline(self, call: Call) -> Answer:
         """POST /v1/rollbacks/{id}/decline."""
         return await _ask(self.control.decline, call.id, call.actor)
+
+    async def release(self, call: Call) -> Answer:
+        """POST /v1/incidents/release."""
+        wanted = await self._body(call, Release)
+        return await _ask(self.control.release, wanted.model, wanted.alert, wanted.reason, call.actor)
 
     async def unlatch(self, call: Call) -> Answer:
         """POST /v1/rollbacks/unlatch."""

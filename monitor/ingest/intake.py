@@ -36,9 +36,11 @@ from monitor.ingest.tokens import Token
 from monitor.ingest.wire import Accepted
 from monitor.panes.batch import encode_columns
 from monitor.panes.ids import count_repeated
+from monitor.panes.volume import MANY
 
 KEY_MAX: Final = 255
 ENCODED_ROWS_MIN: Final = 200  # a record of fewer rows is mostly its own head (2.6 KB)
+COME_AGAIN: Final = (429, 503)  # rows that may have been good were turned away, unread or unwritten
 JOURNAL_RETRY_S: Final = 5  # where the journal does not say: a full disk or a stop is not over in a second
 
 
@@ -71,11 +73,17 @@ class Intake:
     parser: Executor  # one thread
     rates: Rates
     encode: Encode | None = None  # rows to the body of a journal record; None leaves it to the journal
+    refused: Callable[[int], None] = lambda _: None  # told how many predictions came and were not taken
     _known: dict[ModelName, Known] = field(default_factory=dict)
 
     async def predictions(self, call: Call) -> Answer:
         """Take scored rows."""
-        return await self._take(call, RowKind.PREDICTIONS)
+        try:
+            return await self._take(call, RowKind.PREDICTIONS)
+        except Refused as refused:
+            if refused.status in COME_AGAIN:
+                self.refused(MANY)
+            raise
 
     async def labels(self, call: Call) -> Answer:
         """Take the truth for earlier rows."""
@@ -97,10 +105,10 @@ class Intake:
             judged = work() if len(body) <= self.limits.inline_bytes_max else await self._apart(work)
             self.rates.charge(call.token.id, rate, judged.rows)
             if not judged.submissions and judged.tally.rejected:
-                self._count(judged.tally)
+                self._count(kind, judged.tally)
                 raise _nothing_acceptable(judged.tally)
             submissions = _promised(judged.submissions, _idempotency(call.token, key, sent, judged.answer))
-            return Answer(200, await self._append(submissions, judged.tally, judged.answer))
+            return Answer(200, await self._append(kind, submissions, judged.tally, judged.answer))
 
     def _judged(self, kind: RowKind, body: bytes, content: str, setting: Setting) -> "Judged":
         """Judge the rows: by columns if they come so, or are many and clean; else row by row."""
@@ -144,7 +152,7 @@ class Intake:
         """Work in the parser's thread: one at a time, and the loop stays awake."""
         return await asyncio.get_running_loop().run_in_executor(self.parser, work)
 
-    async def _append(self, submissions: Sequence[Submission], tally: Tally, answer: bytes) -> bytes:
+    async def _append(self, kind: RowKind, submissions: Sequence[Submission], tally: Tally, answer: bytes) -> bytes:
         """Wait until all is durable; the answer to give, which for a repetition is the earlier one."""
         try:
             earlier = [await self.journal.append(submission) for submission in submissions[:1]]
@@ -161,11 +169,13 @@ class Intake:
         if earlier and earlier[0] is not None:
             self.counters.repeated_requests += 1
             return earlier[0]
-        self._count(tally)
+        self._count(kind, tally)
         return answer
 
-    def _count(self, tally: Tally) -> None:
+    def _count(self, kind: RowKind, tally: Tally) -> None:
         self.counters.rejected.update(tally.rejected)
+        if kind is RowKind.PREDICTIONS and tally.rejected:
+            self.refused(tally.rejected.total())
         self.counters.dropped.update(tally.dropped)
         for model, names in tally.unknown.items():
             self.counters.saw_unknown(model, names)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from monitor.ingest.tokens import Scope
-from monitor.ingest.wire import Accepted, ClockStep, Health, LabelIn, ManualRollback, PredictionIn, Unlatch
+from monitor.ingest.wire import Accepted, ClockStep, Health, LabelIn, ManualRollback, PredictionIn, Release, Unlatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,14 @@ ROUTES: Final[tuple[RouteSpec, ...]] = (
     RouteSpec("GET", "/v1/status", "status", Scope.READ, "What is served, and what the monitor makes of it"),
     RouteSpec("GET", "/v1/incidents", "incidents", Scope.READ, "The incidents, newest first"),
     RouteSpec("GET", "/v1/incidents/{id}", "incident", Scope.READ, "One incident with its evidence"),
+    RouteSpec(
+        "POST",
+        "/v1/incidents/release",
+        "release",
+        Scope.OPERATE,
+        "Let go of what the e-detector has latched: its alert is over, and fires anew if it crosses anew",
+        takes=Release,
+    ),
     RouteSpec("GET", "/v1/evidence", "evidence", Scope.READ, "The reports of evidence, newest first"),
     RouteSpec(
         "GET",

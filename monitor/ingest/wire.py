@@ -81,6 +81,14 @@ class ManualRollback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(min_length=1, max_length=500)]
 
 
+class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A person lets go of what the e-detector has latched."""
+
+    model: Text
+    alert: Annotated[str, Meta(min_length=1, max_length=300, description="rule/group, as the incident lists it")]
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+
+
 class Unlatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A person lets the automation of a model act again."""
 

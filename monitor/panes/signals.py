@@ -118,16 +118,19 @@ class Signals:
         cells[: self.margins.labels.start] = 0
         return self.read(cells)
 
-    def count_minutes(self, volume: Volume | None, hour: int, rows: Counts) -> Counted:
+    def count_minutes(self, volume: Volume | None, hour: int, rows: Counts, refused: Counts | None = None) -> Counted:
         """Read `rows` i8[m] of whole minutes of one hour since 1970, none of which was given before.
 
-        Without a `volume`, `Rhythm.volume`, nobody knows how many rows there should be.
+        Without a `volume`, `Rhythm.volume`, nobody knows how many rows there should be. What nobody knows because rows
+        were `refused` i8[m] counts nowhere.
         """
         found = self.read(np.zeros(self.margins.size, np.int64))
         if volume is not None:
             here = slice(self.minutes.start, self.minutes.start + len(ITEMS))
-            found.x[here] = volume.judge(np.full(len(rows), hour), rows).sum(axis=0)
-            found.n[here] = len(rows)
+            turned_away = np.zeros_like(rows) if refused is None else refused
+            said, known = volume.judge_refused(np.full(len(rows), hour), rows, turned_away)
+            found.x[here] = (said & known).sum(axis=0)
+            found.n[here] = known.sum(axis=0)
         return found
 
     def count_stale(self, counts: Counts) -> Counted:

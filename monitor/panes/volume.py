@@ -7,6 +7,10 @@ a band of their own. The quantiles would hold too well for the days they come fr
 from are those of days held out (rhythm_volume.py).
 
 A minute can be judged when it is over and its rows have arrived; it counts once (`due_minutes`).
+
+Where intake refused rows nobody knows how many the minute had, only that they were between those counted and those with
+all that were refused. What is true of both ends is said, what is true of one is unknown (`judge_refused`): a handful of
+broken rows silences nothing, and a full journal is no silence.
 """
 
 from typing import Final, TypeAlias
@@ -16,8 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 Counts: TypeAlias = NDArray[np.int64]
+Flags: TypeAlias = NDArray[np.bool_]
 
 DAY_H: Final = 24
+MANY: Final = 1 << 40  # rows that nobody counted: a request that was refused unread
 ITEMS: Final = ("more", "fewer", "none")
 
 
@@ -39,7 +45,18 @@ class Volume(msgspec.Struct, frozen=True):
     low: tuple[int, ...]
     high: tuple[int, ...]
 
-    def judge(self, hours: Counts, rows: Counts) -> NDArray[np.bool_]:
+    def judge_refused(self, hours: Counts, rows: Counts, refused: Counts) -> tuple[Flags, Flags]:
+        """What `judge` says of minutes with `refused` i8[m] rows on top at most, and whether it is known: bool[m, 3].
+
+        >>> volume = Volume((40,) * 24, (60,) * 24)
+        >>> hours, rows, refused = np.zeros(3, int), np.array([0, 0, 61]), np.array([0, MANY, MANY])
+        >>> volume.judge_refused(hours, rows, refused)[1].tolist()
+        [[True, True, True], [False, False, False], [True, True, True]]
+        """
+        least, most = self.judge(hours, rows), self.judge(hours, rows + refused)
+        return least, least == most
+
+    def judge(self, hours: Counts, rows: Counts) -> Flags:
         """Which of ITEMS are true of minutes with so many `rows` i8[m], in `hours` i8[m] since 1970: bool[m, 3]."""
         place = hours % DAY_H
         more, fewer = rows > np.array(self.high)[place], rows < np.array(self.low)[place]

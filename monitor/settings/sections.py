@@ -72,6 +72,7 @@ class Panes(Section):
     grace: Annotated[Duration, between("0s", "1d")] = duration("60s")
     horizon: Annotated[Duration, between("1h", "400d")] = duration("14d")
     sums_bytes_max: Annotated[Size, between("1MiB", "16GiB")] = size("64MiB")
+    bands_bytes_max: Annotated[Size, between("64KiB", "16GiB")] = size("32MiB")
 
 
 class TimeBounds(Section):

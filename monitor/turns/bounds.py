@@ -52,7 +52,7 @@ def fold_settings(settings: Settings) -> FoldSettings:
 
 
 def pace(settings: Settings) -> minutes.Pace:
-    """How rows come and looks follow one another; a reload changes nothing of it."""
+    """How rows come and looks follow one another; a reload may change the latter."""
     return minutes.pace_of(
         settings.panes.grace,
         int(settings.panes.length),

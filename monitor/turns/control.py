@@ -1,9 +1,9 @@
 """What people may ask and do: the daemon's side of the API. It answers from memory and decides through the wheel."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,6 +23,7 @@ STEP_MAX_S = 31 * 86_400.0  # of the replay clock; a month of silence in one ste
 LATEST_S = 253_402_300_800.0  # the year 10000: nothing later can be written down, and the clock never goes back
 ANSWER_WITHIN_S = 30.0  # a decision waits for its commit, not for the rollback it starts
 
+T = TypeVar("T")
 Check = Callable[[], tuple[bool, str]]
 
 
@@ -126,6 +127,13 @@ class Control:
 
         return self._decided(watched, decision)
 
+    def release(self, model: str, alert: str, reason: str, actor: str, /) -> Any:
+        """Let go of what is latched; Rejected if nothing of that name is."""
+        watched = self.models[ModelName(model)]
+        self._wait(self.wheel.release(watched, alert, actor, reason))
+        incident = watched.state.incident
+        return {"model": model, "released": alert, "incident": incident.id if incident else None}
+
     def unlatch(self, model: str, actor: str, /) -> Any:
         """Let automation act again."""
         watched = self.models[ModelName(model)]
@@ -178,9 +186,12 @@ class Control:
 
     def _decided(self, watched: Watched, decision: Callable[[Terms], Judgement]) -> Any:
         """Decide on the event loop, from a thread; the changed rollback as it now stands."""
-        future = asyncio.run_coroutine_threadsafe(self.wheel.decide(watched, decision), self.loop)
+        judged = self._wait(self.wheel.decide(watched, decision))
+        return msgspec.to_builtins(judged.rollbacks[-1]) if judged.rollbacks else {}
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Work on the event loop, from a thread."""
         try:
-            judged = future.result(ANSWER_WITHIN_S)
+            return asyncio.run_coroutine_threadsafe(work, self.loop).result(ANSWER_WITHIN_S)
         except TimeoutError:
             raise Transient("the decision is still being written") from None
-        return msgspec.to_builtins(judged.rollbacks[-1]) if judged.rollbacks else {}

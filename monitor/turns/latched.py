@@ -9,6 +9,7 @@ A group is named without its family in an alert: its rule says that.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from math import inf, nextafter
 from types import MappingProxyType
 from typing import Final
@@ -18,10 +19,12 @@ from monitor.decisions.rules import Rule
 from monitor.detectors.sequential import Crossing, Lane, Plan, State, Step, Tier
 from monitor.detectors.sequential.account import Account
 from monitor.detectors.sequential.account import words as told
+from monitor.detectors.sequential.latch import Latch
 from monitor.detectors.sequential.ledger import TIERS
 from monitor.facts import Alert, Epoch, Family, Reading, Slot, Verdict
 from monitor.panes.signals import What
 from monitor.turns.lookout import Lookout
+from monitor.turns.watched import Watched
 
 UNIT: Final = "times its budget"
 LIMIT: Final = 1.0  # the budget itself
@@ -37,6 +40,21 @@ def place(group: str) -> str:
     ('age', 'score')
     """
     return group.partition("/")[2] or group
+
+
+def alert_of(plan: Plan, latch: Latch) -> tuple[str, str]:
+    """The rule and the segment of the alert that a latch makes; at the tier `rollback` a family's latches share one."""
+    tier = TIERS[latch.tier]
+    rule = rule_name(plan.families[latch.group], tier)
+    return rule, WHOLE if tier is Tier.ROLLBACK else place(plan.groups[latch.group])
+
+
+def forget_latch(watched: Watched, alert: tuple[str, str]) -> None:
+    """Take what a person let go of from what the last look left, so that nothing is shown or decided by it."""
+    watched.slots = {key: slots for key, slots in watched.slots.items() if key != alert}
+    if watched.sequential is not None:
+        held = tuple(latch for latch in watched.sequential.latched if (latch.rule, latch.group) != alert)
+        watched.sequential = replace(watched.sequential, latched=held)
 
 
 def freeze(  # noqa: PLR0917  # the two ends of one tick
@@ -59,8 +77,7 @@ def freeze(  # noqa: PLR0917  # the two ends of one tick
         tier, group, family = TIERS[latch.tier], plan.groups[latch.group], plan.families[latch.group]
         if tier is Tier.ROLLBACK and family not in SUPPORTS:
             continue
-        rule = rule_name(family, tier)
-        key = (rule, WHOLE if tier is Tier.ROLLBACK else place(group))
+        key = alert_of(plan, latch)
         crossing = paged.get((tier, group))
         whole_told = tier is Tier.ROLLBACK and (key in known or key in found)
         if crossing is None or whole_told:

@@ -8,6 +8,8 @@ A sequential detector is stepped once per tick with the sum of the deltas that w
 exactly once: its state and how far it consumed are committed with what the look decided. So is the e-detector that
 watches everything under the budget of false alarms (`monitor.turns.ticking`).
 
+A rule of how many rows came says nothing that rows which were refused might change (`monitor.turns.refusals`).
+
 A rule that reads `by` a segment column has a window, a slot and an alert for each of its segments; one that compares
 groups reads all of them at once. Where a reload changed the column, it is read from the first window that begins after.
 
@@ -30,9 +32,11 @@ from monitor.panes.views import Views
 from monitor.panes.window import sum_panes
 from monitor.store.protocol import Store
 from monitor.turns import sequential
+from monitor.turns.lookout import BANDS_BYTES_MAX
 from monitor.turns.minutes import Pace
 from monitor.turns.parting import Parting, Segmentation
-from monitor.turns.reading import due, newer, read_all, read_groups, slot_of, stepped
+from monitor.turns.reading import doubted, due, newer, read_all, read_groups, read_refused, slot_of, stepped
+from monitor.turns.refusals import Refused, nothing_refused, rows_between
 from monitor.turns.ticking import Armed, Ticked, Ticking
 from monitor.turns.watched import Counted, Shown, Watched
 
@@ -108,9 +112,12 @@ class Look:
         ticks: Mapping[str, Ticks],
         armed: Mapping[str, Armed] = NOTHING_ARMED,
         sums_bytes_max: int = SUMS_BYTES_MAX,
+        bands_bytes_max: int = BANDS_BYTES_MAX,
+        refused: Refused = nothing_refused,
     ) -> None:
         """With the sequential states that were committed last; `pace` None: looks and panes as by default."""
-        self.ticking = Ticking(store, armed, pace or Pace(grace_s))
+        self.ticking = Ticking(store, armed, pace or Pace(grace_s), refused, bands_bytes_max)
+        self._refused = refused
         self.sums_dropped = 0  # sums that made room since the start: each is made again when it is asked for
         self._cells_max = sums_bytes_max // 8
         self._store = store
@@ -210,7 +217,10 @@ class Look:
         """Read one window of one segment, or all segments of it."""
         reference, segment, start, end = place
         if rule.subject is not Subject.GROUPS:
-            return read_all(rule, self._reference(watched, reference), self._pane(watched, seen, place))
+            both = self._reference(watched, reference), self._pane(watched, seen, place)
+            if rule.subject is Subject.ARRIVALS and (most := rows_between(self._refused, start, end)):
+                return read_refused(rule, *both, most)
+            return read_all(rule, *both)
         names = named(seen.parting, watched.layouts[reference], rule.by)
         assert segment == WHOLE, "groups are compared over the whole of the traffic"
         return read_groups(rule, {name: self._pane(watched, seen, (reference, name, start, end)) for name in names})
@@ -248,7 +258,11 @@ class Look:
             return before
         bodies = self._store.delta(watched.name, epoch.number, "", judge.digest, before.fold, fold)
         delta = sum_panes([body for _, body in bodies], judge.digest, judge.size)
-        reading, state = stepped(rule, judge, delta, now - before.at, before.state)
+        refused = rule.subject is Subject.ARRIVALS and rows_between(self._refused, before.at, now) > 0
+        elapsed_s = 0.0 if refused else now - before.at  # rows came, so it was no silence
+        reading, state = stepped(rule, judge, delta, elapsed_s, before.state)
+        if refused and reading.verdict is Verdict.BREACH:
+            reading = doubted(reading)
         slot = Slot(rule.name, "", epoch.number, before.at, now, reading)
         return Ticks(watched.name, rule.name, epoch.number, fold, now, state, (*before.slots, slot)[-TICKS_KEPT:])
 

@@ -27,7 +27,8 @@ MINUTE_S: Final = 60
 ANSWERS: Final = ("output", "score")  # groups of which features may be the cause
 CARRIED_MIN: Final = 0.1  # of the change: less is not worth a word
 HOURS_MAX: Final = 8  # whose bands are kept: this one, and late rows' own; the plan keeps as many tables
-SIGNALS_MAX: Final = 60_000  # of all that are kept: 64 models of 60 features, or 8 of 500; 0.5 KB each with its tables
+BAND_BYTES: Final = 512  # of memory, with its tables
+BANDS_BYTES_MAX: Final = 32 << 20  # panes.bands_bytes_max: 64 models of 60 features, or 8 of 500
 NO_BANDS: Final = "the reference has no bands: build it again with tocsin reference build"
 NO_MINUTES: Final = "panes are no minutes (panes.length), so nobody knows how many rows a minute has"
 NOT_WATCHED: Final = "nothing of this family is watched"
@@ -102,9 +103,9 @@ class Lookout:
         """Whether anything can be told of how many rows a minute has."""
         return self.minutes and self.rhythm is not None and self.rhythm.volume is not None
 
-    def count_minutes(self, hour: int, rows: NDArray[np.int64]) -> Counted:
-        """What whole minutes of one hour since 1970 say, which had so many `rows` i8[m]."""
-        return self.signals.count_minutes(None if self.rhythm is None else self.rhythm.volume, hour, rows)
+    def count_minutes(self, hour: int, rows: NDArray[np.int64], refused: NDArray[np.int64] | None = None) -> Counted:
+        """What whole minutes of one hour since 1970 say, which had so many `rows` i8[m] and perhaps the `refused`."""
+        return self.signals.count_minutes(None if self.rhythm is None else self.rhythm.volume, hour, rows, refused)
 
     def account(  # noqa: PLR0917  # a crossing, and what there is to say of it
         self,
@@ -162,10 +163,15 @@ def _kin(signals: Signals, plan: Plan, told: frozenset[str]) -> Iterator[tuple[F
 
 
 class Lookouts:
-    """The ones asked for last, as many as hold SIGNALS_MAX; one that was dropped is made again when it is asked for."""
+    """The ones asked for last, as many as `bytes_max` holds, and always the last one.
 
-    def __init__(self, *, minutes: bool = True) -> None:
+    One that made room is counted, and made again when it is asked for.
+    """
+
+    def __init__(self, *, minutes: bool = True, bytes_max: int = BANDS_BYTES_MAX) -> None:
         """Of panes that are minutes, or not."""
+        self.dropped = 0
+        self._bands_max = bytes_max // BAND_BYTES
         self._minutes = minutes
         self._kept: OrderedDict[tuple[str, Watch], Lookout] = OrderedDict()
 
@@ -175,7 +181,8 @@ class Lookouts:
         if key not in self._kept:
             self._kept[key] = Lookout.of(layout, watch, minutes=self._minutes)
             held = sum(each.size for each in self._kept.values())
-            while held > SIGNALS_MAX and len(self._kept) > 1:
+            while held > self._bands_max and len(self._kept) > 1:
                 held -= self._kept.popitem(last=False)[1].size
+                self.dropped += 1
         self._kept.move_to_end(key)
         return self._kept[key]

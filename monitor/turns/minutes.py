@@ -13,6 +13,8 @@ somebody listened, so these minutes are unknown and bet on nothing:
   so no step is an absence;
 - of more than a day the first (`due_minutes`), and those of which the store keeps no minutes any more.
 
+Rows that came and were refused are no silence: what they may have changed of a minute is unknown (`refusals`).
+
 Rows that wait uncounted (nobody knows what is served, or folds are behind) hold minutes back: one is due when
 everything that came in its time and its grace is counted.
 
@@ -31,7 +33,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.facts import ModelName
+from monitor.facts import Family, ModelName
 from monitor.panes.layout import Layout
 from monitor.panes.rhythm import Bounds
 from monitor.panes.signals import Counted
@@ -39,6 +41,7 @@ from monitor.panes.volume import due_minutes
 from monitor.panes.window import sum_panes
 from monitor.store.protocol import Store
 from monitor.turns.lookout import MINUTE_S, Lookout
+from monitor.turns.refusals import Refused, nothing_refused
 
 Counts: TypeAlias = NDArray[np.int64]
 Parts: TypeAlias = list[tuple[Bounds, Counted]]
@@ -94,6 +97,7 @@ class Minutes:
     epoch: int
     lookout: Lookout
     pace: Pace
+    refused: Refused = nothing_refused
 
     def judge(self, heard: Heard, now: float) -> tuple[Parts, Heard]:
         """The bets of the minutes that are due, by hour, and what is judged after that."""
@@ -108,6 +112,13 @@ class Minutes:
         kept = heard.after(due.start - 1)
         return self.count(due), Heard(kept.since, due.stop - 1)
 
+    def in_doubt(self, heard: Heard) -> bool:
+        """Whether something of the newest judged minute is unknown, because rows that came in it were refused."""
+        newest, kin = range(heard.upto, heard.upto + 1), self.lookout.families.get(Family.VOLUME)
+        if kin is None or not self.refused(newest).any():
+            return False
+        return any(not part.n[kin.signals].all() for _, part in self.count(newest))
+
     def since(self, heard: Heard, start: float) -> Parts:
         """Judged minutes from `start` on again, the last day of them, for whoever asks why."""
         first = max(minute_of(start), heard.since + 1, heard.upto + 1 - DAY_MINUTES)
@@ -116,7 +127,7 @@ class Minutes:
     def count(self, minutes: range) -> Parts:
         """What these minutes say, each hour with its own band."""
         return [
-            (self.lookout.bounds(hour), self.lookout.count_minutes(hour, self._rows(each)))
+            (self.lookout.bounds(hour), self.lookout.count_minutes(hour, self._rows(each), self.refused(each)))
             for hour, each in _cut(minutes, 60)
         ]
 

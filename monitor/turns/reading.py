@@ -12,9 +12,10 @@ import msgspec
 
 from monitor.decisions.rules import Rule
 from monitor.detectors.protocol import Detector, Sequential, orders
-from monitor.facts import Epoch, Groups, Pane, Reading, Slot, Subject, Task, Verdict, View
+from monitor.facts import Arrivals, Epoch, Groups, Pane, Reading, Slot, Subject, Task, Verdict, View
 from monitor.panes.layout import Layout
 from monitor.panes.views import Views
+from monitor.turns.refusals import REFUSED
 from monitor.turns.watched import Shown
 
 WORST_MAX = 10  # breaching columns named in a slot
@@ -51,6 +52,19 @@ def read_all(rule: Rule, reference: Views, current: Views) -> dict[str, Reading]
     asked = orders(detector)
     pairs = zip(reference.features, current.features, strict=True)
     return {now.column: read(detector, then, now) for then, now in pairs if then.ordered in asked}
+
+
+def read_refused(rule: Rule, reference: Views, current: Views, refused: int) -> dict[str, Reading]:
+    """Read how many rows came where so many more may have: what is not true of both is unknown."""
+    detector, then = cast("Detector", rule.detector), reference.of(rule.subject)
+    came = cast("Arrivals", current.of(rule.subject))
+    least, most = read(detector, then, came), read(detector, then, Arrivals(came.rows + refused))
+    return {"": least if least.verdict is most.verdict else doubted(least)}
+
+
+def doubted(reading: Reading) -> Reading:
+    """What is left of a reading that rows which were refused might change."""
+    return Reading(Verdict.UNKNOWN, reading.n, limit=reading.limit, unit=reading.unit, why=REFUSED)
 
 
 def read_groups(rule: Rule, parts: Mapping[str, Views]) -> dict[str, Reading]:

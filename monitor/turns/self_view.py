@@ -96,6 +96,7 @@ def self_view(
         look=show.timing(wheel.looking),
         tick=show.timing(wheel.parts.look.ticking.took),
         look_sums_dropped=wheel.parts.look.sums_dropped,
+        look_bands_dropped=wheel.parts.look.ticking.lookouts_dropped,
         reload_ok=about.reload_ok,
         reloaded=about.reloaded,
         waiting=about.waiting,

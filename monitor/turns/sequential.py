@@ -11,6 +11,7 @@ from monitor.facts import Family, Severity, Verdict
 from monitor.turns.closing import Closing
 from monitor.turns.latched import place
 from monitor.turns.lookout import NO_BANDS, Lookout
+from monitor.turns.refusals import REFUSED
 from monitor.turns.ticking import Armed, Ticked
 
 
@@ -34,7 +35,8 @@ def view(ticked: Ticked, pack: RulePack, watch: Watch, before: SequentialView | 
             for rule in pack.budgeted
             if rule.severity is not Severity.NONE and rule.family in lookout.families
         },
-        untold=untold(lookout, watch),
+        untold=untold(lookout, watch)
+        | ({Family.VOLUME.value: REFUSED} if armed.in_doubt and watch.weight(Family.VOLUME) else {}),
         labels=None if armed.closing is None else windows(armed.closing),
     )
 
@@ -70,6 +72,8 @@ def verdicts(rule: Rule, armed: Armed, lookout: Lookout) -> dict[Verdict, int]:
     kin = lookout.families[rule.family]
     breach = sum(slot.rule == rule.name for slot in armed.slots)
     known = len(kin.known) if armed.came(rule.family) else 0
+    if rule.family is Family.VOLUME and armed.in_doubt:
+        known = breach
     return {Verdict.BREACH: breach, Verdict.OK: known - breach, Verdict.UNKNOWN: len(kin.groups) - known}
 
 

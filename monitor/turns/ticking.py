@@ -33,14 +33,16 @@ from monitor.decisions.rules import RulePack
 from monitor.detectors.sequential import Crossing, Plan, State, Step, Tier, list_drifted, step
 from monitor.detectors.sequential.account import Account
 from monitor.detectors.sequential.ledger import TIERS
+from monitor.detectors.sequential.state import release
 from monitor.facts import Epoch, Family, ModelName, Slot
 from monitor.panes.signals import Counted
 from monitor.store.protocol import Store
 from monitor.turns.closing import Closing, Terms
 from monitor.turns.label_windows import LabelWindows, terms_of
-from monitor.turns.latched import NOTHING_CAME, YOUNG, freeze, quiet
-from monitor.turns.lookout import Lookout, Lookouts
+from monitor.turns.latched import NOTHING_CAME, YOUNG, alert_of, freeze, quiet
+from monitor.turns.lookout import BANDS_BYTES_MAX, Lookout, Lookouts
 from monitor.turns.minutes import Heard, Minutes, Pace, minute_of
+from monitor.turns.refusals import REFUSED, Refused, nothing_refused
 from monitor.turns.timed import Timed
 from monitor.turns.watched import Watched
 
@@ -65,6 +67,7 @@ class Armed(msgspec.Struct, frozen=True):
     began: bytes = b""  # f8[groups]: when each group's evidence was last as low as two quiet hours leave it
     closing: Closing | None = None  # its label windows; None: none was looked at
     heard: Heard | None = None  # minutes that were judged; None: none since it began
+    in_doubt: bool = False  # whether rows that were refused make the newest of them unknown
 
     @property
     def judged(self) -> Heard:
@@ -93,14 +96,22 @@ class Ticked:
 class Ticking:
     """Steps the e-detectors. Its memory is a cache but for the states, which the store keeps."""
 
-    def __init__(self, store: Store, armed: Mapping[str, Armed], pace: Pace) -> None:
+    def __init__(
+        self,
+        store: Store,
+        armed: Mapping[str, Armed],
+        pace: Pace,
+        refused: Refused = nothing_refused,
+        bands_bytes_max: int = BANDS_BYTES_MAX,
+    ) -> None:
         """With the states that were committed last, by model; label windows and minutes wait for late rows."""
         self._pace = pace
+        self._refused = refused
         self.took = Timed()
         self._store = store
         self._armed = dict(armed)
-        self._lookouts = Lookouts(minutes=pace.minutes)
-        self._looked: dict[ModelName, float] = {}  # event time of the last look of this life
+        self._lookouts = Lookouts(minutes=pace.minutes, bytes_max=bands_bytes_max)
+        self._looked: dict[ModelName, tuple[float, float]] = {}  # event time of the last look, how long it may be ago
         self._unheard: dict[ModelName, int] = {}  # the last minute in which perhaps nobody listened
 
     def run(self, watched: Watched, epoch: Epoch, pack: RulePack, now: float, fold: int) -> Ticked | None:
@@ -127,13 +138,49 @@ class Ticking:
         if ticked is not None and ticked.new:
             self._armed[ticked.armed.model] = ticked.armed
 
+    @property
+    def lookouts_dropped(self) -> int:
+        """How often what is watched by a reference made room for another since the start."""
+        return self._lookouts.dropped
+
+    def renew(self, pace: Pace) -> None:
+        """Looks come at another pace from now on; the one that is awaited may still come at the old one."""
+        self._pace = pace
+
+    def released(self, watched: Watched, alert: tuple[str, str]) -> Armed | None:
+        """The state of a model without the latches behind an alert (rule, segment); None if it has none.
+
+        Not true before it is stored and handed to `freed`; no look may run meanwhile.
+        """
+        found, watch = self._armed.get(watched.name), watched.pack.watch
+        if found is None or found.state is None or watch is None or not watched.epochs:
+            return None
+        epoch = watched.epoch
+        if epoch.judge not in watched.layouts:
+            return None
+        plan = self._lookouts.get(watched.layouts[epoch.judge], watch).plan
+        if (found.epoch, found.judge, found.state.plan) != (epoch.number, epoch.judge, plan.name):
+            return None
+        state = found.state
+        for latch in found.state.latches:
+            if alert_of(plan, latch) == alert:
+                state = release(state, latch.tier, latch.group)
+        if state is found.state:
+            return None
+        kept = tuple(slot for slot in found.slots if (slot.rule, slot.segment) != alert)
+        return msgspec.structs.replace(found, state=state, slots=kept)
+
+    def freed(self, armed: Armed) -> None:
+        """What `released` gave is stored."""
+        self._armed[armed.model] = armed
+
     def _step(self, before: Armed, lookout: Lookout, terms: Terms, now: float, fold: int) -> tuple[Armed, Step]:
         """Bet on what was folded since the last tick, and on the label windows that close."""
         deltas = self._store.delta(before.model, before.epoch, "", before.judge, before.fold, fold)
         sums = lookout.sums(deltas)
         windows = LabelWindows(self._store, before.model, before.epoch, lookout, terms)
         labelled, closing = windows.close(before.closing, before.since, sums, now)
-        minutes_of = Minutes(self._store, before.model, before.epoch, lookout, self._pace)
+        minutes_of = self._minutes_of(before, lookout)
         minutely, heard = minutes_of.judge(before.judged.after(self._unheard.get(before.model, -1)), now)
         counted = [*lookout.arrivals(sums), *labelled, *minutely]
         minutes = max(now - before.at, 0.0) / MINUTE_S
@@ -145,13 +192,18 @@ class Ticking:
         slots = freeze(lookout.plan, said, before.slots, state, rows, (before.epoch, now), accounts)
         stepped = {"fold": fold, "at": now, "rows": rows, "state": state, "slots": slots}
         stepped |= {"began": since.tobytes(), "closing": closing, "heard": heard}
+        stepped |= {"in_doubt": minutes_of.in_doubt(heard) if minutely else before.in_doubt}
         return msgspec.structs.replace(before, **stepped), said
 
     def _listen(self, before: Armed, now: float) -> None:
         """Remember whether somebody has listened since the look before this, or since another life's last tick."""
-        if now - self._looked.get(before.model, before.at) > self._pace.away_s:
+        last, away_s = self._looked.get(before.model, (before.at, 0.0))
+        if now - last > max(away_s, self._pace.away_s):
             self._unheard[before.model] = minute_of(now)
-        self._looked[before.model] = now
+        self._looked[before.model] = now, self._pace.away_s
+
+    def _minutes_of(self, armed: Armed, lookout: Lookout) -> Minutes:
+        return Minutes(self._store, armed.model, armed.epoch, lookout, self._pace, self._refused)
 
     def _accounts(
         self, before: Armed, lookout: Lookout, said: Step, since: NDArray[np.float64], now: float
@@ -177,8 +229,7 @@ class Ticking:
         """What the minutes since `start` say, if it is they that cross."""
         if crossing.lane.signal is None or crossing.lane.signal.family is not Family.VOLUME:
             return []
-        minutes = Minutes(self._store, armed.model, armed.epoch, lookout, self._pace)
-        return [part for _, part in minutes.since(armed.judged, start)]
+        return [part for _, part in self._minutes_of(armed, lookout).since(armed.judged, start)]
 
     def _before(self, model: ModelName, epoch: Epoch, lookout: Lookout, now: float) -> Armed:
         """The state to go on from; a new one where the stored one is about something else, or deltas are gone."""
@@ -188,13 +239,16 @@ class Ticking:
         if found.fold < consumed:
             return Armed(model, epoch.number, epoch.judge, consumed, now, now)
         if found.state is not None and found.state.plan != lookout.plan.name:
-            return msgspec.structs.replace(found, since=now, state=None, slots=(), rows={}, began=b"", heard=None)
+            consumed_so_far = found.fold, found.at, now
+            return Armed(model, epoch.number, epoch.judge, *consumed_so_far, closing=found.closing)
         return found
 
     def _slots(  # noqa: PLR0917  # the coordinates of what is judged
         self, watched: Watched, pack: RulePack, lookout: Lookout, epoch: Epoch, armed: Armed, now: float, watch: Watch
     ) -> Slots:
         def why(family: Family) -> str:
+            if family is Family.VOLUME and armed.in_doubt:
+                return REFUSED
             return YOUNG if now - armed.since < watch.calm_s else "" if armed.came(family) else NOTHING_CAME
 
         still = quiet(pack.budgeted, watched.state.alerts, lookout, epoch, now, why)

@@ -27,7 +27,7 @@ from monitor.clock import Clock
 from monitor.decisions.case import Limits
 from monitor.decisions.epochs import forget
 from monitor.decisions.judge import judge
-from monitor.decisions.outcomes import rollback_stepped, served_changed
+from monitor.decisions.outcomes import Released, released, rollback_stepped, served_changed
 from monitor.decisions.rollback import RUNNING
 from monitor.decisions.state import Judgement, Terms
 from monitor.decisions.steadiness import between_registered
@@ -35,9 +35,12 @@ from monitor.facts import Epoch, Incident, ModelName, Notice, Rollback, Rollback
 from monitor.store.protocol import Change, Store
 from monitor.turns.fold import Fold
 from monitor.turns.gathering import Sign, expected, link, unsigned
+from monitor.turns.latched import forget_latch
 from monitor.turns.look import Look, Looked
 from monitor.turns.outbox import StoredOutbox
 from monitor.turns.proving import Proving
+from monitor.turns.refusals import KEY as REFUSED_KEY
+from monitor.turns.refusals import Refusals
 from monitor.turns.supervisor import Supervisor
 from monitor.turns.timed import Timed
 from monitor.turns.watched import Reached, ReplayTime, Timeline, Watched
@@ -63,6 +66,7 @@ class Parts:
     execute: Execute
     clock: Clock
     supervisor: Supervisor
+    refusals: Refusals  # rows that intake turned away
     report: Callable[[Watched, Incident], None] = lambda _watched, _incident: None  # an incident opened or closed
     sign: Sign = unsigned  # links to reports
 
@@ -163,6 +167,7 @@ class Wheel:
     async def _look(self, now: float) -> None:
         """Look at every model, judge, and commit all of it as one."""
         began = time.monotonic()
+        self.parts.refusals.spread(now)
         models = {name: each for name, each in self.parts.models.items() if each.epochs}  # else nobody ever answered
         looked = {name: await asyncio.to_thread(self.parts.look.run, each, now) for name, each in models.items()}
         async with self._deciding:
@@ -175,7 +180,10 @@ class Wheel:
                 *((key, state) for one in looked.values() for key, state in one.states),
                 ("clock", ReplayTime(now)),
             ]
+            refused = self.parts.refusals.unstored()
+            puts += [] if refused is None else [(REFUSED_KEY, refused)]
             await self._commit(judged, puts=puts, consumed=consumed(looked.values()), now=now)
+        self.parts.refusals.committed(refused)
         for one in looked.values():
             self.parts.look.committed(one)
         self.looking.add(began)
@@ -190,6 +198,24 @@ class Wheel:
             await self._commit({watched.name: judged})
         self.drive()
         return judged
+
+    async def release(self, watched: Watched, alert: str, actor: str, reason: str) -> None:
+        """Let a person let go of what is latched, as "rule/group"; Rejected if nothing is.
+
+        Between two turns: a look that runs would write the latch back.
+        """
+        rule, _, segment = alert.partition("/")
+        async with self._turning, self._deciding:
+            now, ticking = self.parts.clock.now(), self.parts.look.ticking
+            armed = await asyncio.to_thread(ticking.released, watched, (rule, segment))
+            known = Released(alert, latched=armed is not None, actor=actor, reason=reason)
+            judged = released(watched.state, terms(watched), known, now)
+            await self._commit({watched.name: judged}, puts=[] if armed is None else [(watched.name, armed)])
+            if armed is not None:
+                ticking.freed(armed)
+            forget_latch(watched, (rule, segment))
+            log.info("latch.released", model=watched.name, rule=rule, actor=actor)
+        self.drive()
 
     async def _commit(
         self,

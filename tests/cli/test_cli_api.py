@@ -79,6 +79,17 @@ def test_a_decision_reaches_the_daemon_with_its_actor(
     assert ask("rollback", *arguments, "--json").json == {"did": asked[0]}
 
 
+def test_letting_go_of_a_latch_reaches_the_daemon_with_its_actor(tocsin: Tocsin, api: Any) -> None:
+    token = api.token_file(Scope.OPERATE)
+    words = ("incidents", "release", "delays", "features_page/age", "--reason", "mended", "--url", api.url)
+    assert tocsin(*words, "--token-file", token).code == Exit.OK
+    [asked] = api.control.asked
+    assert asked[:4] == ("release", "delays", "features_page/age", "mended")
+    api.control.results["release"] = Rejected("not_latched", "nothing of that name is latched")
+    assert tocsin(*words, "--token-file", token).code == Exit.REFUSED
+    assert "lacks the scope operate" in tocsin(*words, "--token-file", api.token_file(Scope.READ, Scope.ADMIN)).err
+
+
 @pytest.mark.parametrize(
     ("result", "code", "said"),
     [

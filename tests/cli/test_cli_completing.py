@@ -63,6 +63,7 @@ def test_commands_and_options_are_offered() -> None:
     [
         ("tocsin rollback start ", ["delays", "fares"]),
         ("tocsin rollback unlatch f", ["fares"]),
+        ("tocsin incidents release d", ["delays"]),
         ("tocsin incidents show ", ["fares-1", "delays-7"]),
         ("tocsin incidents show d", ["delays-7"]),
         ("tocsin rollback approve ", ["r2"]),

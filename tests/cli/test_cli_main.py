@@ -25,7 +25,7 @@ COMMANDS = {
     "bands": (),
     "backtest": (),
     "tune": (),
-    "incidents": ("list", "show"),
+    "incidents": ("list", "show", "release"),
     "evidence": ("list", "fetch", "rotate"),
     "rollback": ("list", "start", "approve", "decline", "unlatch"),
     "reference": ("build", "show"),

@@ -125,6 +125,7 @@ class Service:
         body, self.texts = made_tokens()
         self.tokens_file.write_bytes(body)
         self.links = links(self.clock)
+        self.refused = []
         self.app = build_app(
             journal=self.journal,
             control=self.control,
@@ -136,6 +137,7 @@ class Service:
             replay=replay,
             encode=encode,
             links=self.links,
+            refused=self.refused.append,
         )
 
     def call(self, method, path, token=None, peer="127.0.0.1", headers=None, **more):

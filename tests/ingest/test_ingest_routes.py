@@ -1,4 +1,5 @@
 import asyncio
+import json
 
 import pytest
 from ingest_service import NOW
@@ -15,6 +16,7 @@ BODIES = {
     "labels": b'{"id": "a", "label": "late"}',
     "start_rollback": b'{"model": "delays", "reason": "wrong since noon"}',
     "unlatch": b'{"model": "delays"}',
+    "release": b'{"model": "delays", "alert": "features_page/age", "reason": "the sensor was mended"}',
     "clock": b'{"now": 2000000000}',
 }
 OPEN = ("healthy", "ready", "openapi")
@@ -123,6 +125,18 @@ def test_the_name_of_the_token_is_the_actor(service):
         ("decline", "r-2", "approve"),
         ("unlatch", "delays", "approve"),
     ]
+
+
+def test_who_lets_go_of_a_latch_is_the_token_too(service):
+    go(service, next(spec for spec in ROUTES if spec.name == "release"), "operate")
+    assert service.control.asked == [("release", "delays", "features_page/age", "the sensor was mended", "operate")]
+
+
+@pytest.mark.parametrize("missing", ["model", "alert", "reason"])
+def test_letting_go_names_the_model_the_alert_and_the_reason(service, missing):
+    body = {name: "x" for name in ("model", "alert", "reason") if name != missing}
+    answer = service.call("POST", "/v1/incidents/release", "operate", content=json.dumps(body).encode())
+    assert (answer.status_code, problem(answer), service.control.asked) == (422, "body_invalid", [])
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,14 @@ def test_unlatching_is_for_models_there_are_and_people_who_may(make_loop):
     assert (ended.returncode, '"latch": ""' in ended.stdout) == (0, True), ended.stderr
 
 
+def test_letting_go_is_for_what_is_latched_and_people_who_may(make_loop):
+    loop = make_loop().start()
+    wanted = {"model": MODEL, "alert": "features_page/x", "reason": "mended"}
+    assert loop.call("POST", "/v1/incidents/release", "ops", json=wanted).status_code == httpx.codes.FORBIDDEN
+    answer = loop.call("POST", "/v1/incidents/release", json=wanted)
+    assert (answer.status_code, answer.json()["type"]) == (httpx.codes.CONFLICT, "urn:tocsin:problem:not_latched")
+
+
 @pytest.mark.parametrize("first", ["replay", "live"])
 def test_a_state_that_the_other_kind_has_used_is_refused(make_loop, first):
     loop = make_loop(replay=first == "replay").start()

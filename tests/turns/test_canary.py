@@ -198,6 +198,8 @@ HOSTILE = [
     ("POST", f"/v1/rollbacks/{CANARY}/approve", {}),
     ("POST", "/v1/rollbacks", {"json": {"model": CANARY, "reason": CANARY}}),
     ("POST", "/v1/rollbacks/unlatch", {"json": {"model": CANARY}}),
+    ("POST", "/v1/incidents/release", {"json": {"model": CANARY, "alert": CANARY, "reason": CANARY}}),
+    ("POST", "/v1/incidents/release", {"json": {"model": "m", "alert": CANARY, "reason": CANARY}}),
     ("POST", "/v1/clock", {"json": {"now": CANARY}}),
     ("GET", "/v1/status", {"headers": {"x-request-id": CANARY, "user-agent": CANARY}}),
 ]

@@ -182,3 +182,24 @@ def test_nobody_is_away_between_two_looks_that_come_in_time(look_every_s, away_s
     assert pace_of(60.0, 60, look_every_s, stepped=False) == Pace(60.0, 60, away_s)
     assert pace_of(60.0, 60, look_every_s, stepped=True).away_s == inf
     assert minute_of(away_s) == away_s // 60
+
+
+def test_looks_that_a_reload_makes_rarer_leave_the_volume_judged(turns):
+    pass_minutes(turns, 0, 10)
+    turns.look.ticking.renew(pace_of(0.0, 60, 600.0, stepped=False))
+    for start in range(10, 60, 10):
+        for minute in range(start, start + 10):
+            turns.count(rows(50, 60.0 * minute))
+        turns.looked(60.0 * (start + 10))
+    assert armed(turns).rows["volume"] == 59
+
+
+def test_looks_that_a_reload_makes_more_frequent_lose_no_minute(tmp_path):
+    turns = world(tmp_path, pace=pace_of(0.0, 60, 600.0, stepped=False))
+    pass_minutes(turns, 0, 1)
+    turns.look.ticking.renew(pace_of(0.0, 60, 60.0, stepped=False))
+    for minute in range(1, 11):
+        turns.count(rows(50, 60.0 * minute))
+    turns.looked(660.0)
+    assert armed(turns).rows["volume"] == 10
+    turns.close()

@@ -235,12 +235,12 @@ def test_the_story_pages(undisturbed):
     assert WATCH.every_s == 60.0
 
 
-def test_lookouts_that_are_too_many_make_room_and_are_made_again(turns, monkeypatch):
-    monkeypatch.setattr(lookout, "SIGNALS_MAX", 30)
-    kept = lookout.Lookouts()
+def test_lookouts_that_are_too_many_make_room_and_are_made_again(turns):
+    kept = lookout.Lookouts(bytes_max=30 * lookout.BAND_BYTES)
     first = kept.get(turns.v1, WATCH)
     assert kept.get(turns.v1, WATCH) is first
     kept.get(turns.v2, WATCH)
     again = kept.get(turns.v1, WATCH)
     assert again is not first
     assert again.plan.name == first.plan.name
+    assert kept.dropped == 2

@@ -65,6 +65,8 @@ from monitor.turns.look import Look, Ticks
 from monitor.turns.opinion import Opinion, sample, silent
 from monitor.turns.outbox import StoredOutbox
 from monitor.turns.proving import Proving
+from monitor.turns.refusals import KEY as REFUSED_KEY
+from monitor.turns.refusals import Refusals, RefusedMinutes
 from monitor.turns.supervisor import Supervisor
 from monitor.turns.ticking import Armed
 from monitor.turns.watched import Reached, Timeline, Totals, Watched
@@ -365,7 +367,10 @@ class Turns:
         self.watched.rollbacks = self.store.facts(Rollback)
         self.fold = Fold(self.store, {MODEL: self.watched}, self.wheel_of.get("ask"), FOLD)
         states = {"ticks": self.store.facts(Ticks), "armed": self.store.facts(Armed)}
-        self.look = Look(self.store, grace_s=self.grace_s, pace=self.wheel_of.get("pace"), **states)
+        before = self._stored(RefusedMinutes(), REFUSED_KEY)
+        self.refusals = Refusals(self.clock.now, self.grace_s, stepped="stepped" in self.wheel_of, before=before)
+        pace = self.wheel_of.get("pace")
+        self.look = Look(self.store, grace_s=self.grace_s, pace=pace, refused=self.refusals.of, **states)
         self.wheel = self._wheel()
 
     def _stored(self, default, key):
@@ -385,6 +390,7 @@ class Turns:
             execute=self.wheel_of.get("execute", self.execute),
             clock=self.clock,
             supervisor=self.supervisor,
+            refusals=self.refusals,
             report=self.wheel_of.get("report", lambda _watched, _incident: None),
             sign=self.wheel_of.get("sign", unsigned),
         )
