@@ -20,6 +20,7 @@ from monitor.cli import (
     probe,
     reference,
     rollback,
+    suspicions,
     token,
     top,
     watch,
@@ -46,7 +47,7 @@ app.command()(probe.healthy)
 app.command()(bands.bands)
 app.command()(backtest.backtest)
 app.command()(backtest.tune)
-app.add_typer(watch.incidents, name="incidents")
+app.add_typer(suspicions.incidents, name="incidents")
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(rollback.app, name="rollback")
 app.add_typer(reference.app, name="reference")

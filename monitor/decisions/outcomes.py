@@ -18,6 +18,7 @@ from monitor.decisions.policy import decide, refusals
 from monitor.decisions.rollback import ENDED, agree, end_unstarted
 from monitor.decisions.served import fire
 from monitor.decisions.state import Judgement, ModelState, Terms, end_rollback, settle, with_alerts
+from monitor.decisions.taint import SUSPICIONS_MAX, words_of
 from monitor.errors import Rejected
 from monitor.facts import (
     TRANSITION,
@@ -28,6 +29,7 @@ from monitor.facts import (
     Rollback,
     RollbackStep,
     Ruling,
+    Suspicion,
 )
 
 NOT_SWITCHED = (RollbackStep.PROPOSED, RollbackStep.PLANNED, RollbackStep.VERIFIED, RollbackStep.PROBED)
@@ -37,6 +39,7 @@ class Refusal(Enum):
     """Why a person's wish was not granted."""
 
     NO_SUCH_PROPOSAL = "no_such_proposal"
+    TOO_MANY = "too_many"
     UNDER_WAY = "under_way"
     NOT_POSSIBLE = "not_possible"
     NOT_LATCHED = "not_latched"
@@ -138,6 +141,29 @@ def released(state: ModelState, terms: Terms, wish: Released, now: float) -> Jud
     return settle(with_alerts(state, kept), terms, (line,), now)
 
 
+def suspected(state: ModelState, terms: Terms, suspicion: Suspicion, now: float) -> Judgement:
+    """A person suspects data: what was trained on them is no target any more, and the proposal to go there is void.
+
+    It holds until it is taken back, beyond its incident. Rejected if there are `SUSPICIONS_MAX` already.
+    """
+    if suspicion in state.suspicions:
+        return Judgement(state)
+    if len(state.suspicions) >= SUSPICIONS_MAX:
+        raise Rejected(Refusal.TOO_MANY.value, f"{SUSPICIONS_MAX} suspicions are kept: take one back first")
+    state = replace(state, suspicions=(*state.suspicions, suspicion))
+    state, dropped, lines = _drop_tainted(state, terms, now)
+    return settle(state, terms, (Line(f"{suspicion.by} suspects {words_of(suspicion)}"), *lines), now, dropped)
+
+
+def trusted_again(state: ModelState, terms: Terms, *, incident: str, actor: str, now: float) -> Judgement:
+    """A person takes back what people suspect because of one incident; Rejected if that is nothing."""
+    kept = tuple(each for each in state.suspicions if each.incident != incident)
+    if len(kept) == len(state.suspicions):
+        raise Rejected(Refusal.NOT_POSSIBLE.value, "nobody suspects data because of this incident")
+    line = Line(f"{actor} takes back what is suspected because of {incident}")
+    return settle(replace(state, suspicions=kept), terms, (line,), now)
+
+
 def unlatched(state: ModelState, terms: Terms, *, actor: str, now: float) -> Judgement:
     """A person lets automation act again."""
     line = Line(f"{actor} unlatched automation, which was off: {state.latch}")
@@ -153,6 +179,20 @@ def _drop_proposal(
         return state, (), ()
     ended = end_unstarted(rollback, RollbackStep.REFUSED, "another bundle is served", now)
     return end_rollback(state, ended), (ended,), (Line(f"rollback {ended.id} is void: {ended.reason}"),)
+
+
+def _drop_tainted(
+    state: ModelState, terms: Terms, now: float
+) -> tuple[ModelState, tuple[Rollback, ...], tuple[Line, ...]]:
+    """A proposal to a bundle that is no target any more; the next judgement proposes another where there is one."""
+    rollback = state.rollback
+    if rollback is None or rollback.step is not RollbackStep.PROPOSED:
+        return state, (), ()
+    target = find_target(build_case(state, terms, {}, now))
+    if target is not None and target.id == rollback.target:
+        return state, (), ()
+    ended = end_unstarted(rollback, RollbackStep.REFUSED, "its target was trained on suspected data", now)
+    return end_rollback(state, ended), (ended,), (Line(f"rollback {ended.id} is void: {ended.reason}", loud=True),)
 
 
 def _progress(before: Rollback, rollback: Rollback, terms: Terms) -> Line:

@@ -33,6 +33,20 @@ def suspects(suspicion: Suspicion, source: str) -> bool:
     return not named or source in named or any(source.startswith(prefix) for prefix in prefixes)
 
 
+def words_of(suspicion: Suspicion) -> str:
+    """What is suspected, in words; times in seconds since 1970, as the incident's own.
+
+    >>> words_of(Suspicion(5.0, sources=("crowd/*",))), words_of(Suspicion(0.0, 9.0, batches=("sha256:ab",)))
+    ('data of crowd/* since 5', 'batch sha256:ab')
+    """
+    if suspicion.batches and not suspicion.sources:
+        return "batch " + ", ".join(suspicion.batches)
+    whose = "data of " + ", ".join(suspicion.sources) if suspicion.sources else "all data"
+    until = "" if suspicion.until is None else f" until {suspicion.until:.0f}"
+    also = " and batch " + ", ".join(suspicion.batches) if suspicion.batches else ""
+    return f"{whose} since {suspicion.since:.0f}{until}{also}"
+
+
 def newest_data(bundle: Bundle) -> float:
     """Event time that no data of this bundle, its parents aside, are later than."""
     ends = [batch.end for batch in bundle.lineage]

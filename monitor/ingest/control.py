@@ -14,7 +14,7 @@ from monitor.ingest.endpoint import Call
 from monitor.ingest.limits import Limits
 from monitor.ingest.problems import Answer, Refused, retry_after
 from monitor.ingest.times import parse_time
-from monitor.ingest.wire import ClockStep, Health, ManualRollback, Release, Unlatch
+from monitor.ingest.wire import ClockStep, Health, ManualRollback, Release, Suspect, Unlatch
 
 T = TypeVar("T")
 
@@ -81,6 +81,18 @@ class Control(Protocol):
 
     def release(self, model: str, alert: str, reason: str, actor: str, /) -> Any:
         """Let go of what is latched; LookupError if there is no such model."""
+        ...
+
+    def suspect(self, ident: str, wanted: Suspect, actor: str, /) -> Any:
+        """Suspect data because of an incident; ValueError for a time that is none."""
+        ...
+
+    def trust_again(self, ident: str, actor: str, /) -> Any:
+        """Take back what people suspect because of an incident."""
+        ...
+
+    def exclusions(self, ident: str, /) -> Any:
+        """The data to keep out of the next training."""
         ...
 
     def unlatch(self, model: str, actor: str, /) -> Any:
@@ -157,6 +169,22 @@ class Controls:
         wanted = await self._body(call, Release)
         return await _ask(self.control.release, wanted.model, wanted.alert, wanted.reason, call.actor)
 
+    async def suspect(self, call: Call) -> Answer:
+        """POST /v1/incidents/{id}/suspicions."""
+        wanted = await self._body(call, Suspect)
+        try:
+            return await _ask(self.control.suspect, call.id, wanted, call.actor)
+        except ValueError:
+            raise _invalid() from None
+
+    async def trust_again(self, call: Call) -> Answer:
+        """POST /v1/incidents/{id}/trust."""
+        return await _ask(self.control.trust_again, call.id, call.actor)
+
+    async def exclusions(self, call: Call) -> Answer:
+        """GET /v1/incidents/{id}/exclusions."""
+        return await _ask(self.control.exclusions, call.id)
+
     async def unlatch(self, call: Call) -> Answer:
         """POST /v1/rollbacks/unlatch."""
         wanted = await self._body(call, Unlatch)
@@ -204,7 +232,7 @@ class Controls:
             raise _invalid() from None
 
 
-async def _ask(question: Callable[..., Any], *arguments: str) -> Answer:
+async def _ask(question: Callable[..., Any], *arguments: object) -> Answer:
     """Ask the daemon in a thread and render what it says."""
     try:
         found = await asyncio.to_thread(question, *arguments)

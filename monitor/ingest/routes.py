@@ -4,7 +4,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from monitor.ingest.tokens import Scope
-from monitor.ingest.wire import Accepted, ClockStep, Health, LabelIn, ManualRollback, PredictionIn, Release, Unlatch
+from monitor.ingest.wire import (
+    Accepted,
+    ClockStep,
+    Health,
+    LabelIn,
+    ManualRollback,
+    PredictionIn,
+    Release,
+    Suspect,
+    Unlatch,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +65,28 @@ ROUTES: Final[tuple[RouteSpec, ...]] = (
         Scope.OPERATE,
         "Let go of what the e-detector has latched: its alert is over, and fires anew if it crosses anew",
         takes=Release,
+    ),
+    RouteSpec(
+        "GET",
+        "/v1/incidents/{id}/exclusions",
+        "exclusions",
+        Scope.READ,
+        "The data to keep out of the next training, by source and time",
+    ),
+    RouteSpec(
+        "POST",
+        "/v1/incidents/{id}/suspicions",
+        "suspect",
+        Scope.OPERATE,
+        "Suspect data because of an incident: what was trained on them is rolled back to no more",
+        takes=Suspect,
+    ),
+    RouteSpec(
+        "POST",
+        "/v1/incidents/{id}/trust",
+        "trust_again",
+        Scope.OPERATE,
+        "Take back what people suspect because of an incident",
     ),
     RouteSpec("GET", "/v1/evidence", "evidence", Scope.READ, "The reports of evidence, newest first"),
     RouteSpec(

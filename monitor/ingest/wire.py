@@ -89,6 +89,18 @@ class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[str, Meta(min_length=1, max_length=500)]
 
 
+class Suspect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A person suspects data: nothing that was trained on them is rolled back to."""
+
+    since: Annotated[Time | UnsetType, Meta(description="absent: when the evidence of the incident begins")] = UNSET
+    until: Annotated[Time | UnsetType, Meta(description="absent: it is still going on")] = UNSET
+    sources: Annotated[
+        tuple[Text, ...],
+        Meta(max_length=50, description="names, or a prefix as crowd/*; none: all"),
+    ] = ()
+    batches: Annotated[tuple[Text, ...], Meta(max_length=100, description="digests of training batches")] = ()
+
+
 class Unlatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A person lets the automation of a model act again."""
 

@@ -125,7 +125,8 @@ class Executor:
     ) -> None:
         """`index` reads the release index now, SettingsError if it is not believed.
 
-        `proofs` >= 1 answers in a row, within `prove_within_s` of a reload. `bake_s` is event time. `stopped` is asked before anything is changed: whether nobody wants this any more.
+        `proofs` >= 1 answers in a row, within `prove_within_s` of a reload. `bake_s` is event time.
+        `stopped` is asked before anything is changed: whether nobody wants this any more.
         """
         self._index = index
         self._link = link

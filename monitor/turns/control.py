@@ -10,9 +10,12 @@ import msgspec
 from monitor.alerts.said import Key
 from monitor.clock import Clock, ReplayClock
 from monitor.decisions import outcomes
+from monitor.decisions.exclusions import exclusions
 from monitor.decisions.state import Judgement, Terms
 from monitor.errors import Problem, Rejected, Transient
-from monitor.facts import ModelName
+from monitor.facts import Incident, ModelName, Suspicion
+from monitor.ingest.times import parse_time
+from monitor.ingest.wire import Suspect
 from monitor.turns import account, show
 from monitor.turns.evidence import Reports
 from monitor.turns.gathering import link, path_of, reported
@@ -134,6 +137,38 @@ class Control:
         incident = watched.state.incident
         return {"model": model, "released": alert, "incident": incident.id if incident else None}
 
+    def suspect(self, ident: str, wanted: Suspect, actor: str, /) -> Any:
+        """Suspect data because of an incident; LookupError if nobody knows it, ValueError for a time that is none."""
+        watched, incident = self._of_incident(ident)
+        onset = incident.opened if incident.onset is None else incident.onset
+        since, until = _moment(wanted.since, onset), _moment(wanted.until, None)
+        if since is None or (until is not None and until <= since):
+            msg = "it begins at a time, and ends after it"
+            raise ValueError(msg)
+        suspicion = Suspicion(since, until, wanted.sources, wanted.batches, incident.id, actor)
+
+        def decision(terms: Terms) -> Judgement:
+            return outcomes.suspected(watched.state, terms, suspicion, self.clock.now())
+
+        self._decided(watched, decision)
+        return self.exclusions(ident)
+
+    def trust_again(self, ident: str, actor: str, /) -> Any:
+        """Take back what people suspect because of an incident; Rejected if that is nothing."""
+        watched, incident = self._of_incident(ident)
+
+        def decision(terms: Terms) -> Judgement:
+            now = self.clock.now()
+            return outcomes.trusted_again(watched.state, terms, incident=incident.id, actor=actor, now=now)
+
+        self._decided(watched, decision)
+        return self.exclusions(ident)
+
+    def exclusions(self, ident: str, /) -> Any:
+        """The data to keep out of the next training; LookupError if nobody knows the incident."""
+        watched, incident = self._of_incident(ident)
+        return msgspec.to_builtins(exclusions(incident, watched.state.suspicions))
+
     def unlatch(self, model: str, actor: str, /) -> Any:
         """Let automation act again."""
         watched = self.models[ModelName(model)]
@@ -177,6 +212,15 @@ class Control:
         """Of which model and incident, or period, there is a report."""
         return {(report.model, report.id) for report in self.reports.reports()}
 
+    def _of_incident(self, ident: str) -> tuple[Watched, Incident]:
+        """An incident and its model; LookupError if nobody knows it. The open one is newer in the model's state."""
+        for watched in self.models.values():
+            present = watched.state.incident
+            found = present if present is not None and present.id == ident else watched.incidents.get(ident)
+            if found is not None:
+                return watched, found
+        raise LookupError(ident)
+
     def _of_rollback(self, ident: str) -> Watched:
         """The model of a rollback; LookupError if nobody knows it."""
         found = next((each for each in self.models.values() if ident in each.rollbacks), None)
@@ -195,3 +239,14 @@ class Control:
             return asyncio.run_coroutine_threadsafe(work, self.loop).result(ANSWER_WITHIN_S)
         except TimeoutError:
             raise Transient("the decision is still being written") from None
+
+
+def _moment(wanted: object, absent: float | None) -> float | None:
+    """A time as a sender wrote it; ValueError for what is none."""
+    if wanted is msgspec.UNSET:
+        return absent
+    found = parse_time(wanted)
+    if found is None:
+        msg = "that is no time"
+        raise ValueError(msg)
+    return found

@@ -25,7 +25,7 @@ COMMANDS = {
     "bands": (),
     "backtest": (),
     "tune": (),
-    "incidents": ("list", "show", "release"),
+    "incidents": ("list", "show", "release", "suspect", "trust", "exclusions", "exclude"),
     "evidence": ("list", "fetch", "rotate"),
     "rollback": ("list", "start", "approve", "decline", "unlatch"),
     "reference": ("build", "show"),

@@ -17,6 +17,7 @@ BODIES = {
     "start_rollback": b'{"model": "delays", "reason": "wrong since noon"}',
     "unlatch": b'{"model": "delays"}',
     "release": b'{"model": "delays", "alert": "features_page/age", "reason": "the sensor was mended"}',
+    "suspect": b'{"sources": ["crowd/*"], "since": 1999999000}',
     "clock": b'{"now": 2000000000}',
 }
 OPEN = ("healthy", "ready", "openapi")
