@@ -77,7 +77,9 @@ class Executor:
         prove_within_s: float = 30.0,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`index` reads the release index now, SettingsError if it is not believed; `proofs` >= 1 answers in a row, within `prove_within_s` of a reload.
+        """`index` reads the release index now, SettingsError if it is not believed.
+
+        `proofs` >= 1 answers in a row are demanded within `prove_within_s` of a reload.
 
         `stopped` is asked before anything is changed: whether nobody wants this rollback any more.
         """
