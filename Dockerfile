@@ -36,10 +36,10 @@ LABEL org.opencontainers.image.title="Tocsin" \
       org.opencontainers.image.revision="${REVISION}"
 
 # A named volume that is mounted on one of these directories for the first time takes over its owner. Only the first is
-# the daemon's own; the others are where docker-compose.yml puts the bundles, the secrets and the senders' tokens.
+# the daemon's own; the others are where docker-compose.yml puts bundles, secrets, the senders' tokens and the key that signs.
 # /etc/passwd is left alone: a number is all that a kernel, a pod's runAsUser and a volume's owner need.
 RUN install -d -o 65532 -g 65532 -m 0750 \
-        /var/lib/tocsin /srv/tocsin /srv/tocsin/models /srv/tocsin/secrets /srv/tocsin/tokens
+        /var/lib/tocsin /srv/tocsin /srv/tocsin/models /srv/tocsin/secrets /srv/tocsin/tokens /srv/tocsin/keys
 
 COPY --from=wheels /opt/tocsin /opt/tocsin
 

@@ -18,14 +18,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import released
 import yaml
 
 from bench.rows import MODEL, SCHEMA, predictions
-from monitor.facts import BundleStatus
 from monitor.ingest.tokens import Scope, create_token
 from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
 from monitor.panes.reference import encode_reference
+from monitor.rollback.manifest import About, Role
+from monitor.rollback.release.belief import Belief
+from monitor.rollback.release.make import Builder
+from monitor.rollback.release.write import Editor
+from monitor.rollback.signing import Signer, keygen
 
 ROOT = Path(__file__).parent.parent
 READY_WITHIN_S = 30.0
@@ -111,22 +114,32 @@ def _furnish(folder: Path, port: int, metrics_port: int, more: Mapping[str, Any]
     reference = build_reference(lambda: iter([history]), SCHEMA, lambda _: None)
     (folder / "v1.ref.json").write_bytes(encode_reference(reference))
     (folder / "v1.bin").write_bytes(b"opaque")
-    index = folder / "releases.json"
-    released.create(index)
-    good = BundleStatus.KNOWN_GOOD
-    released.register(index, MODEL, "v1.bin", "v1.ref.json", wall=time.time(), status=good, name="v1")
+    _release(folder)
     shutil.copy(ROOT / "rules" / "default.yaml", folder / "rules.yaml")
     scopes = (Scope.INGEST_PREDICTIONS, Scope.READ)
     _, text = create_token(folder / "tokens.json", "bench", scopes, "bench", time.time())
     settings: dict[str, Any] = {
         "http": {"port": port},
         "metrics": {"port": metrics_port},
-        "models": {MODEL: {"release": released.settings(), "rules": "./rules.yaml"}},
+        "models": {
+            MODEL: {"release": {"index": "./releases.json", "trust": ["./release.pub"]}, "rules": "./rules.yaml"}
+        },
     }
     for name, given in more.items():
         settings[name] = settings.get(name, {}) | given if isinstance(given, dict) else given
     (folder / "tocsin.yaml").write_text(yaml.safe_dump(json.loads(json.dumps(settings))))
     return text
+
+
+def _release(folder: Path) -> None:
+    """Sign the bundle, and approve it."""
+    keygen(folder / "release.key", folder / "release.pub")
+    signer, belief = Signer.load(folder / "release.key"), Belief.load([folder / "release.pub"])
+    files = {"v1.bin": Role.CHECKPOINT, "v1.ref.json": Role.REFERENCE}
+    Builder(signer, belief).make(folder / "v1.bundle.json", files, About(MODEL, "v1", time.time()))
+    editor = Editor(folder / "releases.json", signer, belief, time.time)
+    editor.create()
+    editor.approve(editor.add(folder / "v1.bundle.json").id)
 
 
 def _wait(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:

@@ -115,7 +115,7 @@ def _numbers(made: board.Dashboard) -> None:
                 NONE_ANSWERS,
                 "TocsinUnregisteredCheckpoint",
             ),
-            'sum(tocsin_serving_status{status=~"unregistered|revoked"})',
+            'sum(tocsin_serving_status{status=~"unregistered|quarantined|revoked"})',
             VERMILLION,
         ),
     ):

@@ -36,6 +36,7 @@ ALERTS: Final = {0: ("inactive", GREEN), 1: ("pending", YELLOW), 2: ("firing", V
 STATUSES: Final = {
     "known_good": ("known-good", GREEN),
     "candidate": ("candidate", SKY),
+    "quarantined": ("quarantined", VERMILLION),
     "revoked": ("revoked", VERMILLION),
     "unregistered": ("unregistered", VERMILLION),
     "transition": ("in transition", YELLOW),

@@ -1,5 +1,6 @@
 """A release directory for tests: its keys, and what an operator would type, as functions. The key lies beside it."""
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from monitor.facts import Bundle, BundleId, BundleStatus, ModelName
@@ -44,6 +45,15 @@ def create(index: Path) -> None:
     editor(index).create()
 
 
+def bundle(index: Path, files: Mapping[str, Role], model: ModelName, name: str, **about: object) -> Bundle:
+    """Sign a bundle of files below the index's directory, and add it."""
+    folder = index.parent
+    manifest = folder / f"{name}.{model}.bundle.json"
+    said = About(model=model, name=name, **about)  # type: ignore[arg-type] # as the test says
+    Builder(signer(folder), belief(index)).make(manifest, files, said)
+    return editor(index).add(manifest)
+
+
 def register(
     index: Path,
     model: ModelName,
@@ -55,13 +65,9 @@ def register(
     name: str = "",
     **about: object,
 ) -> Bundle:
-    """Sign a bundle of two files below the index's directory, and add it. Newer by `wall` is newer by order."""
-    folder = index.parent
-    manifest = folder / f"{name or PurePosixPath(checkpoint).name}.{model}.bundle.json"
+    """Sign a bundle of a checkpoint and a reference, add it, and approve of it or set it aside."""
     files = {checkpoint: Role.CHECKPOINT, reference: Role.REFERENCE}
-    said = About(model=model, name=name, created=wall, **about)  # type: ignore[arg-type] # as the test says
-    Builder(signer(folder), belief(index)).make(manifest, files, said)
-    made = editor(index).add(manifest)
+    made = bundle(index, files, model, name or PurePosixPath(checkpoint).name, created=wall, **about)
     return made if status is BundleStatus.CANDIDATE else set_status(index, made.id, status)
 
 

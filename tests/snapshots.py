@@ -78,7 +78,8 @@ def daemon(**changes):
 
 
 def model(*readings, **changes):
-    return replace(ModelView(MODEL, ServingStatus.KNOWN_GOOD, 1, GOOD, "v1", readings=readings), **changes)
+    known = {"release_index_expires": NOW + 9e6, "release_index_serial": 3}
+    return replace(ModelView(MODEL, ServingStatus.KNOWN_GOOD, 1, GOOD, "v1", readings=readings), **known | changes)
 
 
 def snapshot(*readings, **changes):

@@ -3,7 +3,9 @@
     python first_run.py /srv/tocsin
 
     models/    v1.json v2.json      checkpoints                      current -> v1.json, what the model server loads
-               v*.reference.json    reference profiles               releases.json, v1 in it as known-good
+               v*.reference.json    reference profiles               v*.bundle.json, the signed bundles of both
+               releases.json        signed, v1 in it as known-good   release.pub, who signed
+    keys/      release.key          signs bundles and their index; nothing but this script has to see it
     secrets/   tokens.json          hashed, for the daemon           person.token, for `docker compose exec`
     tokens/    gateway.token ops.token                               one for each sender, and nothing more for it
 
@@ -72,7 +74,17 @@ def make_history(path: Path, body: bytes) -> None:
             )
 
 
-def make_bundle(models: Path, name: str) -> None:
+def make_key(home: Path) -> tuple[str, ...]:
+    """Make the key that signs bundles and their index; the options that name it."""
+    key, public = home / "keys" / "release.key", home / "models" / "release.pub"
+    key.parent.mkdir(mode=0o700, exist_ok=True)
+    if not public.exists():
+        key.unlink(missing_ok=True)  # half a pair, which has signed nothing yet
+        tocsin("bundle", "keygen", "--key", key, "--public", public)
+    return ("--key", str(key))
+
+
+def make_bundle(models: Path, name: str, signing: tuple[str, ...]) -> None:
     """Put a checkpoint and the profile of its history where the release index names them."""
     body = checkpoint(name)
     if not (models / f"{name}.json").exists():
@@ -90,7 +102,7 @@ def make_bundle(models: Path, name: str) -> None:
     if name not in {bundle["name"] for bundle in known}:
         files = ("--checkpoint", models / f"{name}.json", "--reference", profile)
         approved = ["--approve"] if name == "v1" else []
-        tocsin("bundle", "register", "--model", MODEL, *files, "--name", name, "--index", index, *approved)
+        tocsin("bundle", "create", "--model", MODEL, *files, "--name", name, "--index", index, *signing, *approved)
 
 
 def make_token(home: Path, name: str, folder: str, scopes: list[str]) -> None:
@@ -108,8 +120,9 @@ def make_token(home: Path, name: str, folder: str, scopes: list[str]) -> None:
 def main() -> None:
     """Make what is missing below the directory that is named."""
     home = Path(sys.argv[1])
+    signing = make_key(home)
     for name in ("v1", "v2"):
-        make_bundle(home / "models", name)
+        make_bundle(home / "models", name, signing)
     if not (home / "models" / "current").is_symlink():
         (home / "models" / "current").symlink_to("v1.json")
     for name, (folder, scopes) in TOKENS.items():

@@ -156,10 +156,10 @@ def sign(
     key: KeyFile = KEY,
     passphrase_file: PassphraseFile = None,
     trust: TrustFiles = None,
-    signers: Signers = 2,
+    signers: Signers = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Add your signature to a manifest, or to the change of the index that waits for one."""
+    """Add your signature to a manifest, to the change of the index that waits for one, or to the index as it is."""
     from monitor.rollback.release.make import sign_bundle
 
     signer = signer_of(key, passphrase_file)
@@ -168,8 +168,8 @@ def sign(
         shown.answer({"signed": str(manifest), "keyid": signer.keyid}, signer.keyid, as_json=as_json)
         return
     editor = editor_of(index, signer, belief_of(index, trust, signers), VALID)
-    waiting = editor.waiting()
-    for line in shown.changes(editor.read().document, waiting) if waiting else ():
+    before = editor.read().document if editor.waits() else None
+    for line in shown.changes(before, editor.to_sign()):
         say(line)
     in_force = editor.sign()
     shown.answer({"signed": str(index), "keyid": signer.keyid, "in_force": in_force}, signer.keyid, as_json=as_json)
@@ -197,7 +197,8 @@ def approve(
     _verify(found, which, progress=progress)
     bundle = editor.approve(bundle.id)
     shown.show(bundle, as_json=as_json)
-    if bundle.status.value == "candidate":
+    shown.say_waits(editor)
+    if bundle.status.value == "candidate" and not editor.waits():
         say(f"{len(bundle.approved)} of {approvers} people have approved.")
 
 
@@ -220,6 +221,7 @@ def quarantine(
     editor = editor_of(index, signer_of(key, passphrase_file), belief_of(index, trust, signers), valid)
     bundle = editor.set_aside(find(editor.read(), which).id, BundleStatus.QUARANTINED, reason)
     shown.show(bundle, as_json=as_json)
+    shown.say_waits(editor)
 
 
 @app.command()
@@ -241,6 +243,7 @@ def revoke(
     editor = editor_of(index, signer_of(key, passphrase_file), belief_of(index, trust, signers), valid)
     bundle = editor.set_aside(find(editor.read(), which).id, BundleStatus.REVOKED, reason)
     shown.show(bundle, as_json=as_json)
+    shown.say_waits(editor)
 
 
 @app.command()
@@ -258,6 +261,7 @@ def refresh(
     """Say again that this index is the newest: a new serial, and a new time at which it expires."""
     editor = editor_of(index, signer_of(key, passphrase_file), belief_of(index, trust, signers), valid)
     shown.show_index(editor.refresh(floor), as_json=as_json)
+    shown.say_waits(editor)
 
 
 @app.command()

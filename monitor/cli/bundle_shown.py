@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from monitor.facts import Bundle
     from monitor.rollback.release.document import Document
     from monitor.rollback.release.read import Index
+    from monitor.rollback.release.write import Editor
 
 COLUMNS = ("name", "model", "status", "order", "registered", "checkpoint", "reference", "id")
 
@@ -79,8 +80,11 @@ def show_diff(index: "Index", one: "Bundle", other: "Bundle", *, as_json: bool) 
         show_table(named, ("what", "one", "other"), "They are the same.")
 
 
-def changes(before: "Document", after: "Document") -> Iterator[str]:
-    """Tell in words what another index would change; for somebody who is about to sign it."""
+def changes(before: "Document | None", after: "Document") -> Iterator[str]:
+    """Tell in words what an index changes, or says if there was none; for somebody who is about to sign it."""
+    from monitor.rollback.release.document import Document
+
+    before = before or Document(0, 0.0, 0.0)
     if before.floor != after.floor:
         yield f"security floor: {before.floor} -> {after.floor}"
     for entry in after.bundles:
@@ -101,6 +105,12 @@ def plain(bundle: "Bundle") -> dict[str, Any]:
 
     found: dict[str, Any] = msgspec.to_builtins(bundle)
     return found
+
+
+def say_waits(editor: "Editor") -> None:
+    """Say that a change is not in force yet, if it is not."""
+    if editor.waits():
+        say("The change waits for another signature: tocsin bundle sign. Until then all is as before.")
 
 
 def _whole(index: "Index", bundle: "Bundle") -> dict[str, Any]:

@@ -34,16 +34,41 @@ PassphraseFile: TypeAlias = Annotated[
 ]
 TrustFiles: TypeAlias = Annotated[
     list[Path] | None,
-    typer.Option("--trust", metavar="FILE", help="A public key to believe; release.pub beside the index if not given."),
+    typer.Option(
+        "--trust",
+        envvar="TOCSIN_RELEASE_TRUST",
+        metavar="FILE",
+        help="A public key to believe; release.pub beside the index if not given.",
+    ),
 ]
 Signers: TypeAlias = Annotated[
-    int, typer.Option("--signers", min=1, max=16, help="Keys that must sign; thresholds.index of the settings.")
+    int,
+    typer.Option(
+        "--signers",
+        envvar="TOCSIN_RELEASE_SIGNERS",
+        min=1,
+        max=16,
+        help="Keys that must sign; thresholds.index of the settings.",
+    ),
 ]
 Approvers: TypeAlias = Annotated[
-    int, typer.Option("--approvers", min=1, max=16, help="People who must approve; thresholds.approval.")
+    int,
+    typer.Option(
+        "--approvers",
+        envvar="TOCSIN_RELEASE_APPROVERS",
+        min=1,
+        max=16,
+        help="People who must approve; thresholds.approval.",
+    ),
 ]
 Valid: TypeAlias = Annotated[
-    str, typer.Option("--valid", metavar="SPAN", help="When the index expires without another change: 90d, 12h.")
+    str,
+    typer.Option(
+        "--valid",
+        envvar="TOCSIN_RELEASE_VALID",
+        metavar="SPAN",
+        help="When the index expires without another change: 90d, 12h.",
+    ),
 ]
 Shown: TypeAlias = Annotated[bool, typer.Option("--progress", help="Show a bar even where there is no terminal.")]
 

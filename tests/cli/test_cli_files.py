@@ -1,15 +1,12 @@
 """Commands that work on files: settings, tokens, reference profiles, the release index."""
 
-import json
 import re
-import shlex
 import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import released
 import yaml
 from laid_out import HISTORY, SCHEMA, reference_body, sample_body
 
@@ -215,93 +212,3 @@ def test_nothing_is_left_when_the_profile_cannot_be_written(tocsin: Tocsin, hist
     ended = tocsin("reference", "build", history, "--schema", "schema.yaml", "--out", out)
     assert ended.code == Exit.PROBLEMS
     assert "cannot be written" in ended.err
-
-
-# ---------------------------------------------------------------- bundle
-
-
-def register(tocsin: Tocsin, *more: object) -> Any:
-    files = ("--checkpoint", "models/v2", "--reference", "reference.json", "--model", "delays")
-    return tocsin("bundle", "register", *files, *more)
-
-
-@pytest.fixture
-def v2(home: Path) -> Path:
-    (home / "models" / "v2").write_text("v2")
-    return home
-
-
-def test_a_bundle_is_a_candidate_until_it_is_approved(tocsin: Tocsin, v2: Path) -> None:
-    ended = register(tocsin, "--name", "v2")
-    assert ended.out.startswith("sha256:")
-    assert "tocsin bundle approve v2" in ended.err
-    assert [row["status"] for row in tocsin("bundle", "list", "--json").json] == ["known_good", "candidate"]
-    tocsin("bundle", "approve", "v2")
-    assert [row["status"] for row in tocsin("bundle", "list", "--json").json] == ["known_good", "known_good"]
-
-
-def test_what_to_type_next_names_the_same_index(tocsin: Tocsin, v2: Path) -> None:
-    ended = register(tocsin, "--name", "v2", "--index", "my releases.json")
-    command = ended.err.partition("candidate: ")[2].partition(" makes")[0]
-    assert tocsin(*shlex.split(command)[1:], "--json").json["status"] == "known_good"
-
-
-def test_a_new_index_is_made_by_the_first_bundle(tocsin: Tocsin, v2: Path) -> None:
-    (v2 / "releases.json").unlink()
-    assert register(tocsin, "--approve", "--json").json["status"] == "known_good"
-    assert tocsin("check-config", "tocsin.yaml").code == Exit.OK
-
-
-def test_a_bundle_is_found_by_the_beginning_of_its_id(tocsin: Tocsin, home: Path) -> None:
-    ident = released.load(home / "releases.json")[0].id.removeprefix("sha256:")
-    assert tocsin("bundle", "revoke", ident[:8], "--json").json["status"] == "revoked"
-
-
-def test_files_are_named_as_seen_from_the_index(tocsin: Tocsin, v2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(v2 / "models")
-    files = ("--checkpoint", "v2", "--reference", "../reference.json", "--index", "../releases.json")
-    made = tocsin("bundle", "register", *files, "--model", "delays", "--json").json
-    assert (made["checkpoint"], made["reference"]) == ("models/v2", "reference.json")
-
-
-def test_a_bundle_is_verified_before_it_is_approved(tocsin: Tocsin, v2: Path) -> None:
-    register(tocsin, "--name", "v2")
-    (v2 / "models" / "v2").write_text("swapped")
-    ended = tocsin("bundle", "approve", "v2")
-    assert ended.code == Exit.PROBLEMS
-    assert "other bytes" in ended.err
-    assert json.loads((v2 / "releases.json").read_text())["bundles"][1]["status"] == "candidate"
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("approve", "v9"), "there is no bundle 'v9'"),
-        (("approve", ""), "there is no bundle"),
-        (("revoke", "v9"), "tocsin bundle list"),
-        (("list", "--index", "gone.json"), "No such file"),
-    ],
-)
-def test_a_bundle_command_says_what_to_do(tocsin: Tocsin, home: Path, arguments: tuple[str, ...], said: str) -> None:
-    ended = tocsin("bundle", *arguments)
-    assert (ended.code, ended.out) == (Exit.PROBLEMS, "")
-    assert said in ended.err
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "code", "said"),
-    [
-        ("models/v2", "gone", Exit.PROBLEMS, "gone"),
-        ("models/v2", "/etc/hostname", Exit.USAGE, "beside or below"),
-        ("reference.json", "gone.json", Exit.PROBLEMS, "tocsin reference build"),
-        ("reference.json", "models/v1", Exit.PROBLEMS, "damaged"),
-        ("delays", "arrivals", Exit.PROBLEMS, "a profile of delays, not of arrivals"),
-    ],
-)
-def test_what_cannot_be_registered_is_told(tocsin: Tocsin, v2: Path, old: str, new: str, code: Exit, said: str) -> None:  # noqa: PLR0917 - a table's columns
-    before = (v2 / "releases.json").read_bytes()
-    files = ("--checkpoint", "models/v2", "--reference", "reference.json", "--model", "delays")
-    ended = tocsin("bundle", "register", *(new if each == old else each for each in files))
-    assert ended.code == code
-    assert said in ended.err
-    assert (v2 / "releases.json").read_bytes() == before

@@ -33,6 +33,8 @@ COMMANDS = {
         *("keygen", "create", "add", "sign", "approve", "quarantine", "revoke", "refresh"),
         *("verify", "show", "list", "diff"),
     ),
+    "checkpoint": ("sign", "verify"),
+    "key": ("generate", "show"),
     "token": ("create", "list", "revoke"),
 }
 PATHS = [(name, *below) for name, inner in COMMANDS.items() for below in ([(each,) for each in inner] or [()])]

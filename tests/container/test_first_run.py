@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import released
 from servers import answers, free_port, wait_for
 
 from monitor.facts import BundleStatus
 from monitor.ingest.tokens import Scope, read_tokens
 from monitor.panes.reference import decode_reference
+from monitor.rollback.release.belief import Belief
+from monitor.rollback.release.read import load
 from monitor.settings import check
 
 ROOT = Path(__file__).parents[2]
@@ -67,7 +68,8 @@ def test_the_settings_find_everything_they_name(home: Path, tmp_path: Path) -> N
 
 
 def test_only_v1_is_known_good(home: Path) -> None:
-    found = {bundle.name: bundle.status for bundle in released.load(home / "models" / "releases.json")}
+    trusted = Belief.load([home / "models" / "release.pub"])
+    found = {bundle.name: bundle.status for bundle in load(home / "models" / "releases.json", trusted).bundles}
     assert found == {"v1": BundleStatus.KNOWN_GOOD, "v2": BundleStatus.CANDIDATE}
 
 
@@ -88,7 +90,7 @@ def test_each_sender_may_do_one_thing(home: Path) -> None:
 
 
 def test_tokens_are_read_by_their_owner_only(home: Path) -> None:
-    kept = [*home.glob("tokens/*.token"), *home.glob("secrets/*")]
+    kept = [*home.glob("tokens/*.token"), *home.glob("secrets/*"), *home.glob("keys/*")]
     kept = [file for file in kept if not file.name.endswith(".lock")]
     assert [file.name for file in kept if stat.S_IMODE(file.stat().st_mode) & 0o007] == []
     assert not [file for file in home.rglob("*.json") if b"tcs_" in file.read_bytes()]

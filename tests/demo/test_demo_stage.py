@@ -3,7 +3,6 @@ import json
 import httpx
 import pytest
 import yaml
-from monitor.rollback.release_index import load
 
 from monitor.demo.flights import CATEGORICAL, NUMERIC, hours
 from monitor.demo.gateway import Gateway, Tokens, batches

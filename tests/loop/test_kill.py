@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import httpx
 import pytest
+import released
 from loopworld import MODEL, SCHEMA
 from servers import wait_for
 

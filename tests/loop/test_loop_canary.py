@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import loopworld
 import pyarrow.parquet as pq
 import pytest
+import released
 import yaml
 from loopworld import MODEL, ROOT, START, STEP_S
 from servers import wait_for

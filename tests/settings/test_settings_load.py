@@ -141,7 +141,8 @@ def test_two_receivers_of_one_name_are_told(problems_of: Problems) -> None:
 
 
 def test_two_models_on_one_link_are_told(home: Path, problems_of: Problems) -> None:
-    second = "models:\n  other: {release: {index: releases.json, trust: [release.pub]}, rules: rules.yaml, target: {link: models/current}}"
+    release = "release: {index: releases.json, trust: [release.pub]}"
+    second = f"models:\n  other: {{{release}, rules: rules.yaml, target: {{link: models/current}}}}"
     listed = problems_of(("models:", second))
     assert {problem.path for problem in listed} >= {"models.other.target.link", "models.delays.target.link"}
 

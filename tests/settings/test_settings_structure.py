@@ -108,7 +108,8 @@ def test_other_panes_are_refused(length: str) -> None:
     ("share", "right"), [("0", False), ("0.001", True), ("1", True), ("1.01", False), (".nan", False)]
 )
 def test_a_share_lies_above_zero_and_at_most_at_one(share: str, *, right: bool) -> None:
-    text = f"models: {{d: {{release: {{index: r, trust: [r.pub]}}, rules: r, known_good: {{url: 'http://[::1]', model: d, share: {share}}}}}}}"
+    known_good = f"known_good: {{url: 'http://[::1]', model: d, share: {share}}}"
+    text = f"models: {{d: {{release: {{index: r, trust: [r.pub]}}, rules: r, {known_good}}}}}"
     assert (not told(text)) is right
 
 
@@ -146,7 +147,8 @@ def test_receivers_keep_their_place_when_one_before_them_is_taken_out() -> None:
 
 
 def test_a_models_faults_do_not_hide_another_models() -> None:
-    text = "models:\n  a: {rules: r}\n  b: {release: {index: r, trust: [r.pub]}}\n  c: {release: {index: r, trust: [r.pub]}, rules: r}\n"
+    release = "release: {index: r, trust: [r.pub]}"
+    text = f"models:\n  a: {{rules: r}}\n  b: {{{release}}}\n  c: {{{release}, rules: r}}\n"
     assert told(text) == ["models.a.release: is required (line 2)", "models.b.rules: is required (line 3)"]
     assert drafted(text).settings is not None
 

@@ -1,4 +1,4 @@
-"""The release index: which bundles there are, and which of them a rollback may go to. People write it, the daemon reads.
+"""The release index: which bundles there are, and which a rollback may go to. People write it, the daemon reads.
 
 Nothing in it is believed that enough trusted people did not sign, and nothing that is older than what was seen before.
 """

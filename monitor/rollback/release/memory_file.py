@@ -30,7 +30,7 @@ class MemoryFile:
 
     def load(self, belief: Belief) -> Index:
         """Read the index and remember it. In a directory that cannot be written it is only read. SettingsError."""
-        memory = self._memory()
+        memory = self.memory()
         found = load(self.index, belief, memory)
         if found.memory != memory:
             try:
@@ -39,7 +39,8 @@ class MemoryFile:
                 return found
         return found
 
-    def _memory(self) -> IndexMemory:
+    def memory(self) -> IndexMemory:
+        """What was remembered; SettingsError if that cannot be read."""
         try:
             return msgspec.json.decode(self.path.read_bytes(), type=IndexMemory)
         except FileNotFoundError:

@@ -119,28 +119,25 @@ class Editor:
             return self.read()
 
     def sign(self) -> bool:
-        """Add a signature to the change that waits; True if it is in force now. SettingsError if none waits."""
+        """Add a signature to the change that waits, else to the index; True if it is in force now. SettingsError."""
         with locked(self.path):
-            waiting = waiting_beside(self.path)
-            if not waiting.exists():
-                raise SettingsError([Problem(str(self.path), "has no change that waits for a signature")])
-            return self._write(self.signer.add(Purpose.INDEX, self._waiting()[0]))
+            return self._write(self.signer.add(Purpose.INDEX, self._to_sign()[0]))
 
-    def waiting(self) -> Document | None:
-        """The change that waits, as those who signed it so far want it; None if none does. SettingsError."""
-        return self._waiting()[1] if self.waits() else None
+    def to_sign(self) -> Document:
+        """What `sign` would sign, which one person has at least: the change that waits, else the index."""
+        return self._to_sign()[1]
 
     def waits(self) -> bool:
         """Whether a change waits for more signatures."""
         return waiting_beside(self.path).exists()
 
-    def _waiting(self) -> tuple[bytes, Document]:
-        path = waiting_beside(self.path)
+    def _to_sign(self) -> tuple[bytes, Document]:
+        path = waiting_beside(self.path) if self.waits() else self.path
         try:
             envelope = read_envelope(path)
             body = self.belief.approvals.open(Purpose.INDEX, envelope).payload
         except (Permanent, Transient) as error:
-            raise SettingsError([Problem(str(path), str(error), "remove it, and make the change again")]) from error
+            raise SettingsError([Problem(str(path), str(error), "make the change again")]) from error
         return envelope, decode_index(body, str(path))
 
     def _of(self, identity: BundleId, change: Callable[[Entry], Entry]) -> Callable[[Document], Document]:
@@ -190,7 +187,7 @@ class Editor:
         if self.path.exists():
             write(waiting, envelope)
             try:
-                load(waiting, self.belief, self.read().memory)  # as every reader will
+                load(waiting, self.belief, MemoryFile.beside(self.path).memory())  # as every reader will
             except BaseException:
                 waiting.unlink()
                 raise
