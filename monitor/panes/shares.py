@@ -34,6 +34,7 @@ class What(Enum):
     ERROR = "error"
     CLASS_ERROR = "class_error"
     SLICE_ERROR = "slice_error"
+    SEGMENT_ERROR = "segment_error"
     CALIBRATION = "calibration"
     HIT = "hit"
     PAIRED_ERROR = "paired_error"

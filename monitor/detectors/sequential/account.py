@@ -49,6 +49,7 @@ SHARES: Final[Mapping[What, str]] = MappingProxyType(
         What.ERROR: "share of errors {item}",
         What.CLASS_ERROR: "share of wrong answers where the label is {item}",
         What.SLICE_ERROR: "share of wrong answers where {column} is {item}",
+        What.SEGMENT_ERROR: "error of {item}",
         What.CALIBRATION: "share of outcomes that came true at scores {item}",
         What.HIT: "share of lists with a relevant item {item}",
         What.RATE: "rows a minute: {item}",
