@@ -58,7 +58,7 @@ class Lookout:
     signals: Signals
     rhythm: Rhythm | None  # None: nothing can be bet on
     plan: Plan
-    unknown: int  # signals and scores without a band
+    unknown: int  # signals and scores of the whole without a band
     families: Mapping[Family, Kin]  # those of which something is watched
     minutes: bool = True  # whether panes tell how many rows a minute had
     parts: tuple[Part, ...] = ()  # segments whose errors are watched: the last signals, in this order
@@ -81,12 +81,13 @@ class Lookout:
         plan = Plan.of(signals, watch.ledger, 1 - sum(apart.values()), apart)
         kin = dict(_kin(signals, plan, frozenset(told)))
         parted = 0 if segments is None else len(segments.names)
-        return cls(layout, signals, rhythm, plan, len(groups) - len(told), kin, minutes, parts, parted)
+        unknown = len(groups) - len(told) - sum(part.band.centre is None for part in parts)
+        return cls(layout, signals, rhythm, plan, unknown, kin, minutes, parts, parted)
 
     @property
     def size(self) -> int:
-        """How many bands there could be."""
-        return len(self.signals.signals) + len(self.signals.scored)
+        """How many bands there could be, those of segments apart."""
+        return len(self.signals.signals) - len(self.parts) + len(self.signals.scored)
 
     def bounds(self, hour: int) -> Bounds:
         """The bands of one hour since 1970; the same object while it is kept."""

@@ -114,6 +114,16 @@ def test_without_a_share_no_segment_is_watched_and_none_without_weight_of_labels
         turns.close()
 
 
+def test_the_status_says_what_is_watched_and_why_the_others_are_not(tmp_path):
+    by = {"segments": {"c": SegmentColumn(), "plant": SegmentColumn(values=("p", "q"))}}
+    turns = parted(tmp_path / "state", settings=by, watch=Watch(WATCH.ledger, 60.0, segments_max=4))
+    turns.looked(60.0)
+    told = turns.watched.sequential.segments
+    assert (told.share, set(told.watched), told.left) == (0.1, {"c=a", "c=b"}, 2)
+    assert told.unknown == {"c=__other__": NO_LABELS, "plant=p": SAID}
+    turns.close()
+
+
 def test_a_segment_that_is_parted_otherwise_is_bet_on_from_the_first_window_after(turns):
     hours(turns, 0, 2)
     bet = armed(turns).segments["c=b"].rows
