@@ -38,6 +38,7 @@ class What(Enum):
     CALIBRATION = "calibration"
     HIT = "hit"
     PAIRED_ERROR = "paired_error"
+    PAIRED_LOSS = "paired_loss"
     AGREEMENT = "agreement"
     RATE = "rate"
     STALE = "stale"
