@@ -18,6 +18,9 @@ Otherwise it is unknown, and `why` says so; a segment without a row in the histo
 say themselves (the row's `segment` map): no row of the history has one, and whoever names the segment chooses its rows.
 And one wider than WIDTH_MAX: it would promise nothing.
 
+Errors by class are not: of a category the history counts right and wrong alone, and what a class's errors are in a
+segment follows neither from that nor from the class's errors everywhere.
+
 How many are watched is bounded by the caller: known ones first, then by their rows in the reference.
 
 Failure mode: a segment that was rare in the history and differs more from the rest than frequent ones do from each

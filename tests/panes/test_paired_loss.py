@@ -35,12 +35,16 @@ def told(table, counts):
 
 
 def test_it_is_the_cut_difference_of_errors_in_scales_shared_out_over_the_pairs(receipts_of):
-    layout, table, found, labels, counts = counted(lambda values, labels: values * 0.9 + 0.1 * labels, receipts_of)
+    def beside(values, labels):
+        return labels + np.where(np.arange(len(values)) % 2, 0.0, 50.0)
+
+    layout, table, found, labels, counts = counted(beside, receipts_of)
     scale = layout.reference.error_scale
     apart = np.abs(found["value"] - labels) - np.abs(found["known_good_value"] - labels)
     exact = ((1 + np.clip(apart / scale, -1, 1)) / 2).sum()
     x, n = told(table, counts)
     assert (x, n) == (math.floor(exact + 1e-6), len(labels))
+    assert (np.abs(apart) > scale).mean() > 0.1, "some are cut"
 
 
 def test_two_models_that_err_as_much_share_the_pairs(receipts_of):

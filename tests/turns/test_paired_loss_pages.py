@@ -60,10 +60,3 @@ def test_what_is_hard_for_both_is_no_alarm_of_this_kind(beside):
 
 def test_a_known_good_that_errs_more_is_no_alarm(beside):
     assert not [key for key in latched(hours(beside(-6.0), 8, lambda i: 1.0)) if key[0].startswith("paired")]
-
-
-def test_one_absurd_label_in_twenty_outweighs_nothing(beside):
-    """Its rows err alike but for six an hour, in which the served one is off by a million."""
-    turns = beside(-2.0)
-    found = hours(turns, 8, lambda i: 1e6 if i % 20 == 0 else (0.0 if i % 2 else 1.0))
-    assert not [key for key in latched(found) if key[0].startswith("paired")]

@@ -138,6 +138,18 @@ def test_a_segment_that_is_parted_otherwise_is_bet_on_from_the_first_window_afte
     assert kept["c=b"].rows == sum(row.features["c"] == "b" for at in (2, 3) for row in hour(at)[0])
 
 
+def test_labels_of_a_window_that_was_parted_otherwise_are_not_bet_on_at_its_deadline(turns):
+    rows, said = hour(0)
+    turns.count(rows, said[:60])
+    turns.looked(HOUR + 60)
+    turns.watched.settings = turns.watched.settings.model_copy(
+        update={"segments": {"c": SegmentColumn(values=("b",))}, "labels": FEED}
+    )
+    turns.looked(HOUR + FEED.deadline)
+    kept = armed(turns)
+    assert (kept.rows["labels"], kept.segments["c=b"].closing.by_deadline, kept.segments["c=b"].rows) == (60, 1, 0)
+
+
 def test_another_share_begins_anew_and_bets_on_no_window_again(turns):
     hours(turns, 0, 2)
     closed = armed(turns).segments["c=b"].closing
