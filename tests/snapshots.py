@@ -5,7 +5,7 @@ from dataclasses import replace
 from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, KeptView, ModelEvidence, StoreView
 from monitor.export.pictures import BinsView, Drawn, Pictures, SpreadView
 from monitor.export.sequential import EvidenceView as EvidenceOf
-from monitor.export.sequential import LatchView, SequentialView, WindowsView
+from monitor.export.sequential import LatchView, SegmentsView, SequentialView, WindowsView
 from monitor.export.shown import SHOWN
 from monitor.export.snapshot import (
     ClassRows,
@@ -140,6 +140,7 @@ def sequential():
         verdicts={"features_page": {Verdict.BREACH: 1, Verdict.OK: 2, Verdict.UNKNOWN: 0}},
         untold={"labels": "nothing of this family is watched"},
         labels=WindowsView(open=24, closed={"coverage": 90, "deadline": 3}, revised=12, expected_share=0.95),
+        segments=SegmentsView(0.1, ("origin=EWR", "origin=JFK"), {"device=ios": "senders name it"}, 3),
     )
 
 

@@ -4,12 +4,17 @@
       every: 1m                                              # the time between ticks
       budget: {warn: 1/1d, page: 1/30d, rollback: 1/1000d}   # false alarms a tier may make, on average
       weights: {labels: 0.3, output: 0.15, quality: 0.15, features: 0.2, poisoning: 0.2}
+      segments: {share: 0.1, max: 20}                        # of the budget, for the errors of so many segments
       calm: 30h                                              # without a crossing until an alert is over
 
 One detector (`monitor.detectors.sequential`) watches everything; what it says becomes alerts by family and tier, one
 for each group: `features_page/age`. A crossing of the tier `rollback` is no alert, because the page came before it: it
 is a signal of the rollback policy (`monitor.decisions.gates`), of the families that can speak against the model. A
 family without weight is not watched and has no rules: a pack whose `labels` weigh nothing sets the policy no budget.
+
+Errors of segments speak as the family `labels`, each segment as a group of its own (`labels_page/error@origin=EWR`), on
+a share of the whole budget that is theirs: where there are such segments, the weights divide what is left of it. So
+twenty segments, or two hundred, make the model page no more often, and nothing else noticeably later.
 
 `1/30d` reads "one in 30 days", which is how people ask for it; a number of minutes is what the detector is given.
 """
@@ -27,6 +32,10 @@ from monitor.facts import Family, Severity
 
 MINUTE_S: Final = 60.0
 CALM_MAX_S: Final = 30 * 86400.0
+SEGMENTS_SHARE: Final = 0.1
+SEGMENTS_SHARE_MAX: Final = 0.9  # something must be left for everything else
+SEGMENTS_MAX: Final = 20
+SEGMENTS_MOST: Final = 200  # that may be asked for: each takes small reads of the store when rows come
 SEVERITIES: Final[Mapping[Tier, Severity]] = MappingProxyType(
     {Tier.WARN: Severity.WARNING, Tier.PAGE: Severity.CRITICAL, Tier.ROLLBACK: Severity.NONE}
 )
@@ -64,6 +73,8 @@ class Watch:
 
     ledger: Ledger
     every_s: float = MINUTE_S
+    segments_share: float = SEGMENTS_SHARE  # of the budget, for errors of segments; 0: none is watched
+    segments_max: int = SEGMENTS_MAX  # watched, the most frequent ones first
 
     @property
     def calm_s(self) -> float:
@@ -93,13 +104,20 @@ def read_watch(entry: Entry) -> Watch:
         entry.problem("calm", "is longer than 30d")
     budget = Entry(f"{entry.path}.budget", entry.left.pop("budget", {}), entry.problems)
     weights = Entry(f"{entry.path}.weights", entry.left.pop("weights", {}), entry.problems)
+    segments = Entry(f"{entry.path}.segments", entry.left.pop("segments", {}), entry.problems)
     minutes = {tier.value: _budget(budget, tier.value) for tier in Tier}
-    shares = {name: _share(weights, name) for name in ("labels", "output", "quality", "features", "poisoning")}
+    names = ("labels", "output", "quality", "features", "poisoning")
+    shares = {name: _share(weights, name, getattr(Ledger(), name)) for name in names}
+    apart = (
+        _share(segments, "share", SEGMENTS_SHARE, SEGMENTS_SHARE_MAX),
+        segments.integer("max", SEGMENTS_MAX, 1, SEGMENTS_MOST),
+    )
     budget.refuse_rest(minutes)
     weights.refuse_rest(shares)
-    entry.refuse_rest(("every", "budget", "weights", "calm"))
+    segments.refuse_rest(("share", "max"))
+    entry.refuse_rest(("every", "budget", "weights", "segments", "calm"))
     try:
-        return Watch(Ledger(**minutes, **shares, hold=calm_s / MINUTE_S), every_s)
+        return Watch(Ledger(**minutes, **shares, hold=calm_s / MINUTE_S), every_s, *apart)
     except ValueError as error:
         entry.problem("", str(error))
         return Watch(Ledger())
@@ -119,10 +137,9 @@ def _budget(entry: Entry, tier: str) -> float:
         return default
 
 
-def _share(entry: Entry, name: str) -> float:
-    default: float = getattr(Ledger(), name)
+def _share(entry: Entry, name: str, default: float, most: float = 1) -> float:
     value = entry.left.pop(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        entry.problem(name, "is not a share from 0 to 1")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
+        entry.problem(name, f"is not a share from 0 to {most}")
         return default
     return float(value)

@@ -224,6 +224,12 @@ MODEL = (
     ),
     _gauge("tocsin_sequential_bands", "Quantities that the e-detector watches.", "model"),
     _gauge("tocsin_sequential_bands_unknown", "Of these, quantities without a band: nothing is bet on them.", "model"),
+    _gauge(
+        "tocsin_sequential_segments",
+        "Segments whose errors may page: `watched`, `unknown` without a band, `left` out as the rules bound them.",
+        "model",
+        "state",
+    ),
     _counter("tocsin_sequential_rows_total", "Rows bet on since the activation or the budget began.", "model"),
     _gauge("tocsin_sequential_every_seconds", "Event time between ticks, as the rules say.", "model"),
     _gauge("tocsin_sequential_tick_timestamp_seconds", "Event time of the e-detector's last tick.", "model"),

@@ -38,6 +38,16 @@ class WindowsView:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentsView:
+    """Segments whose errors may page by themselves."""
+
+    share: float  # of the budget that is theirs
+    watched: tuple[str, ...]  # those with a band
+    unknown: Mapping[str, str]  # those without one, and why
+    left: int  # that nobody watches, as they are more than the rules allow
+
+
+@dataclass(frozen=True, slots=True)
 class SequentialView:
     """One model in one epoch."""
 
@@ -54,3 +64,4 @@ class SequentialView:
     verdicts: Mapping[str, Mapping[Verdict, int]] = field(default_factory=dict)  # groups of each rule that alerts
     untold: Mapping[str, str] = field(default_factory=dict)  # families of which nothing can be told, and why
     labels: WindowsView | None = None  # None: none was looked at yet
+    segments: SegmentsView | None = None  # None: there are none, or their errors are not watched

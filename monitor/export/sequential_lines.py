@@ -20,6 +20,10 @@ def add_sequential(series: Series, model: str, view: SequentialView) -> None:
     series.add("tocsin_sequential_tick_timestamp_seconds", view.at, model=model)
     if view.labels is not None:
         _add_windows(series, model, view.labels)
+    if (segments := view.segments) is not None:
+        many = {"watched": len(segments.watched), "unknown": len(segments.unknown), "left": segments.left}
+        for state, count in many.items():
+            series.add("tocsin_sequential_segments", count, model=model, state=state)
     for each in view.evidence:
         series.add("tocsin_sequential_log_odds", each.log_odds, model=model, family=each.family, tier=each.tier)
     for rule, verdicts in view.verdicts.items():

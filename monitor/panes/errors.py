@@ -65,6 +65,19 @@ def split_sums(terms: list[Doubles], signs: Signs) -> NDArray[np.int64]:
     return sums
 
 
+def worse_rows(labelled: int, high: int, low: int) -> int:
+    """How many of so many rows make up the sum of (1 + d) / 2, rounded down; d in [-1, 1] sums to `high` and `low`.
+
+    0 to `labelled`: n where the served model's error is larger by a scale and more in every row, half of them where it
+    is as large. Rounded down it never says more than the rows did, whoever bets that it rises.
+
+    >>> worse_rows(10, 5, 0), worse_rows(10, -10, 0), worse_rows(3, 0, 1)
+    (7, 0, 1)
+    """
+    found = (labelled + high) * FIXED_POINT + low
+    return min(max(found // (2 * FIXED_POINT), 0), max(labelled, 0))
+
+
 def joined(cells: list[int]) -> list[Fraction]:
     """Put hi and lo of each sum together again, in units of the scale."""
     return [Fraction(high * FIXED_POINT + low, FIXED_POINT) for high, low in zip(cells[::2], cells[1::2], strict=True)]

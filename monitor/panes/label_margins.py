@@ -10,6 +10,7 @@
 | errors | R | prediction - label in the bins of `Reference.errors`: under, bins, over |
 | first, third, fifth, tenth | K | miss, hit: whether a relevant item is among so many |
 | paired | C | labelled pairs of which one model alone was wrong: the known-good, the served one |
+| | R | labelled pairs, shared out: less, more by how much the served model errs more (errors.worse_rows) |
 | agreement | all | labels by untrusted sources that disagree, agree with what was served |
 | slices | all | [slice][right, wrong], a part a feature |
 
@@ -28,6 +29,7 @@ from numpy.typing import NDArray
 
 from monitor.facts import Task
 from monitor.panes.binning import score_cells
+from monitor.panes.errors import worse_rows
 from monitor.panes.layout import Layout
 from monitor.panes.outcomes import Doubles, Receipts, error_cells, wrong_answers
 from monitor.panes.ranking import unpack
@@ -57,7 +59,7 @@ def label_parts(layout: Layout) -> tuple[LabelPart, ...]:
             found = [(ERROR, 2), (CLASSES, by_class), (PREDICTED, by_class), (SCORED, SCORE_BINS), (TRUE, SCORE_BINS)]
             found.append((PAIRED, 2))
         case Task.REGRESSION:
-            found = [(ERRORS, layout.error_bins.stop - layout.error_bins.start)]
+            found = [(ERRORS, layout.error_bins.stop - layout.error_bins.start), (PAIRED, 2)]
         case Task.RANKING:
             found = [(name, 2) for name in HIT_NAMES]
     found.append((AGREEMENT, 2))
@@ -86,6 +88,9 @@ def _sums(layout: Layout, counts: Counts) -> Iterator[Counts]:
             yield counts[layout.pairs][4:2:-1]
         case Task.REGRESSION:
             yield counts[layout.error_bins]
+            pairs, high, low = (int(counts[layout.pairs][at]) for at in (3, 8, 9))
+            more = worse_rows(pairs, high, low)
+            yield np.array([pairs - more, more])
         case Task.RANKING:
             labelled = counts[layout.labelled]
             for hits in counts[layout.ranks][: len(HITS_AT), np.newaxis]:
@@ -116,6 +121,7 @@ def place_labels(layout: Layout, receipts: Receipts, labels: Doubles) -> tuple[P
                 places = np.full(len(labels), bins.bins + 2, np.intp)
                 places[usable] = error_cells(bins, receipts["value"][usable], labels[usable])
                 found = [places]
+            found.append(np.full(len(labels), 2, np.intp))
         case Task.RANKING:
             wrong[:] = wrong_answers(layout, receipts, labels)
             first, _ = unpack(labels)

@@ -10,6 +10,11 @@
 - *hit*: of ranked lists, those with a relevant item in the first 1, 3, 5, 10; that they fall.
 - *paired error*: of labelled pairs of which one model alone was wrong, how often it was the served one (the sign test
   of McNemar 1947). Its band follows from what it is, one half (rhythm_labels.py).
+- *paired loss*: of a regression's labelled pairs, the mean of (1 + d) / 2, d by how many error scales the served
+  model's |error| is larger than the known-good's, cut at one scale either way: one half where both err as much. A mean
+  of values in [0, 1] is bet on as a share is, because e^(eta s) <= 1 + s (e^eta - 1) there (Hoeffding 1963): E[L] <= 1
+  for any law of d whose mean is inside the band. Cut, or one absurd label would outweigh a month; nine in ten errors of
+  the reference are below a scale. So a model that is better only by its rarest, largest errors looks no better.
 - *agreement*: of labels by untrusted sources, those that agree with what was served; both ways. It is watched as the
   quality of what comes in: whoever may send labels without being trusted must not bring a rollback about.
 
@@ -57,12 +62,16 @@ def place_labels_signals(margins: Margins, cells: Counts) -> Iterator[Placed]:
                 signal = _signal("labels/hits", "label", What.HIT, f"in the first {place}", rises=False, falls=True)
                 yield Placed(signal, (start + 1, start + 2), (start, start + 2))
     yield from _slices(margins)
-    if margins.layout.task is Task.CLASSIFICATION:
-        yield _apart(
-            margins, PAIRED, Signal(Family.PAIRED, "paired", "label", What.PAIRED_ERROR, "", rises=True, falls=False)
-        )
+    paired = {Task.CLASSIFICATION: (What.PAIRED_ERROR, ""), Task.REGRESSION: (What.PAIRED_LOSS, _scale(margins))}
+    if margins.layout.task in paired:
+        what, item = paired[margins.layout.task]
+        yield _apart(margins, PAIRED, Signal(Family.PAIRED, "paired", "label", what, item, rises=True, falls=False))
     agrees = Signal(Family.QUALITY, "quality/labels", "label", What.AGREEMENT, "", rises=True, falls=True)
     yield _apart(margins, AGREEMENT, agrees)
+
+
+def _scale(margins: Margins) -> str:
+    return f"{margins.layout.reference.error_scale:.6g}"
 
 
 def _apart(margins: Margins, part: str, signal: Signal) -> Placed:

@@ -192,7 +192,7 @@ def _count_regression(layout: Layout, counts: Counts, receipts: Receipts, labels
     worse = np.abs(error[asked]) - np.abs(standardise(receipts["known_good_value"][asked], labels[asked], scale))
     pairs = counts[layout.pairs]
     pairs[3] = signs[asked].sum()
-    pairs[4:] = split_sums([worse, worse * worse], signs[asked])
+    pairs[4:] = split_sums([worse, worse * worse, np.clip(worse, -1.0, 1.0)], signs[asked])
 
 
 def _count_ranking(layout: Layout, counts: Counts, labels: Doubles, signs: Counts) -> None:

@@ -2,6 +2,8 @@
 
 - *paired error*: where the served model is as good as the known-good, a row that only one of them gets wrong is as
   likely to be either's: one half (McNemar 1947), and the tolerance. Rows hang together as wrong answers do.
+- *paired loss*: where it is as good, the mean of what is cut is no more than one half, whatever its law, and the
+  tolerance: .02 of a share is .04 error scales. Rows hang together as errors do: as the cut of them that does most.
 - *agreement*: an honest source says what the truth says, so it agrees as often as the model is right. Honest sources
   differ all the same: `SOURCES_SPREAD` is the standard deviation that is granted them, three of it in the band.
 """
@@ -24,12 +26,14 @@ NO_ERROR: Final = "the history does not say how often the answers are right"
 
 
 def complete_labels(signals: Sequence[Signal], bands: Sequence[Band], *, labelled: bool, design: float) -> list[Band]:
-    """The `bands` of the `signals` of labels with these put in; `design` >= 1 is that of pairs of an unknown error."""
+    """The `bands` of the `signals` of labels with these put in; `design` >= 1 is that of pairs of unknown errors."""
     right = _right(signals, bands)
     found = []
     for signal, band in zip(signals, bands, strict=True):
         if signal.what is What.PAIRED_ERROR:
             found.append(Band(0.5, KNOWN_ROWS, 0.5, 0.0, design if right.centre is None else right.design))
+        elif signal.what is What.PAIRED_LOSS:
+            found.append(Band(0.5, KNOWN_ROWS, 0.5, 0.0, _errors_design(signals, bands) or design))
         elif signal.what is What.AGREEMENT:
             wander = float(f"{hypot(right.wander, SOURCES_SPREAD):.6g}")
             found.append(right if right.centre is None else replace(right, wander=wander))
@@ -38,6 +42,12 @@ def complete_labels(signals: Sequence[Signal], bands: Sequence[Band], *, labelle
         else:
             found.append(band)
     return found
+
+
+def _errors_design(signals: Sequence[Signal], bands: Sequence[Band]) -> float:
+    """The largest design effect of cuts of a regression's errors; 0 where none is known."""
+    known = (band for signal, band in zip(signals, bands, strict=True) if signal.what is What.ERROR)
+    return max((band.design for band in known if band.centre is not None), default=0.0)
 
 
 def _right(signals: Sequence[Signal], bands: Sequence[Band]) -> Band:

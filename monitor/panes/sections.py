@@ -26,7 +26,7 @@ A pane is one vector of signed 64-bit counts, so that adding panes is adding vec
 | ranks | K | 8 | lists with a relevant item in the first 1, 3, 5, 10; reciprocal place, its square; ndcg, its square |
 | lag | all | 16 | labelled predictions by label time - prediction time, cut at LAG_EDGES_S |
 | pairs | C | 6 | asked, differ; labelled: both_right, only_serving_wrong, only_known_good_wrong, both_wrong |
-| | R | 8 | asked, apart (hi, lo), labelled, worse (hi, lo), worse squared (hi, lo) |
+| | R | 10 | asked, apart (hi, lo), labelled, worse (hi, lo), worse squared (hi, lo), worse cut at +-1 (hi, lo) |
 | agreement | all | 2 | labels by untrusted sources that agree, disagree with the served output |
 | repeated | all | 1 | predictions with an id that was seen before: they are counted here and nowhere else |
 | contents | all | 64 | predictions by the bucket of all their cells (contents.py); none without features |
@@ -150,7 +150,7 @@ def section_sizes(
             scores = ((k + 1) * (SCORE_BINS + 1), (k + 1) ** 2, 1, 1, 2 * SCORE_BINS, 1, 1, tables)
             return (*shared, k + 1, 0, *scores, 0, 0, 0, 0, _LAGS, 6, 2, *watched)
         case Task.REGRESSION:
-            return (*shared, *numbers, *no_class, 1, 1, 24, 0, _LAGS, 8, 2, *watched)
+            return (*shared, *numbers, *no_class, 1, 1, 24, 0, _LAGS, 10, 2, *watched)
         case Task.RANKING:
             return (*shared, *numbers, *no_class, 1, 0, 0, len(HITS_AT) + 4, _LAGS, 0, 2, *watched)
 

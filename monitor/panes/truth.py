@@ -72,7 +72,7 @@ def read_ranks(layout: "Layout", pane: Pane) -> Ranks:
 
 def read_paired(layout: "Layout", pane: Pane) -> PairedErrors:
     """How a regression and its known-good differ on the same rows, in the target's unit."""
-    asked, *apart, labelled, worse, worse_low, square, square_low = _tuple(pane, layout.pairs)
+    asked, *apart, labelled, worse, worse_low, square, square_low, _, _ = _tuple(pane, layout.pairs)
     scale = layout.reference.error_scale
     (far,), (more, squared) = errors.joined(apart), errors.joined([worse, worse_low, square, square_low])
     rows = _cell(pane, layout.rows)

@@ -1,5 +1,9 @@
 """What closing windows of labels bet: their sums, hour by hour, read from the store.
 
+Of a segment whose errors are watched, windows close as those of the whole do, by its own rows and labels: a segment
+whose labels come late waits for them by itself. A window that began before the settings parted rows as they do now is
+not bet on: labels of such rows move the whole alone (`monitor.turns.parting`).
+
 A sum of an hour is one stored pane, so a window that closes costs one read for each of its hours, and one that may
 close costs one.
 """
@@ -12,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.facts import ModelName
-from monitor.panes.rhythm import Bounds
+from monitor.panes.segment_errors import Part
 from monitor.panes.signals import Counted
 from monitor.panes.window import sum_panes
 from monitor.settings import LabelFeed
@@ -32,22 +36,37 @@ class LabelWindows:
     epoch: int
     lookout: Lookout
     terms: Terms
+    part: Part | None = None  # of a segment; None: of the whole
+    since: float | None = None  # the newest prediction that was parted otherwise; None: none was
+
+    @property
+    def segment(self) -> str:
+        """As its panes are called."""
+        return "" if self.part is None else self.part.segment
 
     def close(
         self, before: Closing | None, since: float, arrived: Mapping[int, Counts], now: float
-    ) -> tuple[list[tuple[Bounds, Counted]], Closing]:
-        """The bets of windows that close now, and the state after that; `arrived` are the counts of deltas by hour."""
+    ) -> tuple[list[tuple[int, Counted]], Closing]:
+        """What windows that close now say, by hour, and the state after that.
+
+        `arrived` are the counts of deltas by hour.
+        """
         came: dict[int, int] = {}
         for hour, counts in arrived.items():
             start = self.terms.start(hour * HOUR_S)
             came[start] = came.get(start, 0) + self._labelled(counts)
         found = due(self.terms, before or begin(self.terms, since), came, now, self._coverage)
-        hours = [start // HOUR_S + part for start in found.starts for part in range(self.terms.window_s // HOUR_S)]
+        starts = [start for start in found.starts if self.since is None or start > self.since]
+        hours = [start // HOUR_S + part for start in starts for part in range(self.terms.window_s // HOUR_S)]
         return [bet for hour in hours for bet in self._bet(hour)], found.after
 
-    def _bet(self, hour: int) -> list[tuple[Bounds, Counted]]:
-        counted = self.lookout.signals.count_labels(self._sum(hour * HOUR_S, (hour + 1) * HOUR_S))
-        return [(self.lookout.bounds(hour), counted)] if counted.n.any() else []
+    def _bet(self, hour: int) -> list[tuple[int, Counted]]:
+        counts = self._sum(hour * HOUR_S, (hour + 1) * HOUR_S)
+        if self.part is None:
+            counted = self.lookout.signals.count_labels(counts)
+        else:
+            counted = self.lookout.segment_labels(self.part, counts)
+        return [(hour, counted)] if counted.n.any() else []
 
     def _coverage(self, start: int) -> Coverage:
         counts = self._sum(start, start + self.terms.window_s)
@@ -59,7 +78,7 @@ class LabelWindows:
 
     def _sum(self, start: int, end: int) -> Counts:
         layout = self.lookout.layout
-        found = self.store.panes(self.model, self.epoch, "", layout.digest, start, end)
+        found = self.store.panes(self.model, self.epoch, self.segment, layout.digest, start, end)
         return sum_panes([body for _, body in found], layout.digest, layout.size).counts
 
 

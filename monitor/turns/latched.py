@@ -36,8 +36,8 @@ NOTHING_CAME: Final = "no rows were bet on yet"
 def place(group: str) -> str:
     """How an alert names a group.
 
-    >>> place("features/age"), place("score")
-    ('age', 'score')
+    >>> place("features/age"), place("score"), place("labels/error@route=a/b")
+    ('age', 'score', 'error@route=a/b')
     """
     return group.partition("/")[2] or group
 
@@ -65,10 +65,12 @@ def freeze(  # noqa: PLR0917  # the two ends of one tick
     rows: Mapping[str, int],
     span: tuple[int, float],
     accounts: Mapping[tuple[Tier, str], Account] = MappingProxyType({}),
+    apart: Mapping[str, int] = MappingProxyType({}),
 ) -> tuple[Slot, ...]:
     """The slots of every latch after a tick: as they were or, of what paged just now, as it crossed.
 
-    `rows` by family, `span` is the epoch and the time of the tick; `accounts` of what paged, where there are any.
+    `rows` by family, and `apart` by group where a group has rows of its own; `span` is the epoch and the time of the
+    tick; `accounts` of what paged, where there are any.
     """
     known = {(slot.rule, slot.segment): slot for slot in before}
     paged = {(each.tier, each.group): each for each in said.crossings if each.pages}
@@ -87,7 +89,8 @@ def freeze(  # noqa: PLR0917  # the two ends of one tick
         epoch, now = span
         account = accounts.get((tier, group))
         since, column = (now, crossing.lane.column) if account is None else (account.since, account.column)
-        found[key] = Slot(*key, epoch, since, now, reading(crossing, rows[family.value], account), (column,))
+        n = apart.get(group, rows[family.value])
+        found[key] = Slot(*key, epoch, since, now, reading(crossing, n, account), (column,))
     return tuple(found[key] for key in sorted(found))
 
 
@@ -107,6 +110,8 @@ def words(lane: Lane) -> str:
     way, signal = "falls" if lane.falls else "rises", lane.signal
     if signal is None:
         return f"the mean of {lane.column} {way}"
+    if signal.what is What.SEGMENT_ERROR:
+        return f"the error of {signal.item} {way}"
     if signal.what is What.ABOVE:
         return f"the share of {lane.column} above {signal.item} {way}"
     return f"the share of {lane.column} {signal.what.value.replace('_', ' ')} {signal.item}".rstrip() + f" {way}"

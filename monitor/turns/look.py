@@ -34,7 +34,7 @@ from monitor.store.protocol import Store
 from monitor.turns import sequential
 from monitor.turns.lookout import BANDS_BYTES_MAX
 from monitor.turns.minutes import Pace
-from monitor.turns.parting import Parting, Segmentation
+from monitor.turns.parting import Parted, Parting, Segmentation
 from monitor.turns.reading import doubted, due, newer, read_all, read_groups, read_refused, slot_of, stepped
 from monitor.turns.refusals import Refused, nothing_refused, rows_between
 from monitor.turns.ticking import Armed, Ticked, Ticking
@@ -268,7 +268,8 @@ class Look:
 
     def _ticked(self, watched: Watched, seen: Seen, now: float, fold: int) -> Ticked | None:
         """Tick the e-detector, if the rules set a budget, and keep what it said."""
-        ticked = self.ticking.run(watched, seen.epoch, seen.pack, now, fold)
+        parted = Parted(seen.parting, seen.parted)
+        ticked = self.ticking.run(watched, (seen.epoch, seen.pack), now, fold, parted)
         watch = seen.pack.watch
         told = (
             None if ticked is None or watch is None else sequential.view(ticked, seen.pack, watch, watched.sequential)

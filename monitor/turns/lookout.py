@@ -1,5 +1,8 @@
 """Everything that is watched by one reference's bands under one budget: signals, bands by the hour, the plan of bets.
 
+Errors of segments stand behind the signals of the whole, with bands of their own and a share of the budget that is
+theirs; where none of them has a band, nothing is set apart.
+
 Made once per reference and budget, which takes 0.1 s for 500 features, and kept while it is asked for; holds nothing
 but what can be made again.
 """
@@ -9,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +23,8 @@ from monitor.facts import Family
 from monitor.panes.carriers import carriers
 from monitor.panes.layout import Layout
 from monitor.panes.rhythm import Bounds, Rhythm
+from monitor.panes.segment_errors import Part, count_part, watch_segments
+from monitor.panes.segments import Segments
 from monitor.panes.signals import Counted, Signals
 from monitor.panes.window import sum_panes
 
@@ -53,26 +59,36 @@ class Lookout:
     signals: Signals
     rhythm: Rhythm | None  # None: nothing can be bet on
     plan: Plan
-    unknown: int  # signals and scores without a band
+    unknown: int  # signals and scores of the whole without a band
     families: Mapping[Family, Kin]  # those of which something is watched
     minutes: bool = True  # whether panes tell how many rows a minute had
+    parts: tuple[Part, ...] = ()  # segments whose errors are watched: the last signals, in this order
+    parted: int = 0  # segments that there are
     _hours: "OrderedDict[int, Bounds]" = field(default_factory=OrderedDict)
 
     @classmethod
-    def of(cls, layout: Layout, watch: Watch, *, minutes: bool = True) -> "Lookout":
-        """Choose what is watched of this layout, and weigh it."""
+    def of(cls, layout: Layout, watch: Watch, *, minutes: bool = True, segments: Segments | None = None) -> "Lookout":
+        """Choose what is watched of this layout and of its `segments`, and weigh it."""
         signals, rhythm = Signals.table(layout), layout.reference.rhythm
+        parts = _parts(signals, rhythm, segments, watch)
+        if rhythm is not None and parts:
+            bands = (*rhythm.signals, *(part.band for part in parts))
+            signals = signals.beside(tuple(part.signal for part in parts))
+            rhythm = msgspec.structs.replace(rhythm, signals=bands)
         groups = (*(each.group for each in signals.signals), *signals.scored_group)
         bands = () if rhythm is None else (*rhythm.signals, *(each.band for each in rhythm.scored))
         told = [group for group, band in zip(groups, bands, strict=rhythm is not None) if band.centre is not None]
-        plan = Plan.of(signals, watch.ledger)
+        apart = _apart(parts, watch)
+        plan = Plan.of(signals, watch.ledger, 1 - sum(apart.values()), apart)
         kin = dict(_kin(signals, plan, frozenset(told)))
-        return cls(layout, signals, rhythm, plan, len(groups) - len(told), kin, minutes)
+        parted = 0 if segments is None else len(segments.names)
+        unknown = len(groups) - len(told) - sum(part.band.centre is None for part in parts)
+        return cls(layout, signals, rhythm, plan, unknown, kin, minutes, parts, parted)
 
     @property
     def size(self) -> int:
-        """How many bands there could be."""
-        return len(self.signals.signals) + len(self.signals.scored)
+        """How many bands there could be, those of segments apart."""
+        return len(self.signals.signals) - len(self.parts) + len(self.signals.scored)
 
     def bounds(self, hour: int) -> Bounds:
         """The bands of one hour since 1970; the same object while it is kept."""
@@ -98,6 +114,23 @@ class Lookout:
         table = self.signals
         return [(self.bounds(hour), table.count(cells) + table.count_stale(cells)) for hour, cells in sums.items()]
 
+    def segment_labels(self, part: Part, counts: NDArray[np.int64]) -> Counted:
+        """The same of one segment: nothing but its errors."""
+        return count_part(self.signals, self._place(part), part, counts)
+
+    def part(self, group: str) -> Part | None:
+        """The segment that a group is of; None: it is of the whole."""
+        return next((part for part in self.parts if part.group == group), None)
+
+    def waits(self, group: str) -> bool:
+        """Whether it is bet on when windows of labels close, and not as rows arrive."""
+        return self.part(group) is not None or any(
+            signal.group == group for signal in self.signals.signals[self.signals.labels]
+        )
+
+    def _place(self, part: Part) -> int:
+        return len(self.signals.signals) - len(self.parts) + self.parts.index(part)
+
     @property
     def counts_minutes(self) -> bool:
         """Whether anything can be told of how many rows a minute has."""
@@ -118,7 +151,8 @@ class Lookout:
     ) -> Account | None:
         """Account for a crossing by the stored panes since its evidence began, with the band of this hour.
 
-        `minutes` are what was judged of the volume since then: panes say nothing of it.
+        Of a segment's errors these are the segment's. `minutes` are what was judged of the volume since then: panes say
+        nothing of it.
         """
         pane = sum_panes(bodies, self.layout.digest, self.layout.size)
         reference = self.layout.reference_pane()
@@ -127,13 +161,25 @@ class Lookout:
             self.plan,
             self.signals.signals,
             crossing,
-            now=sum(minutes, self.signals.count(pane.counts)),
-            then=self.signals.count(reference.counts),
+            now=sum(minutes, self._said(crossing.group, pane.counts)),
+            then=self._usual(crossing.group, reference.counts),
             bounds=self.bounds(int(now // HOUR_S)),
             since=since,
             others=others,
             carried=tuple(f"{each.feature} ({each.explained:.0%})" for each in moved if each.explained > CARRIED_MIN),
         )
+
+    def _said(self, group: str, counts: NDArray[np.int64]) -> Counted:
+        part = self.part(group)
+        if part is not None:
+            return self.segment_labels(part, counts)
+        return self.signals.count(counts) + self.signals.count_labels(counts)
+
+    def _usual(self, group: str, counts: NDArray[np.int64]) -> Counted:
+        part, found = self.part(group), self.signals.count(counts) + self.signals.count_labels(counts)
+        if part is not None:
+            found.x[self._place(part)], found.n[self._place(part)] = part.wrong, part.labelled
+        return found
 
     def rows(self, parts: Sequence[Counted]) -> dict[str, int]:
         """How many rows these counts show of each family: those of the signal that had most."""
@@ -151,7 +197,22 @@ class Lookout:
             return NOT_WATCHED
         if family is Family.VOLUME and not self.minutes:
             return NO_MINUTES
-        return "" if (group in kin.known if group else kin.known) else NO_GROUP_BAND
+        if group in kin.known if group else kin.known:
+            return ""
+        part = self.part(group)
+        return NO_GROUP_BAND if part is None else part.band.why
+
+
+def _parts(signals: Signals, rhythm: Rhythm | None, segments: Segments | None, watch: Watch) -> tuple[Part, ...]:
+    if rhythm is None or segments is None or not (watch.segments_share and watch.weight(Family.LABELS)):
+        return ()
+    return watch_segments(signals, rhythm, segments, watch.segments_max)
+
+
+def _apart(parts: Sequence[Part], watch: Watch) -> dict[str, float]:
+    """The weight of each segment: an equal part of what is set apart, and nothing where it cannot be bet on."""
+    known = sum(part.band.centre is not None for part in parts)
+    return {part.group: watch.segments_share / known if part.band.centre is not None else 0.0 for part in parts}
 
 
 def _kin(signals: Signals, plan: Plan, told: frozenset[str]) -> Iterator[tuple[Family, Kin]]:
@@ -173,13 +234,13 @@ class Lookouts:
         self.dropped = 0
         self._bands_max = bytes_max // BAND_BYTES
         self._minutes = minutes
-        self._kept: OrderedDict[tuple[str, Watch], Lookout] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, Watch, tuple[str, ...]], Lookout] = OrderedDict()
 
-    def get(self, layout: Layout, watch: Watch) -> Lookout:
-        """What is watched by these bands under this budget."""
-        key = (layout.digest, watch)
+    def get(self, layout: Layout, watch: Watch, segments: Segments | None = None) -> Lookout:
+        """What is watched by these bands under this budget, of the whole and of these segments."""
+        key = (layout.digest, watch, () if segments is None else segments.names)
         if key not in self._kept:
-            self._kept[key] = Lookout.of(layout, watch, minutes=self._minutes)
+            self._kept[key] = Lookout.of(layout, watch, minutes=self._minutes, segments=segments)
             held = sum(each.size for each in self._kept.values())
             while held > self._bands_max and len(self._kept) > 1:
                 held -= self._kept.popitem(last=False)[1].size

@@ -74,6 +74,14 @@ class Parting:
         return self._segments[layout.digest]
 
 
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """How a look takes rows to be parted, and since when: both as they were at its beginning."""
+
+    parting: Parting
+    segmentation: Segmentation
+
+
 def said(columns: Columns) -> dict[str, tuple[tuple[str, ...], int]]:
     """What the settings say of each column, as plain values."""
     return {name: (tuple(one.values), one.values_max) for name, one in columns.items()}

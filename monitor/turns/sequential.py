@@ -6,7 +6,7 @@ from monitor.decisions.budget import WATCHED, Watch
 from monitor.decisions.rules import Rule, RulePack
 from monitor.detectors.sequential import Step
 from monitor.detectors.sequential.ledger import TIERS
-from monitor.export.sequential import EvidenceView, LatchView, SequentialView, WindowsView
+from monitor.export.sequential import EvidenceView, LatchView, SegmentsView, SequentialView, WindowsView
 from monitor.facts import Family, Severity, Verdict
 from monitor.turns.closing import Closing
 from monitor.turns.latched import place
@@ -38,7 +38,18 @@ def view(ticked: Ticked, pack: RulePack, watch: Watch, before: SequentialView | 
         untold=untold(lookout, watch)
         | ({Family.VOLUME.value: REFUSED} if armed.in_doubt and watch.weight(Family.VOLUME) else {}),
         labels=None if armed.closing is None else windows(armed.closing),
+        segments=segments(lookout, watch),
     )
+
+
+def segments(lookout: Lookout, watch: Watch) -> SegmentsView | None:
+    """Of which segments errors are watched, and why not of others."""
+    if not lookout.parts:
+        return None
+    unknown = {part.segment: part.band.why for part in lookout.parts if part.band.centre is None}
+    watched = tuple(part.segment for part in lookout.parts if part.segment not in unknown)
+    share = watch.segments_share if watched else 0.0
+    return SegmentsView(share, watched, unknown, lookout.parted - len(lookout.parts))
 
 
 def windows(closing: Closing) -> WindowsView:

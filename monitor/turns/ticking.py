@@ -7,8 +7,11 @@
 Exactly once: how far the deltas were consumed is committed with the state that bet on them, in the look's transaction.
 A tick that is replayed would square its multipliers; one that is lost only lowers them. Rows that come late bet with
 the band of their own hour. Labels are bet on when the window of their predictions closes (`monitor.turns.closing`), and
-a minute's number of rows when it is over (`monitor.turns.minutes`); which ones were is part of the same state. Only
-panes of the whole traffic are bet on: segments of it are the same rows again.
+a minute's number of rows when it is over (`monitor.turns.minutes`); which ones were is part of the same state.
+
+Panes of segments are the same rows again. What is bet on of them are errors alone, of each as its own label windows
+close, with a share of the budget of their own (`monitor.panes.segment_errors`): the promise holds whatever hangs
+together. A tick reads as many small deltas as segments are watched, and none where no row or label came.
 
 A new epoch begins anew: nothing that another model did speaks against this one. So does another budget, because
 processes of other weights are other processes, and a detector whose deltas were forgotten while it was away; its
@@ -35,6 +38,7 @@ from monitor.detectors.sequential.account import Account
 from monitor.detectors.sequential.ledger import TIERS
 from monitor.detectors.sequential.state import release
 from monitor.facts import Epoch, Family, ModelName, Slot
+from monitor.panes.rhythm import Bounds
 from monitor.panes.signals import Counted
 from monitor.store.protocol import Store
 from monitor.turns.closing import Closing, Terms
@@ -42,6 +46,7 @@ from monitor.turns.label_windows import LabelWindows, terms_of
 from monitor.turns.latched import NOTHING_CAME, YOUNG, alert_of, freeze, quiet
 from monitor.turns.lookout import BANDS_BYTES_MAX, Lookout, Lookouts
 from monitor.turns.minutes import Heard, Minutes, Pace, minute_of
+from monitor.turns.parting import Parted, Segmentation
 from monitor.turns.refusals import REFUSED, Refused, nothing_refused
 from monitor.turns.timed import Timed
 from monitor.turns.watched import Watched
@@ -50,6 +55,13 @@ Slots = dict[tuple[str, str], tuple[Slot, ...]]
 PAGE: Final = TIERS.index(Tier.PAGE)
 ACCOUNTS_MAX: Final = 20  # made in a look: a broken schema lets every group page at once, and each takes a sum of panes
 QUIET_MINUTES: Final = 120.0  # of evidence at weight 1: its mean after two hours of nothing
+
+
+class Apart(msgspec.Struct, frozen=True):
+    """One segment: its label windows, and how many of its labels were bet on in this epoch."""
+
+    closing: Closing
+    rows: int = 0
 
 
 class Armed(msgspec.Struct, frozen=True):
@@ -67,6 +79,7 @@ class Armed(msgspec.Struct, frozen=True):
     began: bytes = b""  # f8[groups]: when each group's evidence was last as low as two quiet hours leave it
     closing: Closing | None = None  # its label windows; None: none was looked at
     heard: Heard | None = None  # minutes that were judged; None: none since it began
+    segments: dict[str, Apart] = {}  # those of which something was looked at, by name
     in_doubt: bool = False  # whether rows that were refused make the newest of them unknown
 
     @property
@@ -80,6 +93,14 @@ class Armed(msgspec.Struct, frozen=True):
         if family is Family.VOLUME:
             return self.rows.get(family.value, 0)
         return max((rows for name, rows in self.rows.items() if name != Family.VOLUME.value), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """When windows of labels close, and since when rows are parted as they are."""
+
+    terms: Terms
+    parted: Segmentation
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +135,22 @@ class Ticking:
         self._looked: dict[ModelName, tuple[float, float]] = {}  # event time of the last look, how long it may be ago
         self._unheard: dict[ModelName, int] = {}  # the last minute in which perhaps nobody listened
 
-    def run(self, watched: Watched, epoch: Epoch, pack: RulePack, now: float, fold: int) -> Ticked | None:
+    def run(
+        self, watched: Watched, judging: tuple[Epoch, RulePack], now: float, fold: int, parted: Parted
+    ) -> Ticked | None:
         """Tick if it is time; None without a budget. Nothing is true before `committed`."""
-        watch = pack.watch
+        epoch, pack = judging
+        watch, layout = pack.watch, watched.layouts[epoch.judge]
         if watch is None:
             return None
-        lookout = self._lookouts.get(watched.layouts[epoch.judge], watch)
+        lookout = self._lookouts.get(layout, watch, parted.parting.of(layout))
         before = self._before(watched.name, epoch, lookout, now)
         self._listen(before, now)
         armed, said = before, None
         if lookout.rhythm is not None and abs(now - before.at) >= watch.every_s:
             began = time.monotonic()
             terms = terms_of(watched.settings.labels, self._pace.grace_s, self._pace.horizon_s)
-            armed, said = self._step(before, lookout, terms, now, fold)
+            armed, said = self._step(before, lookout, Labelling(terms, parted.segmentation), now, fold)
             self.took.add(began)
         elif lookout.rhythm is None:
             armed = msgspec.structs.replace(before, fold=fold, at=now)
@@ -156,9 +180,10 @@ class Ticking:
         if found is None or found.state is None or watch is None or not watched.epochs:
             return None
         epoch = watched.epoch
-        if epoch.judge not in watched.layouts:
+        layout = watched.layouts.get(epoch.judge)
+        if layout is None:
             return None
-        plan = self._lookouts.get(watched.layouts[epoch.judge], watch).plan
+        plan = self._lookouts.get(layout, watch, watched.parting.of(layout)).plan
         if (found.epoch, found.judge, found.state.plan) != (epoch.number, epoch.judge, plan.name):
             return None
         state = found.state
@@ -174,26 +199,57 @@ class Ticking:
         """What `released` gave is stored."""
         self._armed[armed.model] = armed
 
-    def _step(self, before: Armed, lookout: Lookout, terms: Terms, now: float, fold: int) -> tuple[Armed, Step]:
+    def _step(self, before: Armed, lookout: Lookout, labelling: Labelling, now: float, fold: int) -> tuple[Armed, Step]:
         """Bet on what was folded since the last tick, and on the label windows that close."""
-        deltas = self._store.delta(before.model, before.epoch, "", before.judge, before.fold, fold)
-        sums = lookout.sums(deltas)
-        windows = LabelWindows(self._store, before.model, before.epoch, lookout, terms)
-        labelled, closing = windows.close(before.closing, before.since, sums, now)
+        sums = self._sums(before, lookout, "", fold)
+        windows = LabelWindows(self._store, before.model, before.epoch, lookout, labelling.terms)
+        closed, closing = windows.close(before.closing, before.since, sums, now)
+        labelled = [(lookout.bounds(hour), counted) for hour, counted in closed]
+        apart, segments = self._segments(before, lookout, labelling, now, fold if sums else before.fold)
         minutes_of = self._minutes_of(before, lookout)
         minutely, heard = minutes_of.judge(before.judged.after(self._unheard.get(before.model, -1)), now)
         counted = [*lookout.arrivals(sums), *labelled, *minutely]
         minutes = max(now - before.at, 0.0) / MINUTE_S
-        said, state = step(lookout.plan, counted, minutes, before.state, now)
+        said, state = step(lookout.plan, [*counted, *apart], minutes, before.state, now)
         come = lookout.rows([part for _, part in counted])
         rows = {family: before.rows.get(family, 0) + more for family, more in come.items()}
         since = began(before, lookout.plan, said, now)
-        accounts = self._accounts(msgspec.structs.replace(before, heard=heard), lookout, said, since, now)
-        slots = freeze(lookout.plan, said, before.slots, state, rows, (before.epoch, now), accounts)
+        accounts = self._accounts(
+            msgspec.structs.replace(before, heard=heard), lookout, labelling.terms, (said, since), now
+        )
+        mine = {part.group: segments[part.segment].rows for part in lookout.parts}
+        slots = freeze(lookout.plan, said, before.slots, state, rows, (before.epoch, now), accounts, mine)
         stepped = {"fold": fold, "at": now, "rows": rows, "state": state, "slots": slots}
-        stepped |= {"began": since.tobytes(), "closing": closing, "heard": heard}
+        stepped |= {"began": since.tobytes(), "closing": closing, "heard": heard, "segments": segments}
         stepped |= {"in_doubt": minutes_of.in_doubt(heard) if minutely else before.in_doubt}
         return msgspec.structs.replace(before, **stepped), said
+
+    def _sums(self, before: Armed, lookout: Lookout, segment: str, fold: int) -> dict[int, NDArray[np.int64]]:
+        """Cells of the deltas since the last tick up to `fold`, by the hour of their pane."""
+        if fold == before.fold:
+            return {}
+        return lookout.sums(self._store.delta(before.model, before.epoch, segment, before.judge, before.fold, fold))
+
+    def _segments(
+        self, before: Armed, lookout: Lookout, labelling: Labelling, now: float, fold: int
+    ) -> tuple[list[tuple[Bounds, Counted]], dict[str, Apart]]:
+        """What closing windows of segments say, hour by hour, and what is kept of them."""
+        hours: dict[int, Counted] = {}
+        kept: dict[str, Apart] = {}
+        for part in lookout.parts:
+            known = before.segments.get(part.segment)
+            windows = LabelWindows(
+                *(self._store, before.model, before.epoch, lookout, labelling.terms),
+                part=part,
+                since=labelling.parted.of(part.signal.column),
+            )
+            sums = self._sums(before, lookout, part.segment, fold)
+            found, closing = windows.close(None if known is None else known.closing, before.since, sums, now)
+            for hour, counted in found:
+                hours[hour] = hours[hour] + counted if hour in hours else counted
+            rows = sum(int(counted.n.sum()) for _, counted in found)
+            kept[part.segment] = Apart(closing, rows + (0 if known is None else known.rows))
+        return [(lookout.bounds(hour), hours[hour]) for hour in sorted(hours)], kept
 
     def _listen(self, before: Armed, now: float) -> None:
         """Remember whether somebody has listened since the look before this, or since another life's last tick."""
@@ -206,20 +262,27 @@ class Ticking:
         return Minutes(self._store, armed.model, armed.epoch, lookout, self._pace, self._refused)
 
     def _accounts(
-        self, before: Armed, lookout: Lookout, said: Step, since: NDArray[np.float64], now: float
+        self, before: Armed, lookout: Lookout, terms: Terms, stepped: tuple[Step, NDArray[np.float64]], now: float
     ) -> dict[tuple[Tier, str], Account]:
-        """Account for what pages at this tick, by the panes since its evidence began; the loudest where all break."""
+        """Account for what pages at this tick, by the panes since its evidence began; the loudest where all break.
+
+        Labels that were bet on since then are those of windows that had begun before.
+        """
+        said, since = stepped
         found: dict[tuple[Tier, str], Account] = {}
         others = list_drifted(lookout.plan, said)
         paging = sorted((each for each in said.crossings if each.pages), key=lambda each: (-each.odds, each.group))
-        bodies: dict[float, list[bytes]] = {}
+        bodies: dict[tuple[str, float], list[bytes]] = {}
         for crossing in paging[:ACCOUNTS_MAX]:
-            start = float(since[lookout.plan.groups.index(crossing.group)])
-            if start not in bodies:
-                stored = self._store.panes(before.model, before.epoch, "", before.judge, start, now)
-                bodies[start] = [body for _, body in stored]
+            start, part = float(since[lookout.plan.groups.index(crossing.group)]), lookout.part(crossing.group)
+            if lookout.waits(crossing.group):
+                start = max(float(terms.start(start - terms.window_s - terms.grace_s)), before.since)
+            place = ("" if part is None else part.segment, start)
+            if place not in bodies:
+                stored = self._store.panes(before.model, before.epoch, place[0], before.judge, start, now)
+                bodies[place] = [body for _, body in stored]
             account = lookout.account(
-                crossing, bodies[start], start, now, others, self._minutes(before, lookout, crossing, start)
+                crossing, bodies[place], start, now, others, self._minutes(before, lookout, crossing, start)
             )
             if account is not None:
                 found[crossing.tier, crossing.group] = account
@@ -239,8 +302,9 @@ class Ticking:
         if found.fold < consumed:
             return Armed(model, epoch.number, epoch.judge, consumed, now, now)
         if found.state is not None and found.state.plan != lookout.plan.name:
-            consumed_so_far = found.fold, found.at, now
-            return Armed(model, epoch.number, epoch.judge, *consumed_so_far, closing=found.closing)
+            kept = {name: Apart(apart.closing) for name, apart in found.segments.items()}
+            found = msgspec.structs.replace(found, since=now, state=None, slots=(), rows={}, segments=kept)
+            return msgspec.structs.replace(found, began=b"", heard=None, in_doubt=False)
         return found
 
     def _slots(  # noqa: PLR0917  # the coordinates of what is judged

@@ -98,3 +98,25 @@ def test_weights_that_promise_more_than_the_budget_are_refused():
 
 def test_a_warning_that_is_rarer_than_a_page_is_refused():
     assert "louder tier is rarer" in problems(budget={"warn": "1/60d"})["sequential"]
+
+
+def test_segments_have_a_tenth_of_the_budget_for_twenty_of_them_unless_the_section_says_otherwise():
+    assert (parse().watch.segments_share, parse().watch.segments_max) == (0.1, 20)
+    watch = parse(segments={"share": 0.3, "max": 5}).watch
+    assert (watch.segments_share, watch.segments_max) == (0.3, 5)
+
+
+@pytest.mark.parametrize(
+    ("section", "path"),
+    [
+        ({"share": 1}, "share"),
+        ({"share": "much"}, "share"),
+        ({"share": -0.1}, "share"),
+        ({"max": 0}, "max"),
+        ({"max": 201}, "max"),
+        ({"max": True}, "max"),
+        ({"most": 3}, "most"),
+    ],
+)
+def test_what_segments_cannot_have_is_a_problem(section, path):
+    assert list(problems(segments=section)) == [f"sequential.segments.{path}"]

@@ -62,7 +62,7 @@ def test_sections_of_a_regression_have_the_documented_sizes(regression):
         "clipped": 1,
         "errors": 24,
         "lag": 16,
-        "pairs": 8,
+        "pairs": 10,
         "agreement": 2,
         "repeated": 1,
         "contents": 64,

@@ -17,7 +17,7 @@ FEED = LabelFeed(trusted_sources=("ops",))  # windows of an hour, .9 of the rows
 def labelling(directory, feed=FEED, **more):
     """A world whose v1 is watched under a budget, its reference labelled: one answer in three is wrong."""
     layouts = banded(profile(SCHEMA, rows=3000)), banded(Layout.of(reference(edges=(0.0, 0.5, 2.0), seed=8)))
-    turns = Turns(directory, watch=WATCH, layouts=layouts, **more)
+    turns = Turns(directory, **({"watch": WATCH, "layouts": layouts} | more))
     turns.watched.settings = turns.watched.settings.model_copy(update={"labels": feed})
     turns.serve((0.0, "v1"))
     return turns

@@ -49,7 +49,14 @@ SHARES: Final[Mapping[What, str]] = MappingProxyType(
         What.ERROR: "share of errors {item}",
         What.CLASS_ERROR: "share of wrong answers where the label is {item}",
         What.SLICE_ERROR: "share of wrong answers where {column} is {item}",
+        What.SEGMENT_ERROR: "error of {item}",
         What.CALIBRATION: "share of outcomes that came true at scores {item}",
+        What.PAIRED_ERROR: "share of pairs that the served model alone gets wrong, of those that one of both does",
+        What.PAIRED_LOSS: (
+            "error of the served model beside the known-good's on the same rows, "
+            "from 0 (smaller by {item} and more) over 0.5 (alike) to 1 (larger by {item} and more),"
+        ),
+        What.AGREEMENT: "share of labels by untrusted sources that agree with what was served",
         What.HIT: "share of lists with a relevant item {item}",
         What.RATE: "rows a minute: {item}",
         What.STALE: "share of minutes in which {column} stood still",

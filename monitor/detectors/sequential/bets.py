@@ -22,6 +22,9 @@ has mean K'(t). At the tilt t whose mean is the band's edge,
 has E[L] <= 1 for every tilt with a mean inside the band, as K is convex; another shape of the same mean is not covered
 exactly (a variance larger by v gives a factor of about 1 + n eta^2 v / 2d), which is why d is raised by a tenth.
 
+Values s in [0, 1] of rows may stand where rows are or are not in a set: y is their sum, and all that is used is
+e^(eta s) <= 1 + s (e^eta - 1) (Hoeffding 1963). So a mean is bet on as a share (paired loss, panes/label_signals.py).
+
 All are of the form (eta y - n b) / d, so counts of other hours, with bands of their own, add up in the logarithm; and
 tick bets add as sum(y / u) / sum(n): each row keeps its own hour's u.
 

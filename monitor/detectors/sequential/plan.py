@@ -3,7 +3,8 @@
 Processes are the bets of the lanes, laid out as [3 likelihood ratios][lanes] and then [3 tick bets][lanes of signals]:
 57,000 for 500 numeric features. A group's weight is shared alike by its lanes, half of it by the scores where the group
 has a scored column (a mean sees a shift in all bins at once; shares see what leaves the mean in place); the lanes of
-one direction are as many as the quantity has.
+one direction are as many as the quantity has. Groups with a weight `apart` (a segment's errors) have that, nothing of
+their family's, and take nothing from it.
 
 A lane bets by likelihood ratios where its design effect is known, by ticks where it is not, with all of its weight
 either way: tick bets are exact whatever hangs together inside a tick, but only the design effect knows what hangs
@@ -12,9 +13,11 @@ thirty times in a simulated month and the ratios never.
 """
 
 import hashlib
-from collections import OrderedDict
-from collections.abc import Sequence
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, Protocol
 
 import msgspec
@@ -30,6 +33,7 @@ from monitor.panes.signals import Signal, What
 ROWS_MIN: Final = 5  # of a lane, else its rows wait
 SCORE_SHARE: Final = 0.5  # of the weight of a group that has a scored column
 TABLES_MAX: Final = 8  # hours whose tables are kept: this one, and late rows' own
+NOTHING_APART: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 class Watched(Protocol):
@@ -78,18 +82,23 @@ class Plan:
     _tables: "OrderedDict[int, tuple[Bounds, Table]]" = field(default_factory=OrderedDict)
 
     @classmethod
-    def of(cls, signals: Watched, ledger: Ledger, share: float = 1.0) -> "Plan":
-        """Plan to watch `signals` on a `share` of the ledger's weights (a segment's; 0 < share <= 1)."""
+    def of(
+        cls, signals: Watched, ledger: Ledger, share: float = 1.0, apart: Mapping[str, float] = NOTHING_APART
+    ) -> "Plan":
+        """Plan to watch `signals` on a `share` of the ledger's weights, and groups `apart` on their own.
+
+        ValueError unless 0 < share <= 1 and the weights apart, none negative, leave as much.
+        """
         if not 0 < share <= 1:
             msg = f"a share of the budget lies in (0, 1], not {share}"
+            raise ValueError(msg)
+        if any(weight < 0 for weight in apart.values()) or math.fsum(apart.values()) + share > 1 + 1e-9:
+            msg = f"weights apart are what a share of {share} leaves of one budget: {dict(apart)}"
             raise ValueError(msg)
         families = _families(signals)
         groups = tuple(families)
         number = {group: index for index, group in enumerate(groups)}
-        present = frozenset(families.values())
-        group_weight = np.array([share * ledger.weight(family, present) for family in families.values()])
-        counts = {family: list(families.values()).count(family) for family in present}
-        group_weight /= np.array([counts[family] for family in families.values()]).reshape(group_weight.shape)
+        group_weight = _group_weights(families, ledger, share, apart)
         sides = [
             (index, falls)
             for index, signal in enumerate(signals.signals)
@@ -157,6 +166,18 @@ def _families(signals: Watched) -> dict[str, Family]:
             msg = f"the scored group {group} has no signal"
             raise ValueError(msg)
     return families
+
+
+def _group_weights(families: Mapping[str, Family], ledger: Ledger, share: float, apart: Mapping[str, float]) -> Doubles:
+    """What each group may spend: its own where it has one, else its part of its family's."""
+    common = [family for group, family in families.items() if group not in apart]
+    present, counts = frozenset(common), Counter(common)
+    return np.array(
+        [
+            apart[group] if group in apart else share * ledger.weight(family, present) / counts[family]
+            for group, family in families.items()
+        ]
+    )
 
 
 def _lane_of(signal: Signal, falls: bool) -> Lane:  # noqa: FBT001  # a direction, as everywhere here

@@ -126,7 +126,7 @@ def test_every_quantity_reads_as_words(what):
     told = quantity(Signal(Family.FEATURES, "g", "age", what, "40", rises=True, falls=True))
     assert told
     assert "{" not in told
-    assert (what not in SHARES) or told.startswith(("share of", "rows a minute"))
+    assert (what not in SHARES) or told.startswith(("share of", "error of", "rows a minute"))
 
 
 @given(x=st.integers(0, 1000), high=st.floats(0.41, 0.9))
