@@ -13,6 +13,7 @@ Cost: 1,000,000 rows of 20 numbers in 16,667 ticks: see docs/backtest.md for wha
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,8 @@ from monitor.panes.binning import Binned
 from monitor.panes.build import HistoryBatch
 from monitor.panes.count import bin_rows, count_rows
 from monitor.panes.schema import ColumnNames
+
+NO_BUDGET: Final = "it needs a budget in the pack and bands in the reference"
 
 Progress = Callable[[int], None]
 
@@ -223,7 +226,7 @@ def _placed(
 def _demand_minutes(placed: Sequence[Plant], bets: Bets | None) -> None:
     """SettingsError where rows are planted that nobody could miss."""
     counts = [plant for plant in placed if plant.change is Change.COUNT]
-    if counts and (bets is None or not bets.minutes.watched):
+    why = NO_BUDGET if bets is None else bets.betting.lookout.untold(Family.VOLUME)
+    if counts and why:
         what = "is a change of how many rows come, and nothing is bet on that"
-        hint = "it needs a budget, and a reference of at least four weeks with times"
-        raise SettingsError([Problem(f"--plant {counts[0].text}", what, hint)])
+        raise SettingsError([Problem(f"--plant {counts[0].text}", what, why)])
