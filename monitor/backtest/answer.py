@@ -82,20 +82,12 @@ def _rates(terms: Terms, found: Replayed, months: float) -> list[Rate]:
     ledger = None if terms.pack.watch is None else terms.pack.watch.ledger
     rates = []
     for tier in Tier:
-        own = dict.fromkeys(_families(terms), 0)
+        own = dict.fromkeys(found.families, 0)
         own |= {family: count for (of, family), count in sorted(found.ledgered.counts.items()) if of == tier.value}
         budget = None if ledger is None else MONTH_S / MINUTE_S / ledger.minutes[list(Tier).index(tier)]
         rates.append(_rate(tier, EVERY_FAMILY, sum(own.values()), months, budget))
         rates += [_rate(tier, family, count, months, None) for family, count in own.items()]
     return rates
-
-
-def _families(terms: Terms) -> list[str]:
-    """Families of which something is bet on, for which no alert is an answer too."""
-    lookout = terms.lookout()
-    if lookout is None or lookout.rhythm is None:
-        return []
-    return sorted(family.value for family in lookout.families if not lookout.untold(family))
 
 
 def _rate(tier: Tier, family: str, count: int, months: float, budget: float | None) -> Rate:

@@ -27,7 +27,7 @@ from monitor.backtest.rows import HOUR_S, Clock, Survey, survey, usable
 from monitor.backtest.sown import SownColumn, SownRows
 from monitor.backtest.terms import Terms, demand_schema
 from monitor.backtest.told import Ledgered
-from monitor.backtest.unread import label_windows, unwatched
+from monitor.backtest.unread import bet_on, label_windows, unwatched
 from monitor.backtest.whole import Whole
 from monitor.backtest.windows import Windows, readable
 from monitor.errors import Problem, SettingsError
@@ -59,6 +59,7 @@ class Replayed:
     rungs: tuple[tuple[float, Ledgered], ...] = ()  # the same rows under bands of other tolerances
     labels: LabelWindows | None = None
     minutes: int | None = None
+    families: tuple[str, ...] = ()  # of which something was bet on
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,7 @@ class Replay:
             () if bets is None else tuple((tolerance, rung.ledgered) for tolerance, rung in bets.rungs),
             None if bets is None or self.history.names.label is None else label_windows(bets, self._timed),
             None if bets is None or not bets.minutes.watched else bets.minutes.judged,
+            bet_on(self.terms, labelled=self.history.names.label is not None),
         )
 
     @property

@@ -26,7 +26,7 @@ from monitor.backtest.replay import Replayed
 from monitor.backtest.report import LabelWindows
 from monitor.backtest.terms import Terms
 from monitor.backtest.told import Ledgered
-from monitor.backtest.unread import label_windows, unwatched
+from monitor.backtest.unread import bet_on, label_windows, unwatched
 from monitor.backtest.windows import WHOLE, Windows, grain, readable
 from monitor.errors import Problem, SettingsError
 from monitor.facts import Epoch, PaneKey
@@ -108,6 +108,7 @@ def replay_state(
         tuple(total.rungs.items()),
         total.labels,
         total.minutes,
+        bet_on(terms, labelled=True, paired=True),
     )
 
 

@@ -27,7 +27,8 @@ from monitor.panes.signals import Counted, Signal, What
 
 SHOWN_S: Final = 3600.0
 HOUR_S: Final = 3600.0
-LABELS_SHOWN: Final = 48  # hours of closed label windows
+LABELS_SHOWN: Final = 168  # hours of closed label windows
+LEAST: Final = 5  # rows of which a share is told, where there are so many
 MINUTES: Final = {
     "more": "minutes with more rows than usual",
     "fewer": "minutes with fewer rows than usual",
@@ -200,8 +201,10 @@ def _stretch(
     found: tuple[float | None, float | None, int] = None, None, 0
     for now, more, many in reversed(told):
         total, rows = total + more, rows + many
-        if not rows:
+        if not rows or (found[2] and rows < LEAST):
             continue
+        if found[2] < LEAST <= rows:
+            best = -np.inf
         beyond = (total / rows - (edge or 0.0)) * (-1 if falls else 1) * np.sqrt(rows)
         if beyond > best:
             best, found = beyond, (now, total / rows, rows)

@@ -6,6 +6,15 @@ from monitor.backtest.terms import Terms
 from monitor.facts import Family
 
 
+def bet_on(terms: Terms, *, labelled: bool, paired: bool = False) -> tuple[str, ...]:
+    """Families of which something is bet on."""
+    lookout = terms.lookout()
+    if lookout is None or lookout.rhythm is None:
+        return ()
+    absent = {Family.LABELS: not labelled, Family.PAIRED: not paired}
+    return tuple(sorted(each.value for each in lookout.families if not lookout.untold(each) and not absent.get(each)))
+
+
 def unwatched(terms: Terms, *, labelled: bool, paired: bool = False) -> tuple[str, ...]:
     """What is not bet on though the pack has a budget for it, and why."""
     lookout, found = terms.lookout(), []

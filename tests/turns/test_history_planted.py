@@ -5,6 +5,7 @@ from math import inf
 import pytest
 from storyworld import Story, history, layouts
 
+from monitor.backtest.answer import Demands, report
 from monitor.backtest.plants import read_plants
 from monitor.backtest.replay import replay_history
 from monitor.backtest.terms import Terms
@@ -123,3 +124,14 @@ def test_labels_after_the_deadline_are_counted_late_and_bet_on_by_nobody(tmp_pat
     found = replay_history(terms(feed=story.feed), history(tmp_path, story), (), lambda _: None)
     assert (found.labels.labels, found.labels.by_coverage) == (0, 0)
     assert found.labels.late == 9 * 60 * 6
+
+
+def test_rates_name_every_family_that_is_bet_on_and_no_other(quiet):
+    under = terms()
+    told = report(under, "quiet", replay_history(under, quiet, (), lambda _: None), Demands())
+    pages = {rate.family: rate for rate in told.rates if rate.tier == "page"}
+    assert {"labels", "volume", "features", "quality", "output"} < set(pages)
+    assert "paired" not in pages
+    assert (pages["labels"].count, pages["labels"].per_month) == (0, 0.0)
+    assert pages["labels"].high > 0
+    assert told.labels.by_coverage == 5
