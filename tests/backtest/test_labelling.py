@@ -1,4 +1,4 @@
-"""Label windows and minutes of a replay: asked only when there is news; labels come when they say, or with their row."""
+"""Label windows and minutes of a replay: asked when there is news; labels come when they say, or with their rows."""
 
 from functools import cache
 
