@@ -40,6 +40,12 @@ def live(variant: str = "") -> Predictions:
     return _rows(_read(f"synthetic_car_loan_{variant}analysis.csv"))
 
 
+def labelled() -> list[HistoryBatch]:
+    """The analysis rows with the truths; nobody says when these came."""
+    truths = csv.read_csv(data_file("synthetic_car_loan_analysis_target.csv"))["repaid"]
+    return [HistoryBatch(live(), truths.to_numpy().astype(np.float64))]
+
+
 def _read(name: str) -> pa.Table:
     text = {"timestamp": pa.string(), "repaid_loan_on_prev_car": pa.string()}
     convert = csv.ConvertOptions(column_types=text, null_values=[""], strings_can_be_null=True)

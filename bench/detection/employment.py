@@ -52,6 +52,16 @@ def live(seed: int = SEED) -> Iterator[Predictions]:
         yield _year(table.filter(pa.array(year == each)), each, seed)[0]
 
 
+def labelled(seed: int = SEED) -> Iterator[HistoryBatch]:
+    """The same years with their truths; nobody says when these came."""
+    table = pq.read_table(data_file("employment_MA_analysis.pq"))
+    truths = pq.read_table(data_file("employment_MA_analysis_target.pq"))["employed"].to_numpy().astype(np.float64)
+    year = np.array([int(value) for value in table["year"].cast(pa.string()).to_pylist()])
+    for each in (2016, 2017, 2018):
+        rows, order = _year(table.filter(pa.array(year == each)), each, seed)
+        yield HistoryBatch(rows, truths[year == each][order])
+
+
 def _year(table: pa.Table, year: int, seed: int) -> tuple[Predictions, NDArray[np.intp]]:
     order = _household_order(pc.cast(table["RELP"].cast(pa.string()), pa.int64()).to_numpy(), (seed, year))
     table = table.take(pa.array(order))

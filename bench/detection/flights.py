@@ -69,6 +69,13 @@ class Year:
         for month in range(*LIVE):
             yield self.rows(self.between(month, month + 1))
 
+    def labelled(self) -> Iterator[HistoryBatch]:
+        """The other months with the truths that came, and when: as the aircraft was at its gate."""
+        for month in range(*LIVE):
+            rows = self.between(month, month + 1)
+            truths = self.flights.late[rows].astype(np.float64)
+            yield HistoryBatch(self.rows(rows), np.where(truths < 0, np.nan, truths), self.flights.truth_time[rows])
+
     def rows(self, chosen: Ints) -> Predictions:
         """Some of the flights as rows."""
         flights = self.flights

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.detection import car_loan, employment, flights
 from bench.detection.replay import HOUR_S, Page, Watch, learn
+from bench.detection.retold import retell
 from bench.detection.walk import STEPS, Walk
 from bench.detection.wheels import Absent
 from bench.figure import Figure
@@ -73,9 +74,15 @@ def _employment() -> tuple[list[Figure], list[str]]:
     stream = _replay("US census employment, 2016-18", watch, employment.live())
     pages = len(watch.paged())
     limit = f"<= {round(stream.months)}"
-    return [Figure(f"{stream.name}, hardly any drift: pages in {stream.months:.0f} months", pages, "", limit)], [
+    again = retell(watch.reference, employment.labelled())
+    return [
+        Figure(f"{stream.name}, hardly any drift: pages in {stream.months:.0f} months", pages, "", limit),
+        Figure("  pages by labels in a backtest of them", again.pages("labels"), ""),
+        Figure("  pages by the number of rows", again.pages("volume"), ""),
+    ], [
         *_told(stream),
         "AGEP was cut off at 94 in 2015 and 2016, and at 95 in the two years after: the page is right.\n",
+        *again.lines(),
     ]
 
 
@@ -86,10 +93,15 @@ def _car_loan() -> tuple[list[Figure], list[str]]:
     before = [page for page in watch.paged() if page.at < changed]
     after = [page for page in watch.paged() if page.at >= changed]
     first = (after[0].at - changed) / HOUR_S if after else float("inf")
+    again = retell(watch.reference, car_loan.labelled())
+    early = again.before("labels", changed)
+    seen = again.first("labels", changed)
     return [
         Figure(f"{stream.name}: pages in the five months before the change", len(before), "", "<= 0"),
         Figure("  hours from the change to the first page, a row every 9 minutes", round(first, 1), "h", "<= 720"),
-    ], _told(stream, changed)
+        Figure("  pages by labels before the change, in a backtest", early, "", "<= 0"),
+        Figure("  hours from the change to the first page by labels", "never" if seen is None else round(seen, 1), "h"),
+    ], [*_told(stream, changed), *again.lines()]
 
 
 def _broken_car_loan() -> tuple[list[Figure], list[str]]:
@@ -113,10 +125,12 @@ def _flights() -> tuple[list[Figure], list[str]]:
         for each in incidents
     ]
     noticed = sum(incident in found for incident in large)
+    again = retell(watch.reference, year.labelled())
     return [
         Figure(f"{stream.name}: of {len(large)} gaps in the weather of over {FULL_ROWS} flights, paged", noticed, ""),
         Figure("  pages for temperature in its fullest month", max(monthly.values(), default=0), "", "<= 4"),
-    ], [*_told(stream), "Gaps in the weather (a gap of 25 rows was learned):\n", *shown, ""]
+        Figure("  pages by labels in a backtest, in 9 months of a model that gets worse", again.pages("labels"), ""),
+    ], [*_told(stream), *again.lines(), "Gaps in the weather (a gap of 25 rows was learned):\n", *shown, ""]
 
 
 def _walk() -> tuple[list[Figure], list[str]]:

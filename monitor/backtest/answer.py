@@ -71,6 +71,8 @@ def report(terms: Terms, source: str, found: Replayed, demands: Demands) -> Repo
         fired_left_out=found.ledgered.left_out,
         planted=found.planted,
         delays=tuple(_delays(found.planted)),
+        labels=found.labels,
+        minutes=found.minutes,
         not_read=found.not_read,
         limits_broken=tuple(_broken(demands, rates, found.planted)),
     )
@@ -80,7 +82,8 @@ def _rates(terms: Terms, found: Replayed, months: float) -> list[Rate]:
     ledger = None if terms.pack.watch is None else terms.pack.watch.ledger
     rates = []
     for tier in Tier:
-        own = {family: count for (of, family), count in sorted(found.ledgered.counts.items()) if of == tier.value}
+        own = dict.fromkeys(found.families, 0)
+        own |= {family: count for (of, family), count in sorted(found.ledgered.counts.items()) if of == tier.value}
         budget = None if ledger is None else MONTH_S / MINUTE_S / ledger.minutes[list(Tier).index(tier)]
         rates.append(_rate(tier, EVERY_FAMILY, sum(own.values()), months, budget))
         rates += [_rate(tier, family, count, months, None) for family, count in own.items()]

@@ -1,16 +1,15 @@
 """The e-detector of a replay: ticks in simulated time, stepped by the code that steps the daemon's.
 
-A tick without rows bets on nothing: its minutes wait and are given with the next bet. So a quiet spell needs no step a
-tick. One is made at its beginning, where the minutes that the last bet was given may carry a group over its budget, and
-the rest is told with the next rows; a test holds this to stepping every tick.
+A tick that says nothing bets on nothing: its minutes wait and are given with the next bet. So a quiet spell needs no
+step a tick. One is made at its beginning, where the minutes that the last bet was given may carry a group over its
+budget, and the rest is told with the next bet; a test holds this to stepping every tick. Where the volume is watched
+every minute says something, and nothing is skipped.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
+from monitor.backtest.came import Parts
 from monitor.decisions.budget import MINUTE_S
 from monitor.detectors.sequential import State, Step, Tier, step
 from monitor.detectors.sequential.ledger import TIERS
@@ -19,8 +18,7 @@ from monitor.panes.rhythm import Bounds
 from monitor.panes.signals import Counted
 from monitor.turns.lookout import Lookout
 
-Counts = NDArray[np.int64]
-Parts = Sequence[tuple[Bounds, Counted]]
+Banded = Sequence[tuple[Bounds, Counted]]
 
 
 @dataclass(slots=True)
@@ -33,23 +31,20 @@ class Betting:
     state: State | None = None
     ticks: int = 0
 
-    def advance(self, now: float, came: Mapping[int, Counts]) -> Iterator[tuple[float, Step]]:
-        """Tick up to `now`, when marginal cells `came` by hour: the time of each step, and what it said."""
-        yield from self.bet(now, self.counted(came))
+    def advance(self, now: float, parts: Parts) -> Iterator[tuple[float, Step]]:
+        """Tick up to `now`, each part against its own hour's bands: the time of each step, and what it said."""
+        yield from self.bet(now, self.banded(parts))
 
-    def bet(self, now: float, parts: Parts) -> Iterator[tuple[float, Step]]:
+    def bet(self, now: float, parts: Banded) -> Iterator[tuple[float, Step]]:
         """As `advance`, of counts with their bands."""
         quiet = self.at + self.every_s
         if self.state is not None and now - quiet > self.every_s / 2:
             yield quiet, self._step(quiet, ())
         yield now, self._step(now, parts)
 
-    def counted(self, came: Mapping[int, Counts]) -> list[tuple[Bounds, Counted]]:
-        """What cells by hour say of the signals, each with its own hour's bands; earliest first."""
-        return [
-            (self.lookout.bounds(hour), self.lookout.signals.read_arrived(cells))
-            for hour, cells in sorted(came.items())
-        ]
+    def banded(self, parts: Parts) -> list[tuple[Bounds, Counted]]:
+        """Counts with the bands of their hours."""
+        return [(self.lookout.bounds(hour), counted) for hour, counted in parts]
 
     def fork(self) -> "Betting":
         """The same state, to go on with from here."""
@@ -65,7 +60,7 @@ class Betting:
         plan = self.lookout.plan
         return plan.families[plan.groups.index(group)]
 
-    def _step(self, now: float, parts: Parts) -> Step:
+    def _step(self, now: float, parts: Banded) -> Step:
         said, self.state = step(self.lookout.plan, parts, (now - self.at) / MINUTE_S, self.state, now)
         self.at = now
         self.ticks += 1

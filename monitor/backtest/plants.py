@@ -3,7 +3,9 @@
     age+0.5sigma@2013-06-01           numbers move by half a standard deviation of the reference; - moves them down
     carrier=UA:20%@2013-06-01T12:00   one row in five gets this category
     age=missing:5%@2013-06-01         one row in twenty has none
-    label~10%@2013-06-01              one label in ten is another class
+    label~10%@2013-06-01              one label in ten is another class: the error rises by about as much
+    rows-50%@2013-06-01               every other row does not come; rows+100%: each comes twice
+    silence@2013-06-01                no row comes: rows-100%
     age+0.5sigma                      no onset: several, spread over the history
     all                               .2, .5 and 1 sigma in a sample of the columns, up to `COLUMNS_MAX`
 
@@ -30,6 +32,8 @@ from monitor.panes.reference import CategoryBins, NumericBins
 
 ALL: Final = "all"
 LABEL: Final = "label"
+ROWS: Final = "rows"
+SILENCE: Final = "silence"
 ABSENT: Final = "missing"
 SIZES: Final = (0.2, 0.5, 1.0)  # sigma
 COLUMNS_MAX: Final = 8  # of `all`
@@ -40,6 +44,7 @@ _NUMBER = r"(?P<size>\d+(?:\.\d+)?|\.\d+)"
 _SHIFT = re.compile(rf"(?P<column>.+?)(?P<sign>[+-]){_NUMBER}sigma")
 _SHARE = re.compile(rf"(?P<column>.+?)=(?P<value>.+):{_NUMBER}%")
 _FLIP = re.compile(rf"{LABEL}~{_NUMBER}%")
+_COUNT = re.compile(rf"{ROWS}(?P<sign>[+-]){_NUMBER}%")
 
 
 class Change(Enum):
@@ -49,6 +54,7 @@ class Change(Enum):
     PUT = "put"  # puts `value` in a share `size` of the rows
     DROP = "drop"  # leaves a share `size` of the rows without a value
     FLIP = "flip"  # another class for a share `size` of the labels
+    COUNT = "count"  # a share `size` of the rows comes twice or, below 0, not at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,11 @@ def _read(text: str) -> Plant:
     body, when = (body, _time(onset)) if at else (text, None)
     if found := _FLIP.fullmatch(body):
         return Plant(body, LABEL, Change.FLIP, _share(found), f"{found['size']}%", onset=when)
+    if body == SILENCE:
+        return Plant(body, ROWS, Change.COUNT, -1.0, "100%", onset=when)
+    if found := _COUNT.fullmatch(body):
+        share = _share(found) if found["sign"] == "+" else -_share(found)
+        return Plant(body, ROWS, Change.COUNT, share, f"{found['size']}%", onset=when)
     if found := _SHIFT.fullmatch(body):
         size = float(found["size"])
         told = f"{size:g}sigma"
@@ -160,6 +171,8 @@ def _demand(plant: Plant, layout: Layout) -> Plant:
         if layout.task is not Task.CLASSIFICATION:
             msg = "labels that are no classes cannot be another one"
             raise ValueError(msg)
+        return plant
+    if plant.change is Change.COUNT:
         return plant
     bins = next((each for each in layout.reference.columns if each.name == plant.column), None)
     if bins is None:

@@ -79,6 +79,17 @@ class Delay(msgspec.Struct, frozen=True, kw_only=True):
     high_s: float | None  # null: it reaches those that were missed
 
 
+class LabelWindows(msgspec.Struct, frozen=True, kw_only=True):
+    """How windows of labels ended: each is bet on once, when it closes."""
+
+    by_coverage: int  # closed as enough of their rows were labelled
+    by_deadline: int
+    open: int  # when the replay ended: nothing was bet on these
+    labels: int  # that came
+    late: int  # after their window had closed, or its deadline: bet on by nobody, live neither
+    timed: bool  # whether labels came at times of their own; else with their rows, which is the best case
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The whole answer."""
 
@@ -98,5 +109,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     fired_left_out: int  # counted in `rates`, not listed
     planted: tuple[Planted, ...]
     delays: tuple[Delay, ...]
+    labels: LabelWindows | None = None  # null: no labels were bet on
+    minutes: int | None = None  # of which the number of rows was bet on; null: of none
     not_read: tuple[str, ...]  # rules of which this replay can say nothing, and why
     limits_broken: tuple[str, ...]  # of those that were given with --fail-...

@@ -64,13 +64,17 @@ class Clock:
     tick: int = -(2**62)
     late: int = 0
 
+    def arrivals(self, times: Doubles) -> NDArray[np.int64]:
+        """In which tick each row of a batch comes, if it is the next one."""
+        own = np.floor(times / self.every_s).astype(np.int64)
+        return np.maximum.accumulate(np.maximum(own, self.tick))
+
     def cut(self, times: Doubles) -> Iterator[Run]:
         """Cut the rows of a batch, all with times, into runs."""
         if not len(times):
             return
-        own = np.floor(times / self.every_s).astype(np.int64)
-        arrives = np.maximum.accumulate(np.maximum(own, self.tick))
-        self.late += int(np.count_nonzero(own < arrives))
+        arrives = self.arrivals(times)
+        self.late += int(np.count_nonzero(np.floor(times / self.every_s) < arrives))
         self.tick = int(arrives[-1])
         units = np.floor(times / self.unit_s).astype(np.int64)
         ends = np.append(np.flatnonzero(np.diff(arrives)) + 1, len(times))
@@ -118,13 +122,13 @@ def usable(batch: HistoryBatch, found: Survey) -> tuple[HistoryBatch, int]:
     kept = (day >= found.first_day) & (day <= found.last_day)
     if kept.all():
         return batch, 0
-    return HistoryBatch(batch.predictions.take(np.flatnonzero(kept)), batch.labels[kept]), int((~kept).sum())
+    return _take(batch, np.flatnonzero(kept)), int((~kept).sum())
 
 
 def part(batch: HistoryBatch, binned: Binned, rows: Places) -> tuple[HistoryBatch, Binned]:
     """Some rows of a batch that was binned."""
     return (
-        HistoryBatch(batch.predictions.take(rows), batch.labels[rows]),
+        _take(batch, rows),
         Binned(
             binned.cells[rows],
             binned.score_cells[rows],
@@ -133,6 +137,11 @@ def part(batch: HistoryBatch, binned: Binned, rows: Places) -> tuple[HistoryBatc
             binned.values[rows],
         ),
     )
+
+
+def _take(batch: HistoryBatch, rows: Places) -> HistoryBatch:
+    told = None if batch.label_times is None else batch.label_times[rows]
+    return HistoryBatch(batch.predictions.take(rows), batch.labels[rows], told)
 
 
 def opened(path: Path, schema: Schema, names: ColumnNames) -> OpenBatches:

@@ -5,6 +5,10 @@ same profile, or of one that differs in nothing but its bands. Each epoch begins
 
 Stored panes say when rows were made, not when they came: a row that came late bets here with its own pane, and
 live with the tick it came in. Where panes are as long as ticks and nothing came late, both are the same bets.
+
+Of labels they say in which of sixteen bins their lag lies. A label is taken to have come when its bin ends; what the
+labels of a pane say is known whole with the first of them. So a window closes here no sooner than it did live, and is
+bet on with all labels that ever came. Minutes in which the daemon was not running look like silence.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,13 +20,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.backtest.replay import Replayed, armed, climb, followed, ladder
+from monitor.backtest.bets import Bets, placed_bets
+from monitor.backtest.labelling import Said
+from monitor.backtest.replay import Replayed
+from monitor.backtest.report import LabelWindows
 from monitor.backtest.terms import Terms
-from monitor.backtest.told import Crossings, Ledgered
+from monitor.backtest.told import Ledgered
+from monitor.backtest.unread import bet_on, label_windows, unwatched
 from monitor.backtest.windows import WHOLE, Windows, grain, readable
 from monitor.errors import Problem, SettingsError
 from monitor.facts import Epoch, PaneKey
 from monitor.panes.layout import Layout
+from monitor.panes.sections import LAG_EDGES_S
 from monitor.panes.stored import sum_counts
 from monitor.store.looking import HOUR_S, Looking, look_at
 from monitor.turns.loading import Shelf
@@ -45,6 +54,19 @@ class Total:
     end: float | None = None
     left: list[str] = field(default_factory=list)
     rungs: dict[float, Ledgered] = field(default_factory=dict)
+    labels: LabelWindows | None = None
+    minutes: int | None = None
+
+    def add(self, bets: Bets) -> None:
+        """Add what an epoch's label windows and minutes came to."""
+        more = label_windows(bets, timed=True)
+        if self.labels is not None:
+            names = ("by_coverage", "by_deadline", "open", "labels", "late")
+            sums = {name: getattr(self.labels, name) + getattr(more, name) for name in names}
+            more = LabelWindows(timed=True, **sums)
+        self.labels = more
+        if bets.minutes.watched:
+            self.minutes = (self.minutes or 0) + bets.minutes.judged
 
 
 def replay_state(
@@ -56,7 +78,8 @@ def replay_state(
     """
     rules, left = readable(terms, labelled=True, paired=True)
     ledgered = Ledgered()
-    total = Total(left=list(left), rungs={tolerance: Ledgered() for tolerance in tolerances})
+    unread = [*unwatched(terms, labelled=True, paired=True), *left]
+    total = Total(left=unread, rungs={tolerance: Ledgered() for tolerance in tolerances})
     shelf = Shelf(state_dir / REFERENCES)
     with look_at(state_dir) as looking:
         epochs = looking.facts(Timeline).get(terms.model, Timeline()).epochs
@@ -83,6 +106,9 @@ def replay_state(
         total.end,
         total.armed_s,
         tuple(total.rungs.items()),
+        total.labels,
+        total.minutes,
+        bet_on(terms, labelled=True, paired=True),
     )
 
 
@@ -112,11 +138,9 @@ def _epoch(  # noqa: PLR0917  # one epoch of one replay
         return
     start = max(epoch.start, looking.detail_start())
     end = min(until, span[1] + PANE_S)
-    betting = armed(terms, start)
-    rungs = [] if betting is None else [followed(terms, betting, windows.ledgered)]
-    for tolerance, rung in ladder(terms, start, tuple(total.rungs)) if betting is not None else ():
+    bets = placed_bets(terms, start, windows.ledgered, (), tuple(total.rungs))
+    for tolerance, rung in () if bets is None else bets.rungs:
         rung.ledgered = total.rungs[tolerance]
-        rungs.append(rung)
     by_segment = looking.segments(terms.model, epoch.number, epoch.judge) if _parted(windows) else ()
     parts = {
         segment: looking.hours((terms.model, epoch.number, segment, epoch.judge), span[0], end)
@@ -126,10 +150,11 @@ def _epoch(  # noqa: PLR0917  # one epoch of one replay
         for segment in by_segment:
             for at, counts in _sums(terms.layout, next(parts[segment]), grain(windows.rules)):
                 windows.count(at, segment, counts)
-        _hour(terms, found, rungs, windows, total)
+        _hour(terms, found, bets, windows, total)
         progress(total.rows)
-    for rung in rungs:
-        rung.close(end)
+    if bets is not None:
+        bets.close(end)
+        total.add(bets)
     for _ in windows.close(end + terms.grace_s):
         pass
     windows.finish()
@@ -138,26 +163,54 @@ def _epoch(  # noqa: PLR0917  # one epoch of one replay
     total.end = end if total.end is None else max(total.end, end)
 
 
-def _hour(
-    terms: Terms,
-    found: Panes,
-    rungs: Sequence[Crossings],
-    windows: Windows,
-    total: Total,
-) -> None:
-    every_s = rungs[0].betting.every_s if rungs else PANE_S
-    for at, counts in _sums(terms.layout, found, every_s):
-        rows = int(counts[terms.layout.rows.start])
+def _hour(terms: Terms, found: Panes, bets: Bets | None, windows: Windows, total: Total) -> None:
+    layout = terms.layout
+    for at, counts in _sums(layout, found, PANE_S):
+        rows = int(counts[layout.rows.start])
         total.rows += rows
         for _ in windows.close(at):
             pass
         windows.count(at, WHOLE, counts)
         windows.arrive(np.full(rows, at))
-        if rungs:
-            margins = rungs[0].betting.lookout.signals.margins
-            cells = margins.sum(counts)
-            cells[margins.labels] = 0  # labels are not bet on by arrival
-            climb(rungs, at + every_s, {int(at // HOUR_S): cells})
+        if bets is not None:
+            _bet(bets, layout, at, counts)
+
+
+def _bet(bets: Bets, layout: Layout, at: float, counts: Counts) -> None:
+    """Tell the e-detector of the rows of one pane, and of the labels that came for it since."""
+    rows, tick, hour = int(counts[layout.rows.start]), int(at // bets.every_s), int(at // HOUR_S)
+    bets.move(tick)
+    bets.add(hour, counts)
+    bets.come(np.full(rows, at))
+    cells = bets.betting.lookout.signals.margins.sum(counts)[bets.betting.lookout.signals.margins.labels]
+    kept, lags = int(counts[layout.kept.start]) - rows, counts[layout.lag]
+    if not cells.any() and not kept:
+        return
+    came = np.flatnonzero(lags)
+    ends = np.append(LAG_EDGES_S, np.inf)[came]
+    first = tick + (int(ends[0] // bets.every_s) if len(came) and np.isfinite(ends[0]) else 0)
+    bets.waiting.put(first, Stored(hour, Said(kept, 0, cells)))
+    for lag, end in zip(came.tolist(), ends.tolist(), strict=True):
+        if np.isfinite(end):
+            late = int((at + end) // bets.every_s)
+            bets.waiting.put(late, Stored(hour, Said(0, int(lags[lag]), np.zeros_like(cells))))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """Labels of one pane that came in one tick."""
+
+    hour: int
+    what: Said
+
+    @property
+    def many(self) -> int:
+        """How many."""
+        return self.what.labelled
+
+    def said(self, _size: int, _share: float, _since: float) -> Iterator[tuple[int, Said]]:
+        """What they say."""
+        yield self.hour, self.what
 
 
 def _sums(layout: Layout, found: Panes, width: float) -> Iterator[tuple[float, Counts]]:

@@ -8,7 +8,8 @@ they change, and the bins in which everything is counted stay.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -20,11 +21,13 @@ from monitor.facts import ModelName, Schema, Severity, Subject
 from monitor.panes.layout import Layout
 from monitor.panes.reference import Reference, decode_reference
 from monitor.panes.segments import Segments
-from monitor.settings import load
+from monitor.settings import LabelFeed, load
 from monitor.settings.advice import judging
 from monitor.settings.fits import chosen
 from monitor.settings.rules import read_rules
-from monitor.turns.lookout import Lookout
+from monitor.turns import closing
+from monitor.turns.label_windows import terms_of
+from monitor.turns.lookout import MINUTE_S, Lookout
 
 GRACE_S: Final = 60.0  # panes.grace of settings that leave it out
 NEEDS_LABELS: Final = (Subject.OUTCOMES, Subject.PAIRS)
@@ -39,6 +42,14 @@ class Terms:
     grace_s: float = GRACE_S
     segments: Segments | None = None
     state_dir: Path | None = None
+    feed: LabelFeed = field(default_factory=LabelFeed)  # when windows of labels close
+    pane_s: int = MINUTE_S
+    horizon_s: float = inf  # panes have no detail after that, so no window of labels waits for longer
+
+    @property
+    def label_windows(self) -> closing.Terms:
+        """When windows of labels close."""
+        return terms_of(self.feed, self.grace_s, self.horizon_s)
 
     @property
     def model(self) -> ModelName:
@@ -58,7 +69,8 @@ class Terms:
 
     def lookout(self) -> Lookout | None:
         """What is bet on; None where the pack sets no budget."""
-        return None if self.pack.watch is None else Lookout.of(self.layout, self.pack.watch)
+        minutes = self.pane_s == MINUTE_S
+        return None if self.pack.watch is None else Lookout.of(self.layout, self.pack.watch, minutes=minutes)
 
     def tolerant(self, tolerance: float) -> "Terms":
         """The same with bands of another tolerance; SettingsError where there are no bands or it is none."""
@@ -88,7 +100,16 @@ def configured(config: Path, model: str | None) -> Terms:
     watched = settings.models[name]
     layout = Layout.of(judging(name, watched))
     segments = Segments.fitting(chosen(watched.segments), layout)
-    terms = Terms(layout, read_rules(watched.rules), settings.panes.grace, segments, settings.state_dir)
+    terms = Terms(
+        layout,
+        read_rules(watched.rules),
+        settings.panes.grace,
+        segments,
+        settings.state_dir,
+        watched.labels,
+        int(settings.panes.length),
+        settings.panes.horizon,
+    )
     return _fitting(terms, watched.rules)
 
 

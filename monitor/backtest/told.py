@@ -15,16 +15,25 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from monitor.backtest.betting import Betting, Parts
+from monitor.backtest.betting import Betting
+from monitor.backtest.came import Parts
 from monitor.backtest.report import EVENTS_MAX, Fired, Moved
 from monitor.decisions.budget import rule_name
 from monitor.decisions.rules import RulePack
 from monitor.detectors.sequential import Crossing, Step, Tier
 from monitor.facts import Severity
 from monitor.panes.rhythm import Bounds
-from monitor.panes.signals import Counted
+from monitor.panes.signals import Counted, Signal, What
 
 SHOWN_S: Final = 3600.0
+HOUR_S: Final = 3600.0
+LABELS_SHOWN: Final = 168  # hours of closed label windows
+LEAST: Final = 5  # rows of which a share is told, where there are so many
+MINUTES: Final = {
+    "more": "minutes with more rows than usual",
+    "fewer": "minutes with fewer rows than usual",
+    "none": "minutes with no row at all",
+}
 CALMS_S: Final = (43_200.0, 86_400.0, 2 * 86_400.0, 3 * 86_400.0, 7 * 86_400.0)  # that tuning asks about
 TIER_OF: Final = {Severity.WARNING: Tier.WARN, Severity.CRITICAL: Tier.PAGE}
 
@@ -72,17 +81,18 @@ class Crossings:
     pack: RulePack
     ledgered: Ledgered
     hold_s: float
-    recent: "deque[tuple[float, Bounds, Counted]]" = field(default_factory=deque)
+    recent: "deque[tuple[float, Bounds, Counted]]" = field(default_factory=deque)  # by the end of the tick
+    labelled: "deque[tuple[float, Bounds, Counted]]" = field(default_factory=lambda: deque(maxlen=LABELS_SHOWN))
     going: dict[tuple[Tier, str], Open] = field(default_factory=dict)
     last: dict[tuple[Tier, str], float] = field(default_factory=dict)  # crossing of each group
 
     def advance(self, now: float, parts: Parts) -> None:
         """One tick of the replay."""
-        self.recent.extend((now, bounds, counted) for bounds, counted in parts)
+        self._remember(now, parts)
         while self.recent and now - self.recent[0][0] >= SHOWN_S:
             self.recent.popleft()
-        for at, said in self.betting.bet(now, parts):
-            self._hear(at, said)
+        for at, said in self.betting.advance(now, parts):
+            self.hear(at, said)
 
     def close(self, end: float) -> None:
         """The replay, or the epoch, is over: alerts that are not calm by then have no end."""
@@ -90,7 +100,8 @@ class Crossings:
             self._put_away(one, end)
         self.going.clear()
 
-    def _hear(self, at: float, said: Step) -> None:
+    def hear(self, at: float, said: Step) -> None:
+        """What a step at `at` said."""
         for crossing in said.crossings:
             key = crossing.tier, crossing.group
             family = self.betting.family(crossing.group)
@@ -127,10 +138,20 @@ class Crossings:
         calm = one.last + self.hold_s
         self.ledgered.add(_replace(one.fired, end=calm if calm <= now else None))
 
+    def _remember(self, now: float, parts: Parts) -> None:
+        labels = self.betting.lookout.signals.labels
+        for hour, counted in parts:
+            bounds = self.betting.lookout.bounds(hour)
+            if counted.n[labels].any():  # a window of labels: what it says began with its hour
+                self.labelled.append((hour * HOUR_S + self.betting.every_s, bounds, counted))
+            else:
+                self.recent.append((now, bounds, counted))
+
     def _moved(self, crossing: Crossing) -> Moved:
         """What carries a crossing."""
         lane = crossing.lane
         signals = self.betting.lookout.signals
+        recent = self.recent
         if lane.signal is None:
             at, what, unit = signals.scored.index(lane.column), "mean score", "sigma"
             told = [
@@ -139,9 +160,11 @@ class Crossings:
             ]
         else:
             at, unit = signals.signals.index(lane.signal), "share"
-            what = f"{lane.signal.what.value} {lane.signal.item}".strip()
-            told = [(now, float(part.x[at]), int(part.n[at])) for now, _, part in self.recent]
-        low, high = _band(self.recent[-1][1], at, score=lane.signal is None) if self.recent else (None, None)
+            what = _what(lane.signal)
+            if signals.labels.start <= at < signals.labels.stop:
+                recent = self.labelled
+            told = [(now, float(part.x[at]), int(part.n[at])) for now, _, part in recent]
+        low, high = _band(recent[-1][1], at, score=lane.signal is None) if recent else (None, None)
         since, value, rows = _stretch(told, high if not lane.falls else low, falls=lane.falls)
         return Moved(
             column=lane.column,
@@ -154,6 +177,15 @@ class Crossings:
             high=high,
             rows=rows,
         )
+
+
+def _what(signal: Signal) -> str:
+    """What of a column moved; of the volume in which minutes."""
+    if signal.what is What.RATE:
+        return MINUTES[signal.item]
+    if signal.what is What.STALE:
+        return "minutes with one value"
+    return f"{signal.what.value.replace('_', ' ')} {signal.item}".strip()
 
 
 def _band(bounds: Bounds, at: int, *, score: bool) -> tuple[float | None, float | None]:
@@ -169,8 +201,10 @@ def _stretch(
     found: tuple[float | None, float | None, int] = None, None, 0
     for now, more, many in reversed(told):
         total, rows = total + more, rows + many
-        if not rows:
+        if not rows or (found[2] and rows < LEAST):
             continue
+        if found[2] < LEAST <= rows:
+            best = -np.inf
         beyond = (total / rows - (edge or 0.0)) * (-1 if falls else 1) * np.sqrt(rows)
         if beyond > best:
             best, found = beyond, (now, total / rows, rows)
@@ -184,12 +218,18 @@ def in_words(moved: Moved) -> str:
     ...     high=0.42, rows=3600))
     'age above 35 rose to 52% of 3600 rows; 39% to 42% is usual'
     """
-    name = moved.what if moved.column == moved.what else f"{moved.column} {moved.what}"
-    if moved.value is None or moved.low is None or moved.high is None:
+    name = moved.what if moved.what in (moved.column, *MINUTES.values()) else f"{moved.column} {moved.what}"
+    if moved.value is None or (moved.low is None and moved.high is None):
         return f"{name} {moved.direction}"
-    said = [_said(value, moved.unit) for value in (moved.value, moved.low, moved.high)]
+    value, low, high = (None if each is None else _said(each, moved.unit) for each in _numbers(moved))
     of = "of" if moved.unit == "share" else "over"
-    return f"{name} {moved.direction} to {said[0]} {of} {moved.rows} rows; {said[1]} to {said[2]} is usual"
+    rows = "minutes" if moved.what.startswith("minutes ") else "rows"
+    usual = f"up to {high}" if low is None else f"{low} or more" if high is None else f"{low} to {high}"
+    return f"{name} {moved.direction} to {value} {of} {moved.rows} {rows}; {usual} is usual"
+
+
+def _numbers(moved: Moved) -> tuple[float | None, float | None, float | None]:
+    return moved.value, moved.low, moved.high
 
 
 def _said(value: float, unit: str) -> str:

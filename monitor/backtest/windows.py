@@ -204,8 +204,6 @@ def readable(terms: Terms, *, labelled: bool, paired: bool) -> tuple[tuple[Rule,
             left.append(f"{rule.name}: {why}")
         else:
             kept.append(rule)
-    if terms.pack.watch is not None and labelled:
-        left.append("labels_*: a replay does not bet on windows of labels yet; rules over windows of them are read")
     return tuple(kept), tuple(left)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from monitor.backtest.replay import History
-    from monitor.backtest.report import Delay, Fired, Planted, Rate, Report
+    from monitor.backtest.report import Delay, Fired, LabelWindows, Planted, Rate, Report
     from monitor.backtest.terms import Terms
     from monitor.backtest.tuning import Advice, Noisy, Rung
 
@@ -56,7 +56,9 @@ def backtest(
     tolerance: Tolerance = None,
     plant: Annotated[
         list[str] | None,
-        typer.Option("--plant", metavar="SHIFT", help="age+0.5sigma@2013-06-01, carrier=UA:20%, label~10%, or all."),
+        typer.Option(
+            "--plant", metavar="SHIFT", help="age+0.5sigma@2013-06-01, carrier=UA:20%, label~10%, silence, or all."
+        ),
     ] = None,
     within: Annotated[
         str | None, typer.Option("--within", metavar="TIME", help="How long a planted shift is looked for. [1d]")
@@ -220,6 +222,10 @@ def _show(report: "Report") -> None:
     say(f"{report.source}: {report.rows} rows, {span}, {report.months:.3g} months of 30 days.")
     if report.rows_left_out or report.rows_late:
         say(f"{report.rows_left_out} rows without a usable time were left out; {report.rows_late} came late.")
+    if report.minutes is not None:
+        say(f"{report.minutes} minutes were judged by how many rows they had.")
+    if report.labels is not None:
+        say(_closed(report.labels))
     for words in report.not_read:
         say(f"not read: {words}")
     show_table([_rate(rate) for rate in report.rates], ("tier", "family", "alerts", "per_month", "95%", "budget"), "")
@@ -232,6 +238,13 @@ def _show(report: "Report") -> None:
         told = [one for one in report.planted if len(report.planted) <= LISTED_MAX or one.outcome != "found"]
         show_table([_planted(one) for one in told], columns, "Every planted shift was found.")
         show_table([_delay(one) for one in report.delays], ("size", "plants", "missed", "median", "95%"), "")
+
+
+def _closed(labels: "LabelWindows") -> str:
+    """How the windows of labels ended, in words."""
+    when = "when their own times say" if labels.timed else "with their rows, which is the best case"
+    ends = f"{labels.by_coverage} windows closed by coverage, {labels.by_deadline} at their deadline"
+    return f"{labels.labels} labels came {when}: {ends}, {labels.open} were open in the end; {labels.late} came late."
 
 
 def _rate(rate: "Rate") -> dict[str, Any]:

@@ -75,7 +75,8 @@ def open_history(path: Path, schema: Schema, names: ColumnNames) -> OpenBatches:
     """
     dialect = _dialect(path)
     wanted = [feature.name for feature in schema.features]
-    wanted += [name for name in (names.prediction, names.time, names.score, names.label, names.id) if name is not None]
+    named = (names.prediction, names.time, names.score, names.label, names.id, names.label_time)
+    wanted += [name for name in named if name is not None]
     wanted += names.probabilities
     with _explained(path):
         present = dialect.names(path)
@@ -134,7 +135,8 @@ def _batch(batch: pa.RecordBatch, dialect: _Dialect, schema: Schema, names: Colu
         values=answers.values,
         probabilities=answers.probabilities,
     )
-    return HistoryBatch(predictions, answers.labels)
+    told = None if names.label_time is None else cells.numbers(batch.column(names.label_time)).values
+    return HistoryBatch(predictions, answers.labels, told)
 
 
 def _column(batch: pa.RecordBatch, name: str, kind: FeatureKind, dialect: _Dialect) -> Column:

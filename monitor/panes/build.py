@@ -80,6 +80,7 @@ class HistoryBatch:
 
     predictions: Predictions  # times NaN where unknown
     labels: NDArray[np.float64]
+    label_times: NDArray[np.float64] | None = None  # when each came, NaN where unknown; None: the file does not say
 
 
 OpenBatches: TypeAlias = Callable[[], Iterator[HistoryBatch]]
@@ -105,7 +106,7 @@ def build_reference(
     for batch in open_batches():
         binned = bin_rows(layout, batch.predictions)
         given = np.flatnonzero(~np.isnan(batch.labels))
-        receipts, labels = _receipts(layout, batch, binned)[given], batch.labels[given].astype(np.float64)
+        receipts, labels = history_receipts(layout, batch, binned)[given], batch.labels[given].astype(np.float64)
         counts += count_rows(layout, binned).counts + _count_labels(layout, receipts, labels).counts
         expecting.update(binned, batch.predictions.scores, batch.labels)
         if tally is not None:
@@ -181,11 +182,12 @@ def _find_bins(
 def count_history(layout: Layout, batch: HistoryBatch, binned: Binned) -> NDArray[np.int64]:
     """Count rows of history and their labels, which are taken to have come at once; i8[layout.size]."""
     given = np.flatnonzero(~np.isnan(batch.labels))
-    receipts, labels = _receipts(layout, batch, binned)[given], batch.labels[given].astype(np.float64)
+    receipts, labels = history_receipts(layout, batch, binned)[given], batch.labels[given].astype(np.float64)
     return count_rows(layout, binned).counts + _count_labels(layout, receipts, labels).counts
 
 
-def _receipts(layout: Layout, batch: HistoryBatch, binned: Binned) -> NDArray[np.void]:
+def history_receipts(layout: Layout, batch: HistoryBatch, binned: Binned) -> NDArray[np.void]:
+    """Write the receipts of rows of history, of which nobody asked a known-good."""
     rows = batch.predictions
     nobody = np.full(rows.n, NOT_ASKED, np.uint8) if layout.task is Task.CLASSIFICATION else np.full(rows.n, np.nan)
     return write_receipts(

@@ -5,9 +5,10 @@
     features: {hour: numeric, carrier: categorical, gender: {kind: categorical, sensitive: true}}
     classes: [on_time, late]
     positive: late                     # exactly when there are two classes
-    columns: {prediction: answer, time: at, score: p_late, label: truth, id: flight}   # names in the history file
+    columns: {prediction: answer, time: at, score: p_late, label: truth, label_time: told, id: flight}   # in the file
 
-Features bear the same names in the file. Only `prediction` is needed of the columns. With 3 to 6 classes
+Features bear the same names in the file. Only `prediction` is needed of the columns. `label_time`, when
+each label came, is what `tocsin backtest` lets it come at; nothing else reads it. With 3 to 6 classes
 `probabilities` may map each class to the column of its probability. A `sensitive` feature is counted, and its values
 are never kept.
 """
@@ -24,7 +25,7 @@ CLASSES_MAX: Final = 254  # an output is one byte: one more for any other class,
 FEATURES_MAX: Final = 5_000
 NAME_LENGTH_MAX: Final = 200
 _KEYS: Final = ("model", "task", "features", "classes", "positive", "columns")
-_COLUMNS: Final = ("prediction", "time", "score", "label", "id")
+_COLUMNS: Final = ("prediction", "time", "score", "label", "id", "label_time")
 _FEATURE: Final = ("kind", "sensitive")
 
 
@@ -37,6 +38,7 @@ class ColumnNames(msgspec.Struct, frozen=True):
     label: str | None = None
     id: str | None = None
     probabilities: tuple[str, ...] = ()  # of every class, in the order of the classes
+    label_time: str | None = None
 
 
 def parse_schema(document: object) -> tuple[Schema, ColumnNames]:

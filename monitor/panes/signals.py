@@ -144,15 +144,18 @@ class Signals:
 
         Unlike everything else this does not add up to what a longer pane would say; minutes do.
         """
+        return self.read_stale(self.margins.sum(counts), counts[self.margins.layout.moments])
+
+    def read_stale(self, cells: Counts, moments: Counts) -> Counted:
+        """Read marginal cells i8[margins.size] and the moments of the same rows as `count_stale` does a pane's."""
         found, layout = self.read(np.zeros(self.margins.size, np.int64)), self.margins.layout
-        cells = self.margins.sum(counts)
         below = np.concatenate([[0], np.cumsum(cells[self.margins.features])])
         numbers = [feature for feature in layout.feature_cells if feature.numbers is not None]
         starts = np.array([feature.start for feature in numbers], np.intp)
         bins = np.array([feature.bins for feature in numbers], np.intp)
         rows = below[starts + bins] - below[starts]
         enough = rows >= np.array(self.stale_rows)
-        first, second = counts[layout.moments].reshape(-1, 2).T
+        first, second = moments.reshape(-1, 2).T
         here = slice(self.minutes.start + len(ITEMS), self.minutes.stop)
         found.x[here], found.n[here] = is_stale(rows, first, second) & enough, enough
         return found

@@ -33,6 +33,11 @@ def test_a_good_document_becomes_a_schema_and_its_columns():
     assert names == ColumnNames("answer", "at", "p_late", "truth", "flight")
 
 
+def test_the_time_of_a_label_may_be_named():
+    columns = {"prediction": "y", "label": "truth", "label_time": "told"}
+    assert parse_schema(document(columns=columns))[1] == ColumnNames("y", label="truth", label_time="told")
+
+
 def test_only_the_prediction_column_is_needed():
     assert parse_schema(document(columns={"prediction": "y"}))[1] == ColumnNames("y")
 
