@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli import backtest, bands, bundle, daemon, evidence, probe, reference, rollback, token, top, watch
+from monitor.cli import backtest, bands, bundle, daemon, evidence, gate, probe, reference, rollback, token, top, watch
 from monitor.cli.exits import MEANS, Exit, exit_code, explain
 from monitor.cli.output import say
 from monitor.errors import TocsinError
@@ -29,6 +29,7 @@ app.command("check-config")(daemon.check_config)
 app.command()(watch.status)
 app.command()(top.top)
 app.command()(probe.healthy)
+app.command()(gate.gate)
 app.command()(bands.bands)
 app.command()(backtest.backtest)
 app.command()(backtest.tune)

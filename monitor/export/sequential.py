@@ -54,3 +54,4 @@ class SequentialView:
     verdicts: Mapping[str, Mapping[Verdict, int]] = field(default_factory=dict)  # groups of each rule that alerts
     untold: Mapping[str, str] = field(default_factory=dict)  # families of which nothing can be told, and why
     labels: WindowsView | None = None  # None: none was looked at yet
+    bet: Mapping[str, int] = field(default_factory=dict)  # rows, minutes of the volume, that were bet on by family

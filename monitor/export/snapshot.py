@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from monitor.decisions.clearance import ClearanceState
 from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, ModelEvidence, StoreView
 from monitor.export.pictures import NOTHING_DRAWN, Pictures
 from monitor.export.sequential import SequentialView
@@ -117,6 +118,7 @@ class ModelView:
     mode: Mode = Mode.OBSERVE
     release_index_ok: bool = True  # False: the last good one is in force
     latched: bool = False  # automation is off until a person says so
+    gate: ClearanceState | None = None  # what a deployer is told who asks for nothing in particular
     rules: tuple[RuleView, ...] = ()
     readings: tuple[ReadingView, ...] = ()
     segments: tuple[str, ...] = ()
