@@ -29,6 +29,7 @@ import monitor
 from monitor.alerts.retry import Delivery
 from monitor.alerts.transport import tls_context
 from monitor.clock import Clock, ReplayClock, WallClock
+from monitor.decisions.clearance import Asked
 from monitor.errors import Permanent, Problem, SettingsError
 from monitor.evidence.archive import Archive
 from monitor.evidence.links import KEY_FILE, Links
@@ -49,7 +50,7 @@ from monitor.settings import Settings, load, load_rules
 from monitor.settings.advice import told_of_bands
 from monitor.store.parts import Parts as StoreParts
 from monitor.store.sqlite import SqliteStore
-from monitor.turns import bounds, opinion, show
+from monitor.turns import bounds, clearing, opinion, show
 from monitor.turns.claim import claim
 from monitor.turns.control import Control
 from monitor.turns.couriers import Couriers
@@ -432,7 +433,10 @@ class Daemon:
         """Replace the metrics page by one of now."""
         metrics = self.settings.metrics
         drawing = Drawing(metrics.features_drawn_max, metrics.category_names)
-        shown = (show.model_view(watched, drawing) for watched in self._models.values())
+        shown = (
+            show.model_view(watched, drawing, clearing.cleared(self._wheel, watched, Asked()).state)
+            for watched in self._models.values()
+        )
         views = [view for view in shown if view is not None]
         snapshot = Snapshot(time.time(), tuple(views), self._view())
         await asyncio.to_thread(self._page.render, snapshot)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from monitor.decisions.clearance import ClearanceState
 from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, KeptView, ModelEvidence, StoreView
 from monitor.export.pictures import BinsView, Drawn, Pictures, SpreadView
 from monitor.export.sequential import EvidenceView as EvidenceOf
@@ -156,6 +157,7 @@ def full():
         since=NOW - 600,
         proved=NOW - 1,
         known_good=GOOD,
+        gate=ClearanceState.OK,
         known_good_name="v1",
         rules=tuple({r.rule.name: r.rule for r in readings}.values()),
         readings=tuple(readings),

@@ -16,6 +16,7 @@ from monitor.cli import (
     checkpoint,
     daemon,
     evidence,
+    gate,
     key,
     probe,
     reference,
@@ -44,6 +45,7 @@ app.command("check-config")(daemon.check_config)
 app.command()(watch.status)
 app.command()(top.top)
 app.command()(probe.healthy)
+app.command()(gate.gate)
 app.command()(bands.bands)
 app.command()(backtest.backtest)
 app.command()(backtest.tune)

@@ -203,6 +203,7 @@ MODEL = (
         "Wall time from which the release index gives no targets, unless somebody signs a newer one.",
         "model",
     ),
+    _gauge("tocsin_gate_state", "1 for what a deployer is told: ok, bad or unknown.", "model", "state"),
     _gauge("tocsin_rollback_latched", "1 when automation is off until a person unlatches it.", "model"),
     _counter("tocsin_rollbacks_total", "Rollbacks that reached this step.", "model", "step"),
     _gauge("tocsin_rollbacks_waiting", "Rollbacks that wait for a person's approval.", "model"),

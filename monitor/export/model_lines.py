@@ -1,5 +1,6 @@
 """The lines of one model that have a place before anything of its features: what is served, counted, decided."""
 
+from monitor.decisions.clearance import ClearanceState
 from monitor.export.edges import ModelEvidence
 from monitor.export.sequential_lines import add_sequential
 from monitor.export.series import Series
@@ -20,6 +21,8 @@ def add_model(series: Series, view: ModelView) -> None:
     series.add("tocsin_release_index_usable", view.release_index_ok, model=view.model)
     series.add("tocsin_release_index_serial", view.release_index_serial, model=view.model)
     series.add("tocsin_release_index_expires_timestamp_seconds", view.release_index_expires, model=view.model)
+    for state in ClearanceState if view.gate is not None else ():
+        series.add("tocsin_gate_state", state is view.gate, model=view.model, state=state.value)
     series.add("tocsin_rollback_latched", view.latched, model=view.model)
     for step in RollbackStep:
         series.add("tocsin_rollbacks_total", view.rollbacks.get(step, 0), model=view.model, step=step.value)

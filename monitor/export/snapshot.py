@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from monitor.decisions.clearance import ClearanceState
 from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, ModelEvidence, StoreView
 from monitor.export.pictures import NOTHING_DRAWN, Pictures
 from monitor.export.sequential import SequentialView
@@ -120,6 +121,7 @@ class ModelView:
     release_index_expires: float | None = None  # wall time; from then on it gives no targets
     release_index_serial: int = 0  # of the newest that was believed
     latched: bool = False  # automation is off until a person says so
+    gate: ClearanceState | None = None  # what a deployer is told who asks for nothing in particular
     rules: tuple[RuleView, ...] = ()
     readings: tuple[ReadingView, ...] = ()
     segments: tuple[str, ...] = ()

@@ -8,9 +8,11 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
+from monitor.decisions.clearance import Asked
 from monitor.errors import NeedsRestart, Problem, Rejected, Transient
 from monitor.ingest.admission import Admission
 from monitor.ingest.endpoint import Call
+from monitor.ingest.gate import read_asked
 from monitor.ingest.limits import Limits
 from monitor.ingest.problems import Answer, Refused, retry_after
 from monitor.ingest.times import parse_time
@@ -61,6 +63,10 @@ class Control(Protocol):
 
     def report(self, model: str, ident: str, /) -> bytes | None:
         """One report as HTML; what is no name of one is not there either."""
+        ...
+
+    def gate(self, model: str, asked: Asked, /) -> Any:
+        """Whether a deployment may go on, as the document of GET /v1/gate/{model}."""
         ...
 
     def rollbacks(self) -> Any:
@@ -147,6 +153,18 @@ class Controls:
             raise _missing()
         return Answer(200, page, HTML, SANDBOX)
 
+    async def gate(self, call: Call) -> Answer:
+        """GET /v1/gate/{model}: 200 whatever the state, because a tool takes an error for its own reasons."""
+        return Answer.of(await self._gate(call))
+
+    async def gate_go(self, call: Call) -> Answer:
+        """POST /v1/gate/{model}/go: 200 if ok, 409 with the same document if not."""
+        return _only(await self._gate(call), "ok")
+
+    async def gate_rollback(self, call: Call) -> Answer:
+        """POST /v1/gate/{model}/rollback: 200 if bad, 409 with the same document if not."""
+        return _only(await self._gate(call), "bad")
+
     async def rollbacks(self, _: Call) -> Answer:
         """GET /v1/rollbacks."""
         return await _ask(self.control.rollbacks)
@@ -222,6 +240,11 @@ class Controls:
         """GET /-/ready."""
         return _health(*self.control.ready())
 
+    async def _gate(self, call: Call) -> Any:
+        """What the daemon says to a deployer. What tools send in a body is not read."""
+        asked = read_asked(call.scope["query_string"])
+        return await _said(self.control.gate, call.scope["path_params"]["model"], asked)
+
     async def _body(self, call: Call, kind: type[T]) -> T:
         """The JSON document of a body; Refused with 422 if it is another."""
         with self.admission.admit(call.content_length, self.limits.control_bytes_max) as ticket:
@@ -234,6 +257,16 @@ class Controls:
 
 async def _ask(question: Callable[..., Any], *arguments: object) -> Answer:
     """Ask the daemon in a thread and render what it says."""
+    return Answer.of(await _said(question, *arguments))
+
+
+def _only(said: Any, state: str) -> Answer:
+    """2xx for one state alone; all others are a conflict, whose document says what stands in the way."""
+    return Answer.of(said, 200 if said["data"]["state"] == state else 409)
+
+
+async def _said(question: Callable[..., Any], *arguments: Any) -> Any:
+    """Ask the daemon in a thread; Refused where it refuses."""
     try:
         found = await asyncio.to_thread(question, *arguments)
     except LookupError:
@@ -244,7 +277,7 @@ async def _ask(question: Callable[..., Any], *arguments: object) -> Answer:
         raise Refused(503, "busy", "not possible now", retry_after(int(busy.retry_after_s or 1))) from None
     if found is None:
         raise _missing()
-    return Answer.of(found)
+    return found
 
 
 def is_loopback(call: Call) -> bool:

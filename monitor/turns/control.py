@@ -10,13 +10,14 @@ import msgspec
 from monitor.alerts.said import Key
 from monitor.clock import Clock, ReplayClock
 from monitor.decisions import outcomes
+from monitor.decisions.clearance import Asked
 from monitor.decisions.exclusions import exclusions
 from monitor.decisions.state import Judgement, Terms
 from monitor.errors import Problem, Rejected, Transient
 from monitor.facts import Incident, ModelName, Suspicion
 from monitor.ingest.times import parse_time
 from monitor.ingest.wire import Suspect
-from monitor.turns import account, show
+from monitor.turns import account, clearing, show
 from monitor.turns.evidence import Reports
 from monitor.turns.gathering import link, path_of, reported
 from monitor.turns.watched import Watched
@@ -93,6 +94,11 @@ class Control:
                     "rollbacks": msgspec.to_builtins(mine),
                 }
         return None
+
+    def gate(self, model: str, asked: Asked, /) -> dict[str, Any]:
+        """Whether a deployment may go on."""
+        watched = self.models[ModelName(model)]
+        return clearing.answer(model, clearing.cleared(self.wheel, watched, asked))
 
     def rollbacks(self) -> list[Any]:
         """All that are remembered, newest first."""

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from monitor.decisions.budget import Budgeted
+from monitor.decisions.clearance import ClearanceState
 from monitor.decisions.rules import Rule
 from monitor.decisions.steadiness import between_registered
 from monitor.detectors import DETECTORS
@@ -125,8 +126,10 @@ def serving_status(watched: Watched) -> ServingStatus:
     return STATUS[found.status] if found else ServingStatus.UNREGISTERED
 
 
-def model_view(watched: Watched, drawing: Drawing = NO_FEATURES) -> ModelView | None:
-    """One model for the metrics page; None before anything is known of it."""
+def model_view(
+    watched: Watched, drawing: Drawing = NO_FEATURES, gate: ClearanceState | None = None
+) -> ModelView | None:
+    """One model for the metrics page; None before anything is known of it. `gate` is what deployers are told."""
     if not watched.epochs:
         return None
     epoch, state, totals = watched.epoch, watched.state, watched.totals
@@ -146,6 +149,7 @@ def model_view(watched: Watched, drawing: Drawing = NO_FEATURES) -> ModelView | 
         known_good_name=watched.good.name,
         mode=watched.settings.rollback.mode,
         latched=bool(state.latch),
+        gate=gate,
         release_index_ok=not watched.releases.problem,
         release_index_expires=watched.releases.expires,
         release_index_serial=watched.releases.memory.serial,

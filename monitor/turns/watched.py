@@ -139,6 +139,7 @@ class Watched:
     carried: Counted = NOTHING
     features: Counted = NOTHING  # the newest window of which features were read
     slots: Mapping[tuple[str, str], tuple[Slot, ...]] = field(default_factory=dict)  # of the last look
+    looked: float | None = None  # event time of the last look of this life that was committed
     sequential: SequentialView | None = None  # what the e-detector last said; None: the rules set no budget
     incidents: dict[str, Incident] = field(default_factory=dict)  # by id, oldest first
     reached: Reached = field(default_factory=Reached)

@@ -184,8 +184,9 @@ class Wheel:
             puts += [] if refused is None else [(REFUSED_KEY, refused)]
             await self._commit(judged, puts=puts, consumed=consumed(looked.values()), now=now)
         self.parts.refusals.committed(refused)
-        for one in looked.values():
+        for name, one in looked.items():
             self.parts.look.committed(one)
+            models[name].looked = now
         self.looking.add(began)
 
     async def decide(self, watched: Watched, decision: Callable[[Terms], Judgement]) -> Judgement:

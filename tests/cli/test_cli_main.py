@@ -22,6 +22,7 @@ COMMANDS = {
     "status": (),
     "top": (),
     "healthy": (),
+    "gate": (),
     "bands": (),
     "backtest": (),
     "tune": (),

@@ -53,7 +53,9 @@ def test_every_mutating_route_asks_for_a_scope():
 @pytest.mark.parametrize("scope", Scope, ids=lambda scope: scope.value)
 @pytest.mark.parametrize("spec", ROUTES, ids=lambda spec: f"{spec.method} {spec.path}")
 def test_a_token_may_do_what_its_scope_says_and_nothing_else(service, spec, scope):
+    state = "bad" if spec.name == "gate_rollback" else "ok"
     service.control.results |= {"reload": [], "ready": (True, ""), "report": b"<!doctype html>"}
+    service.control.results["gate"] = {"data": {"state": state}}
     answer = go(service, spec, scope.name.lower())
     assert answer.status_code == (200 if spec.scope in (scope, None) else 403)
     if answer.status_code == 403:

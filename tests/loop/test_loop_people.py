@@ -54,6 +54,16 @@ def test_letting_go_is_for_what_is_latched_and_people_who_may(make_loop):
     assert (answer.status_code, answer.json()["type"]) == (httpx.codes.CONFLICT, "urn:tocsin:problem:not_latched")
 
 
+def test_a_script_that_deploys_is_told_that_nobody_knows_yet(make_loop):
+    loop = make_loop().start()
+    ended = typed(loop, f"tocsin gate {MODEL}")
+    assert (ended.returncode, ended.stdout.splitlines()[0]) == (7, "state: unknown"), ended.stderr
+    hooks = [
+        loop.call("POST", f"/v1/gate/{MODEL}/{hook}", json={"name": "m"}).status_code for hook in ("go", "rollback")
+    ]
+    assert hooks == [httpx.codes.CONFLICT] * 2
+
+
 @pytest.mark.parametrize("first", ["replay", "live"])
 def test_a_state_that_the_other_kind_has_used_is_refused(make_loop, first):
     loop = make_loop(replay=first == "replay").start()
