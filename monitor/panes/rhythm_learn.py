@@ -12,7 +12,7 @@ one of fewer than 30 rows.
 
 Design effects of a handful of hours are noisy: that of a signal is no less than the median of its column's. They are
 raised by a tenth, because tempering at the design effect itself left multipliers of up to 12 on average in simulated
-sessions.
+sessions; and where the history itself would reach a page, until it does not (rhythm_held.py).
 
 Sets that no row of the history fell into (under, over, unseen) show no dependence of their own, and a warm day is not a
 thousand independent rows above the warmest of March. They borrow it from the column's cuts or categories, by their
@@ -154,13 +154,15 @@ class _Kinds:
 
     @classmethod
     def of(cls, signals: Sequence[Signal], lent: _Kin | None) -> "_Kinds":
-        told = [(each.what is What.ABOVE, each.what in _BORROWERS, each.rises, each.falls) for each in signals] or _MEAN
-        return cls(*np.array(told, np.bool_).T, lent)
+        told = [(each.what is What.ABOVE, each.what in _BORROWERS, each.rises, each.falls) for each in signals]
+        cuts, borrows, rises, falls = np.array(told or _MEAN, np.bool_).T
+        return cls(cuts, borrows, rises, falls, lent)
 
     @classmethod
     def of_minutes(cls, many: int) -> "_Kinds":
-        """Of signals whose rows are minutes: bet on by ticks alone, so they are not replayed."""
-        return cls(*np.zeros((4, many), np.bool_), None)
+        """Of signals whose rows are minutes: bet on by ticks alone, so their history is not replayed."""
+        none = np.zeros(many, np.bool_)
+        return cls(none, none, none, none, None)
 
 
 def _enough(group: _Group) -> bool:
@@ -413,9 +415,6 @@ def _learn(
     own = _Kin.of(total, worth, wander, designs, group.variance)
     bands = []
     for at in range(many):
-        if math.isinf(designs[at]):
-            bands.append(_unknown(NOT_HELD))
-            continue
         level = int(season.level[at])
         band = Band(
             _short(float(season.centre[at])),
@@ -428,7 +427,8 @@ def _learn(
             _short(noise.reach),
             tuple(_short(float(wave)) for wave in season.waves[at, : 2 * len(_WAVES[level])]),
         )
-        bands.append(_told(band, learning, is_share=group.is_share))
+        told = _told(band, learning, is_share=group.is_share)
+        bands.append(_unknown(NOT_HELD) if told.centre is not None and math.isinf(told.design) else told)
     return bands, own
 
 
@@ -437,7 +437,8 @@ def _edges(
 ) -> tuple[Doubles, Doubles]:
     """Lowest and highest of the promise in each hour of the period f8[P, s]; `band` is its rows, wander and reach."""
     period = (1, DAY_H, WEEK_H)[int(season.level.max(initial=0))]
-    centre = season.centre + wave_basis(WEEKLY, np.arange(period) + 0.5) @ season.waves.T
+    hours: Doubles = np.arange(period, dtype=np.float64) + 0.5
+    centre: Doubles = season.centre + wave_basis(WEEKLY, hours) @ season.waves.T
     rows, wander, reach = (np.broadcast_to(each, centre.shape) for each in band)
     if group.is_share:
         return share_band(np.clip(centre, 0.0, 1.0), np.maximum(rows, 1.0), wander, reach, learning.tolerance)
