@@ -149,6 +149,8 @@ def full():
     """A snapshot in which every metric of the table has a sample."""
     readings = every_reading()
     busy = ModelView(
+        release_index_expires=NOW + 9e6,
+        release_index_serial=3,
         model=MODEL,
         status=ServingStatus.CANDIDATE,
         epoch=2,
