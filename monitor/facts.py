@@ -669,6 +669,7 @@ class Bundle(msgspec.Struct, frozen=True):
     status: BundleStatus
     registered: float  # wall time
     name: str = ""  # what people call it: "v1"
+    locators: dict[str, str] = {}  # where targets that move no file find it, by kind: {"mlflow": "7"}
 
 
 class RollbackStep(Enum):

@@ -1,6 +1,6 @@
 """Drives one rollback: does what the state machine asks for, observes, journals, and only then goes on.
 
-    look at the link and the server -> verify the target's bytes -> switch the link -> reload -> prove what is served
+    look at what is set and served -> verify the target's bytes -> switch -> load -> prove what is served
                                                every step is durable before the next effect
 
 What follows from an observation is decided by `monitor.decisions.rollback`, which is pure; here is the world. A run
@@ -12,7 +12,7 @@ own, because a server may have several workers. A reload that answers 200 proves
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +23,7 @@ from monitor.decisions.rollback import Command, Observation, Place, advance, beg
 from monitor.errors import Permanent, SettingsError, Transient
 from monitor.facts import Bundle, BundleId, BundleStatus, Rollback
 from monitor.rollback import release_index
-from monitor.rollback.symlink import Conflict, SymlinkTarget
+from monitor.rollback.targets.contract import Conflict, Release, Target
 
 POLL_S = 0.5  # between two questions while the server still loads
 LONGEST_PAUSE_S = 30.0  # after a setback; they double from 2 s
@@ -42,14 +42,10 @@ log = structlog.get_logger()
 
 
 class Server(Protocol):
-    """The model server; both raise Transient or Permanent (`monitor.serving.OpenInference`)."""
+    """The model server (`monitor.serving.OpenInference`)."""
 
     async def served(self) -> str:
-        """Digest of the bytes that are loaded."""
-        ...
-
-    async def reload(self) -> None:
-        """Load what the link points to."""
+        """Digest of the bytes that are loaded; Transient, Permanent."""
         ...
 
 
@@ -62,27 +58,30 @@ class Journal(Protocol):
 
 
 class Executor:
-    """One model's link and server."""
+    """One model's target and server."""
 
     def __init__(
         self,
         index: Path,
-        link: SymlinkTarget,
+        target: Target,
         server: Server,
         journal: Journal,
         *,
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        kind: str = "symlink",
         proofs: int = 3,
         prove_within_s: float = 30.0,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`index` is the release index's file; `proofs` >= 1 answers in a row, within `prove_within_s` of a reload.
+        """`index` is the release index's file; `proofs` >= 1 answers in a row, within `prove_within_s` of a load.
 
-        `stopped` is asked before anything is changed: whether nobody wants this rollback any more.
+        `kind` is that of the target: under this name the bundles' manifests say where it finds them. `stopped` is asked
+        before anything is changed: whether nobody wants this rollback any more.
         """
         self._index = index
-        self._link = link
+        self._target = target
+        self._kind = kind
         self._server = server
         self._journal = journal
         self._clock = clock
@@ -121,25 +120,29 @@ class Executor:
         try:
             if command is Command.RELOAD:
                 return await self._reload()
-            bundle = await asyncio.to_thread(self._bundle, rollback.target)
+            bundles = await asyncio.to_thread(release_index.load, self._index)
+            bundle = _known(bundles, rollback.target)
             if command is Command.VERIFY:
                 return await asyncio.to_thread(self._verify, bundle)
             if bundle is None:
                 return Observation.CANNOT_TELL
+            source = self._release(_known(bundles, rollback.source), rollback.source, source_digest)
+            target = self._release(bundle, bundle.id, bundle.checkpoint_digest)
             if command is Command.LOOK:
-                return await self._look(bundle, source_digest)
+                return await self._look(bundle, source, target)
             if command is Command.SWITCH:
-                return await asyncio.to_thread(self._switch, bundle, source_digest)
+                return await self._switch(source, target)
             return await self._prove(bundle, source_digest)
         except (Transient, Permanent, SettingsError) as error:
             log.warning("rollback setback", rollback=rollback.id, command=command.value, why=str(error))
             return Observation.CANNOT_TELL
 
-    def _bundle(self, identity: BundleId) -> Bundle | None:
-        return next((bundle for bundle in release_index.load(self._index) if bundle.id == identity), None)
-
-    def _path(self, bundle: Bundle) -> Path:
-        return self._index.parent / bundle.checkpoint
+    def _release(self, bundle: Bundle | None, identity: BundleId, digest: str) -> Release:
+        """Say of a bundle what a target needs; one that the index does not know has a digest, and nothing else."""
+        folder = self._index.absolute().parent
+        if bundle is None:
+            return Release(identity, "", digest, folder)
+        return Release(identity, bundle.name, digest, folder / bundle.checkpoint, bundle.locators.get(self._kind, ""))
 
     def _verify(self, bundle: Bundle | None) -> Observation:
         if bundle is None or bundle.status is not BundleStatus.KNOWN_GOOD:
@@ -151,33 +154,23 @@ class Executor:
             return Observation.BAD_TARGET
         return Observation.VERIFIED
 
-    async def _look(self, bundle: Bundle, source_digest: str) -> Observation:
-        link = await asyncio.to_thread(self._link_place, bundle, source_digest)
-        served = _place(await self._served(), bundle, source_digest)
-        return seen(link, served)
+    async def _look(self, bundle: Bundle, source: Release, target: Release) -> Observation:
+        place = await self._target.place(source, target)
+        return seen(place, _place(await self._served(), bundle, source.digest))
 
-    def _link_place(self, bundle: Bundle, source_digest: str) -> Place:
-        """Finish, or undo, what a killed switch left before judging where the link points to."""
+    async def _switch(self, source: Release, target: Release) -> Observation:
         try:
-            self._link.finish(self._path(bundle), source_digest)
-            return _place(self._link.observe(), bundle, source_digest)
-        except Conflict:
-            return Place.OTHER
-        except Permanent:  # no link, or it names nothing that can be read
-            return Place.OTHER
-
-    def _switch(self, bundle: Bundle, source_digest: str) -> Observation:
-        try:
-            changed = self._link.switch(self._path(bundle), source_digest, bundle.checkpoint_digest)
-        except Conflict:
+            changed = await self._target.switch(source, target)
+        except Conflict as error:
+            log.warning("rollback conflict", why=str(error))
             return Observation.CONFLICT
         return Observation.SWITCHED if changed else Observation.ALREADY
 
     async def _reload(self) -> Observation:
         try:
-            await self._server.reload()
+            await self._target.load()
         except Permanent as error:
-            log.warning("reload failed", why=str(error))
+            log.warning("load failed", why=str(error))
             return Observation.RELOAD_FAILED
         return Observation.TOLD
 
@@ -200,6 +193,10 @@ class Executor:
             return await self._server.served()
         except (Transient, Permanent):
             return ""
+
+
+def _known(bundles: Sequence[Bundle], identity: BundleId) -> Bundle | None:
+    return next((bundle for bundle in bundles if bundle.id == identity), None)
 
 
 def _place(digest: str, bundle: Bundle, source_digest: str) -> Place:

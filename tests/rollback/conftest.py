@@ -10,7 +10,7 @@ import pytest
 
 from monitor.facts import BundleStatus, Mode, ModelName, Rollback, RollbackStep
 from monitor.rollback import release_index
-from monitor.rollback.symlink import SymlinkTarget
+from monitor.rollback.targets.symlink import Link
 
 DELAYS = ModelName("delays")
 
@@ -82,8 +82,7 @@ def releases(tmp_path):
         )
     link = folder / "current"
     link.symlink_to("v2.bin")
-    target = SymlinkTarget(link)
-    return SimpleNamespace(folder=folder, index=index, link=link, target=target, **bundles)
+    return SimpleNamespace(folder=folder, index=index, link=link, under=Link(link), **bundles)
 
 
 @pytest.fixture

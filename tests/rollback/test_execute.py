@@ -11,6 +11,7 @@ from monitor.decisions.rollback import ATTEMPTS_MAX
 from monitor.facts import BundleId, BundleStatus, RollbackStep
 from monitor.rollback import release_index
 from monitor.rollback.execute import Executor
+from monitor.rollback.targets.symlink import SymlinkTarget
 from monitor.serving.open_inference import OpenInference
 
 Step = RollbackStep
@@ -49,7 +50,8 @@ class World:
         server = OpenInference(self.server.url, "delays", 30.0, self.reload_timeout_s, tls)
         around = {"clock": self.clock, "sleep": self.sleep} | options
         try:
-            executor = Executor(self.releases.index, self.releases.target, server, self.journal, **around)
+            target = SymlinkTarget(self.releases.under, server.reload)
+            executor = Executor(self.releases.index, target, server, self.journal, **around)
             return await executor.run(rollback, source_digest)
         finally:
             await server.aclose()
