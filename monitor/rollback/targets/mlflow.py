@@ -9,7 +9,7 @@ Failure mode: the registry has no compare-and-swap, and keeps no trace of what a
 right before it is set: a deployment in the milliseconds between is overwritten, and cannot be seen. Where that matters
 let a webhook or a command switch, behind a lock that the deployment takes, too.
 
-Plain REST, because the client is 169 MB and takes 1.8 s to import. Recorded from and tried against MLflow 3.18.
+Plain REST, because the client is 169 MB and takes 1.8 s to import. Recorded from and tried against MLflow 3.17.
 """
 
 from collections.abc import Awaitable, Callable

@@ -9,7 +9,8 @@ ready the switch has not happened, whatever is loaded beside it; the known-good 
 one effect that counts, and a switch cut off after the load is simply finished by the next.
 
 The protocol has no compare-and-swap. What it has is that an unload of a model that is gone is refused (404): then
-somebody else was quicker, what we loaded is unloaded again, and it is a Conflict.
+somebody else was quicker, and it is a Conflict. The target stays loaded beside theirs: to unload it could take away
+what the other one relies on, if that was one of us.
 
 Failure mode: a third model that is loaded while the source stays ready is not seen here; the digest that the server
 says it serves (`monitor.serving`) is what tells. Tried against KServe's Python server 0.21.
@@ -57,11 +58,9 @@ class OpenInferenceTarget:
             await self._must(new, "load", self._load_within_s)
         if not await self._ready(new):
             raise Transient("the target was loaded and is not ready")
-        if await self._told(old, "unload"):
-            return True
-        if not beside:
-            await self._told(new, "unload")
-        raise Conflict("somebody else unloaded the source at the same time")
+        if not await self._told(old, "unload"):
+            raise Conflict("somebody else unloaded the source at the same time")
+        return True
 
     async def load(self) -> None:
         """Do nothing: the switch loaded it."""
