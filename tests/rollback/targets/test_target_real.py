@@ -1,4 +1,4 @@
-"""What was recorded from a real MLflow 3.17.2 and a real KServe 0.21.0: the fakes answer so, and the real ones still do."""
+"""What was recorded from a real MLflow 3.17.2 and a real KServe 0.21.0: the fakes answer so, and they still do."""
 
 import json
 
