@@ -25,7 +25,7 @@ from monitor.settings.fits import fit_problems, judging, task_problems
 from monitor.settings.model_sections import MonitoredModel
 from monitor.settings.sections import Settings
 from monitor.settings.structure import Draft
-from monitor.settings.target_sections import ClusterObject, Command, DeploymentHook, SymlinkLink, Target
+from monitor.settings.target_sections import ClusterObject, Command, DeploymentHook, Symlink, Target
 from monitor.wire.webhooks import load_keys
 
 CREDENTIALS = {"bearer_file": "one line: the token", "basic_file": "one line: user:password"}
@@ -154,7 +154,7 @@ def _readable(where: str, path: Path, read: Callable[[Path], object]) -> Iterato
 
 def _target(where: str, target: Target) -> Iterator[Problem]:
     """What a target names on disk. A service account's token is mounted for every user of the pod to read."""
-    if isinstance(target, SymlinkLink):
+    if isinstance(target, Symlink):
         yield from _link(f"{where}.link", target.link)
     if isinstance(target, Command):
         program = Path(target.argv[0])

@@ -43,7 +43,7 @@ class Proof(Section):
     demo: bool = False
 
 
-class SymlinkLink(Proof):
+class Symlink(Proof):
     """A symbolic link on a shared volume."""
 
     kind: Literal["symlink"] = "symlink"
@@ -166,7 +166,7 @@ KINDS: dict[str, type[Proof]] = {
     "kubernetes": Deployment,
     "mlflow": RegistryAlias,
     "open_inference": ModelRepository,
-    "symlink": SymlinkLink,
+    "symlink": Symlink,
     "webhook": DeploymentHook,
 }
 
@@ -176,7 +176,7 @@ def _kind(value: Any) -> Any:
 
 
 Target: TypeAlias = Annotated[
-    Annotated[SymlinkLink, Tag("symlink")]
+    Annotated[Symlink, Tag("symlink")]
     | Annotated[ModelRepository, Tag("open_inference")]
     | Annotated[RegistryAlias, Tag("mlflow")]
     | Annotated[InferenceService, Tag("kserve")]

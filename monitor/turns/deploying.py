@@ -29,7 +29,7 @@ CREDENTIAL_BYTES_MAX = 64 * 1024
 def built(settings: sections.Target, reload: Callable[[], Awaitable[None]], clock: Clock) -> Target:
     """Make the target; `reload` tells the model server to load what is set, where the target itself does not."""
     match settings:
-        case sections.SymlinkLink():
+        case sections.Symlink():
             return SymlinkTarget(Link(settings.link), reload)
         case sections.ModelRepository():
             caller = _caller(settings, "the model repository", _bearer(settings.bearer_file))
