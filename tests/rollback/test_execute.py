@@ -1,13 +1,14 @@
 """One rollback against a real link and a real model server over HTTP, with everything that can go wrong on the way."""
 
 import asyncio
+import json
 import ssl
 
 import pytest
 from msgspec.structs import replace
 
 from monitor.clock import ManualClock
-from monitor.decisions.rollback import ATTEMPTS_MAX
+from monitor.decisions.rollback import ATTEMPTS_MAX, Place
 from monitor.facts import BundleId, BundleStatus, RollbackStep
 from monitor.rollback import release_index
 from monitor.rollback.execute import Executor
@@ -48,9 +49,9 @@ class World:
     async def _run(self, rollback, source_digest, options):
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and costs nothing
         server = OpenInference(self.server.url, "delays", 30.0, self.reload_timeout_s, tls)
+        target = options.pop("target", None) or SymlinkTarget(self.releases.under, server.reload)
         around = {"clock": self.clock, "sleep": self.sleep} | options
         try:
-            target = SymlinkTarget(self.releases.under, server.reload)
             executor = Executor(self.releases.index, target, server, self.journal, **around)
             return await executor.run(rollback, source_digest)
         finally:
@@ -226,3 +227,55 @@ def test_what_waits_or_ended_is_returned_as_it_is(world, plan, step):
 def test_a_plan_that_was_left_standing_expires(world, plan):
     world.clock.step(1e6)
     assert (world.run(plan).step, world.link()) == (Step.EXPIRED, "v2.bin")
+
+
+# ---------------------------------------------------------------- another kind of target
+
+
+class Deployed:
+    """A target that is told of releases, and has the server load what it was switched to."""
+
+    def __init__(self, server):
+        self.server, self.told, self.now = server, [], "7"
+
+    async def place(self, source, target):
+        self.told.append((source, target))
+        return {source.locator: Place.SOURCE, target.locator: Place.TARGET}.get(self.now, Place.OTHER)
+
+    async def switch(self, source, target):
+        changed, self.now = self.now != target.locator, target.locator
+        return changed
+
+    async def load(self):
+        self.server.loaded = {"7": b"checkpoint v2", "6": b"checkpoint v1"}[self.now]
+
+
+def _with_locators(releases):
+    document = json.loads(releases.index.read_text())
+    for bundle in document["bundles"]:
+        bundle["locators"] = {"mlflow": {"v1": "6", "v2": "7"}[bundle["name"]], "kserve": "elsewhere"}
+    releases.index.write_text(json.dumps(document))
+
+
+def test_a_target_of_another_kind_is_told_where_its_kind_finds_the_bundles(world, plan, releases, server):
+    _with_locators(releases)
+    target = Deployed(server)
+    assert world.run(plan, target=target, kind="mlflow").step is Step.COMMITTED
+    source, goal = target.told[0]
+    assert (source.bundle, source.name, source.digest, source.locator) == (
+        releases.v2.id,
+        "v2",
+        releases.v2.checkpoint_digest,
+        "7",
+    )
+    assert (goal.bundle, goal.path, goal.locator) == (releases.v1.id, releases.folder / "v1.bin", "6")
+    assert (target.now, world.link(), server.loads) == ("6", "v2.bin", 0)
+
+
+def test_a_source_that_nobody_registered_has_its_digest_and_nothing_else(world, plan, releases, server):
+    _with_locators(releases)
+    target = Deployed(server)
+    unknown = replace(plan, source=BundleId("unregistered"))
+    assert world.run(unknown, target=target, kind="mlflow").step is Step.REFUSED
+    source, _ = target.told[0]
+    assert (source.name, source.digest, source.locator) == ("", releases.v2.checkpoint_digest, "")

@@ -62,7 +62,7 @@ class Repository:
     """KServe's Python server: models by name, loaded and unloaded."""
 
     def __init__(self, known: set[str]) -> None:
-        self.known, self.loaded, self.ready = known, set[str](), True
+        self.known, self.loaded, self.ready, self.lies = known, set[str](), True, False
 
     def __call__(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         match (method, *unquote(path).strip("/").split("/")):
@@ -75,7 +75,8 @@ class Repository:
             case ("POST", "v2", "repository", "models", name, "load"):
                 if name not in self.known:
                     return reply(503, {"error": f"Model with name {name} is not ready."})
-                self.loaded.add(name)
+                if not self.lies:
+                    self.loaded.add(name)
                 return reply(200, {"name": name, "load": True})
             case ("POST", "v2", "repository", "models", name, "unload"):
                 if name not in self.loaded:

@@ -69,6 +69,7 @@ class World:
     def meanwhile(self, name: str) -> None: ...  # somebody sets this right before the effect
     def down(self) -> None: ...
     def garble(self, rubbish: bytes) -> None: ...
+    def refuse(self) -> None: ...  # what is asked is answered by a refusal that quotes secrets
     def loaded(self) -> bool: ...  # type: ignore[empty-body]  # whether `load` reached whom it is for
     def close(self) -> None: ...
 
@@ -149,6 +150,9 @@ class HttpWorld(World):
 
     def garble(self, rubbish: bytes) -> None:
         self.relay.rubbish = rubbish
+
+    def refuse(self) -> None:
+        self.relay.status, self.relay.rubbish = 403, f'{{"message": "{CANARY}", "token": "{TOKEN}"}}'.encode()
 
     def loaded(self) -> bool:
         return True

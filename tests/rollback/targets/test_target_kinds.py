@@ -84,6 +84,14 @@ def test_a_model_that_does_not_load_leaves_the_source_serving(made):
     assert (world.repository.loaded, place(world)) == ({"v2"}, Place.SOURCE)
 
 
+def test_a_model_that_is_said_to_be_loaded_and_is_not_ready_leaves_the_source_serving(made):
+    world = made(OpenInferenceWorld)
+    world.repository.lies = True
+    with pytest.raises(Transient, match="not ready"):
+        switch(world)
+    assert world.repository.loaded == {"v2"}
+
+
 def test_a_server_that_starts_and_has_neither_is_unknown(made):
     world = made(OpenInferenceWorld)
     world.repository.loaded, world.repository.ready = set(), False

@@ -171,12 +171,14 @@ def _errors(world):
     return "\n".join([*texts, *map(repr, found), repr(logs)])
 
 
-@pytest.mark.parametrize("trouble", ["down", "conflict", *range(len(RUBBISH))])
+@pytest.mark.parametrize("trouble", ["down", "conflict", "refused", *range(len(RUBBISH))])
 def test_no_error_holds_a_secret_or_what_the_other_side_wrote(world, trouble):
     if trouble == "down":
         world.down()
     elif trouble == "conflict":
         world.set("v3")
+    elif trouble == "refused":
+        world.refuse()
     else:
         world.garble(RUBBISH[trouble])
     said = _errors(world)
