@@ -27,7 +27,6 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 import monitor
 from monitor.alerts.retry import Delivery
-from monitor.alerts.transport import tls_context
 from monitor.clock import Clock, ReplayClock, WallClock
 from monitor.decisions.clearance import Asked
 from monitor.errors import Permanent, Problem, SettingsError
@@ -75,6 +74,7 @@ from monitor.turns.telling import telling
 from monitor.turns.ticking import Armed
 from monitor.turns.watched import ReplayTime, Watched
 from monitor.turns.wheel import Parts, Wheel
+from monitor.wire.connect import tls_context
 
 EXIT_OK, EXIT_INTERNAL = 0, 70
 HEARTBEAT_S = 1.0

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from monitor.facts import Mode
 from monitor.settings.addresses import matching
 from monitor.settings.evidence_sections import ModelEvidence
+from monitor.settings.target_sections import Target
 from monitor.settings.units import Duration, Size, between
 from monitor.settings.values import FilePath, Name, Section, ServerUrl, duration, size, unless
 
@@ -53,15 +54,6 @@ class KnownGood(Section):
     share: Annotated[float, Field(gt=0, le=1)] = 0.1
     rows_max: Annotated[int, Field(ge=1, le=100_000)] = 2_000
     timeout: Annotated[Duration, between("10ms", "1m")] = duration("2s")
-
-
-class Target(Section):
-    """The symlink that a rollback moves, and what counts as proof that the server followed."""
-
-    link: FilePath
-    proofs: Annotated[int, Field(ge=1, le=100)] = 3
-    prove_within: Annotated[Duration, between("1s", "1h")] = duration("30s")
-    demo: bool = False
 
 
 class LabelFeed(Section):

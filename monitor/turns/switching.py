@@ -1,4 +1,4 @@
-"""Driving a rollback with what the settings name: the link that is moved and the server that must follow."""
+"""Driving a rollback with what the settings name: the target that is switched and the server that must follow."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from monitor.clock import Clock
 from monitor.decisions.judge import POLICY
 from monitor.facts import Mode, ModelName, Rollback
 from monitor.rollback.execute import Executor
-from monitor.rollback.symlink import SymlinkTarget
 from monitor.serving.open_inference import OpenInference
+from monitor.turns.deploying import built
 from monitor.turns.watched import Watched
 
 
@@ -39,10 +39,11 @@ class Switching:
         assert server is not None, "settings that allow a rollback name the server"
         executor = Executor(
             watched.releases.read,
-            SymlinkTarget(target.link),
+            built(target, server.reload, self.clock),
             server,
             RollbackJournal(record),
             clock=self.clock,
+            kind=target.kind,
             proofs=target.proofs,
             prove_within_s=target.prove_within,
             bake_s=watched.settings.rollback.bake,

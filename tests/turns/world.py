@@ -51,8 +51,9 @@ from monitor.panes.layout import Layout
 from monitor.panes.ranking import score_place
 from monitor.panes.reference import FORMAT, CategoryBins, NumericBins, Reference
 from monitor.panes.window import sum_bodies, sum_panes
-from monitor.settings import LabelFeed, MonitoredModel, RollbackLimits, Serving, Target
+from monitor.settings import LabelFeed, MonitoredModel, RollbackLimits, Serving
 from monitor.settings.model_sections import Release
+from monitor.settings.target_sections import Symlink
 from monitor.store import Limits, SqliteStore
 from monitor.store import Parts as StoreParts
 from monitor.store.protocol import Change
@@ -73,7 +74,7 @@ from monitor.turns.watched import Reached, Timeline, Totals, Watched
 from monitor.turns.wheel import Bounds, Parts, Wheel, consumed
 
 MODEL = ModelName("m")
-TARGET = Target.model_construct(link=Path("current"))
+TARGET = Symlink.model_construct(link=Path("current"))
 SERVING = Serving.model_construct(url="http://127.0.0.1:1", model="m")
 SCHEMA = Schema(MODEL, (Feature("x", FeatureKind.NUMERIC), Feature("c", FeatureKind.CATEGORICAL)), ("no", "yes"), "yes")
 NUMBERS = Schema(MODEL, SCHEMA.features, task=Task.REGRESSION)
