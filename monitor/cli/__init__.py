@@ -9,7 +9,21 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli import backtest, bands, bundle, daemon, evidence, probe, reference, rollback, token, top, watch
+from monitor.cli import (
+    backtest,
+    bands,
+    bundle,
+    checkpoint,
+    daemon,
+    evidence,
+    key,
+    probe,
+    reference,
+    rollback,
+    token,
+    top,
+    watch,
+)
 from monitor.cli.exits import MEANS, Exit, exit_code, explain
 from monitor.cli.output import say
 from monitor.errors import TocsinError
@@ -37,6 +51,8 @@ app.add_typer(evidence.app, name="evidence")
 app.add_typer(rollback.app, name="rollback")
 app.add_typer(reference.app, name="reference")
 app.add_typer(bundle.app, name="bundle")
+app.add_typer(checkpoint.app, name="checkpoint")
+app.add_typer(key.app, name="key")
 app.add_typer(token.app, name="token")
 
 
