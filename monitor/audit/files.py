@@ -70,7 +70,7 @@ class Io:
 def log_files(directory: Path) -> list[Path]:
     """The files of records, oldest first."""
     try:
-        return [directory / name for name in sorted(os.listdir(directory)) if _NAME.fullmatch(name)]
+        return sorted(path for path in directory.iterdir() if _NAME.fullmatch(path.name))
     except FileNotFoundError:
         return []
 

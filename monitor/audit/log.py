@@ -2,8 +2,8 @@
 
     lock (thread, then flock) -> where does the chain end? -> the lines behind it -> write -> fsync -> unlock
 
-*Several processes.* Each finds the end of the chain anew when the newest file is not as it left it; that costs one block
-read from its end. Only a process that can sign begins a new file, so that each full file ends under a signed head.
+*Several processes.* Each finds the end of the chain anew when the newest file is not as it left it; that costs one
+block read from its end. Only a process that can sign begins a new file, so each full file ends under a signed head.
 
 *A full disk.* `Transient`, and the log is as it was. `must`: what may not happen without its line (a rollback's switch)
 takes the blocks that `spare` holds for it, room for some thousand lines; when these are gone, too, it has to wait. To
@@ -101,6 +101,7 @@ class Log:
     def find_end(self) -> Head:
         """The same as it is on disk, whoever wrote it; what a crash left torn is set aside and recorded."""
         with self._writing():
+            mend(self._io, self.directory / HEADS)
             end = self._chain.end()
             return self._write(end, ()) if self._chain.untold else end.head
 
@@ -182,9 +183,13 @@ class Log:
             self.tally.dropped_files += len(dropping.files)
             return len(dropping.files)
 
-    def size(self) -> tuple[int, int]:
-        """How many files of records there are, and their bytes. OSError."""
-        sizes = [path.stat().st_size for path in log_files(self.directory)]
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """How many files of records there are, and their bytes; 0, 0 where that cannot be told."""
+        try:
+            sizes = [path.stat().st_size for path in log_files(self.directory)]
+        except OSError:
+            return 0, 0
         return len(sizes), sum(sizes)
 
     @contextlib.contextmanager

@@ -49,6 +49,7 @@ class Kind(StrEnum):
     TOKEN_REVOKE = "token.revoke"  # noqa: S105 - a kind, as above
     TOKEN_CREATED = "token.created"  # noqa: S105 - a kind; the daemon found it in the file
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - a kind, as above
+    TOKEN_CHANGED = "token.changed"  # noqa: S105 - a kind; an entry of the file was edited
     RELEASES_CHANGED = "releases.changed"
     BUNDLE_CHANGED = "bundle.changed"
     REFERENCE_CHANGED = "reference.changed"
@@ -63,6 +64,15 @@ class Kind(StrEnum):
     DECISION_WITHHELD = "decision.withheld"
     DECISION_DENIED = "decision.denied"
     DECISION_INCONCLUSIVE = "decision.inconclusive"
+    ROLLBACK_PROPOSED = "rollback.proposed"
+    ROLLBACK_PLANNED = "rollback.planned"
+    ROLLBACK_VERIFIED = "rollback.verified"  # written before the switch, or there is no switch
+    ROLLBACK_SWITCHED = "rollback.switched"
+    ROLLBACK_RELOADED = "rollback.reloaded"
+    ROLLBACK_COMMITTED = "rollback.committed"
+    ROLLBACK_REFUSED = "rollback.refused"
+    ROLLBACK_FAILED = "rollback.failed"
+    ROLLBACK_EXPIRED = "rollback.expired"
     PERSON_STARTED = "person.started"
     PERSON_APPROVED = "person.approved"
     PERSON_DECLINED = "person.declined"

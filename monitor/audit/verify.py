@@ -113,9 +113,9 @@ class _Walk:
         self.next_head()
         self.seq, self.digest = BEGINNING.seq, BEGINNING.digest
         beginning = self.head
-        if first is not None and first.seq > 1 and beginning is not None and beginning.why is Why.BEGINNING:
-            if beginning.seq >= first.seq - 1:
-                self.seq, self.digest = first.seq - 1, first.prev
+        dropped = beginning.seq if beginning is not None and beginning.why is Why.BEGINNING else 0
+        if first is not None and 1 < first.seq <= dropped + 1:
+            self.seq, self.digest = first.seq - 1, first.prev
         self.meet(0.0)
 
     def meet(self, time: float) -> None:
@@ -155,7 +155,9 @@ class _Walk:
         """The next line, with its newline."""
         found = skim(line[:-1]) if line.endswith(b"\n") else None
         if found is None:
-            cut = "has no end: torn by a crash, or cut" if not line.endswith(b"\n") else "was changed: its digest is off"
+            cut = (
+                "has no end: torn by a crash, or cut" if not line.endswith(b"\n") else "was changed: its digest is off"
+            )
             self.fault(cut)
             return
         proof = self.proof
@@ -195,7 +197,7 @@ def verify(
     walk = _Walk(Proof(), heads, sorted(anchors, key=lambda each: each.seq))
     begun, size = False, 0
     for path in files:
-        for number, line in enumerate(_lines(path), 1):
+        for number, line in enumerate(read_lines(path), 1):
             size += len(line)
             walk.place = path.name, number
             if not begun:
@@ -232,7 +234,7 @@ def _end(walk: _Walk) -> None:
     walk.anchors = []
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def read_lines(path: Path) -> Iterator[bytes]:
     """Lines with their newlines; one that is longer than any of ours comes in pieces, which are not intact."""
     try:
         with path.open("rb", buffering=1 << 20) as file:
@@ -257,6 +259,6 @@ def check_end(directory: Path, opener: Opens) -> tuple[Proof, SignedHead | None]
 
 
 def _first(path: Path) -> int | None:
-    line = next(_lines(path), b"")
+    line = next(read_lines(path), b"")
     found = skim(line[:-1]) if line.endswith(b"\n") else None
     return found.seq if found else None

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from monitor.cli import (
+    audit,
     backtest,
     bands,
     bundle,
@@ -54,6 +55,7 @@ app.add_typer(bundle.app, name="bundle")
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(key.app, name="key")
 app.add_typer(token.app, name="token")
+app.add_typer(audit.app, name="audit")
 
 
 def main() -> None:

@@ -103,6 +103,26 @@ class EvidenceView:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditView:
+    """The audit log. Totals are since the start."""
+
+    key: str = ""  # id of the key that signs heads
+    verified: bool | None = None  # whether its end verified at the start; None: it was new, or could not be read
+    records: int = 0  # written by this process
+    sequence: int = 0  # of the newest record
+    digest_parts: tuple[int, ...] = ()  # its digest in numbers of at most 52 bits, the most significant first
+    written: float | None = None  # wall time of it
+    signed_sequence: int = 0  # up to which a head is signed
+    failures: int = 0  # writes that failed
+    waiting: int = 0  # now: records that wait to be written
+    lost: int = 0
+    torn: int = 0  # lines that a crash left and that were set aside
+    dropped_files: int = 0
+    files: int = 0  # now
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ModelEvidence:
     """What evidence was made of one model. `values`: by the name that the settings give a metric."""
 

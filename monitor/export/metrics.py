@@ -164,6 +164,24 @@ EDGES = (
         "Requests by a link to a report: opened, or refused as expired, invalid (altered, or of an older key) or off.",
         "outcome",
     ),
+    _info("tocsin_audit_key_info", "Id of the key that signs the audit log's heads.", "key"),
+    _gauge("tocsin_audit_verified", "0 when the end of the audit log did not verify at the start; none: it was new."),
+    _counter("tocsin_audit_records_total", "Audit records written by the daemon."),
+    _gauge("tocsin_audit_head_sequence", "Number of the newest audit record: the anchor, with its digest."),
+    _gauge(
+        "tocsin_audit_head_digest",
+        "Its SHA-256 in five whole numbers: 13 hex digits each from the left, the last 12.",
+        "part",
+    ),
+    _gauge("tocsin_audit_head_timestamp_seconds", "Wall time of the newest audit record."),
+    _gauge("tocsin_audit_signed_sequence", "Number of the audit record up to which a head is signed."),
+    _counter("tocsin_audit_failures_total", "Writes of the audit log that failed."),
+    _gauge("tocsin_audit_waiting_records", "Audit records that wait to be written."),
+    _counter("tocsin_audit_lost_records_total", "Audit records lost: more had to wait than are held."),
+    _counter("tocsin_audit_torn_total", "Torn lines that a crash left in the audit log and that were set aside."),
+    _counter("tocsin_audit_dropped_files_total", "Files of the audit log dropped over `audit.bytes_max`."),
+    _gauge("tocsin_audit_files", "Files of audit records."),
+    _gauge("tocsin_audit_size_bytes", "Size of the audit records."),
 )
 
 MODEL = (

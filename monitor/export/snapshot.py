@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, ModelEvidence, StoreView
+from monitor.export.edges import AlertmanagerView, AuditView, EvidenceView, IntakeView, ModelEvidence, StoreView
 from monitor.export.pictures import NOTHING_DRAWN, Pictures
 from monitor.export.sequential import SequentialView
 from monitor.facts import (
@@ -183,6 +183,7 @@ class DaemonView:
     rss_bytes: int | None = None
     alertmanagers: tuple[AlertmanagerView, ...] = ()
     evidence: EvidenceView | None = None  # None: no model asks for it
+    audit: AuditView | None = None  # None: nothing is written down
     links: Mapping[str, int] = field(default_factory=dict)  # total of requests by a link to a report, by outcome
 
 

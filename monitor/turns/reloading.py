@@ -30,6 +30,14 @@ def fixed(old: Settings, new: Settings) -> list[NeedsRestart]:
     return [NeedsRestart(path.replace("/", "."), "waits for a restart", HINT) for path in refused]
 
 
+def changed(old: Settings, new: Settings) -> list[str]:
+    """Name every setting that differs, never its value."""
+    before, after = dict(_leaves(old.model_dump(), "")), dict(_leaves(new.model_dump(), ""))
+    return sorted(
+        path.replace("/", ".") for path in before.keys() | after.keys() if before.get(path) != after.get(path)
+    )
+
+
 def waiting(problems: Sequence[Problem]) -> dict[str, int]:
     """How many settings wait for a restart, by section of the file."""
     return dict(Counter(each.path.partition(".")[0] for each in problems if isinstance(each, NeedsRestart)))

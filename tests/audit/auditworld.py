@@ -46,7 +46,9 @@ class Made:
         log.sign(Why.START)
         for number in range(records):
             self.clock.step(self.clock.now() + 1)
-            log.append("test.made", "someone", {"n": number, "share": 0.5, "sure": True, "why": None, "text": "ü\u2028\n"})
+            log.append(
+                "test.made", "someone", {"n": number, "share": 0.5, "sure": True, "why": None, "text": "ü\u2028\n"}
+            )
             if every and (number + 1) % every == 0:
                 log.sign(Why.RECORDS)
         log.sign(Why.STOP)
