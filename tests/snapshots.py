@@ -2,7 +2,15 @@
 
 from dataclasses import replace
 
-from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, KeptView, ModelEvidence, StoreView
+from monitor.export.edges import (
+    AlertmanagerView,
+    AuditView,
+    EvidenceView,
+    IntakeView,
+    KeptView,
+    ModelEvidence,
+    StoreView,
+)
 from monitor.export.pictures import BinsView, Drawn, Pictures, SpreadView
 from monitor.export.sequential import EvidenceView as EvidenceOf
 from monitor.export.sequential import LatchView, SequentialView, WindowsView
@@ -207,6 +215,22 @@ def full():
             receivers=(ReceiverView("on-call", 1, 0, 5, 2),),
             rss_bytes=100 << 20,
             alertmanagers=(AlertmanagerView("main", 9, 4, {"timeout": 1}, 0, 1, 0, NOW),),
+            audit=AuditView(
+                key="ed25519:00112233445566778899aabbccddeeff",
+                verified=True,
+                records=40,
+                sequence=1234,
+                digest_parts=(1, 2, 3, 4, (1 << 48) - 1),
+                written=1_700_000_000.0,
+                signed_sequence=1200,
+                failures=1,
+                waiting=2,
+                lost=3,
+                torn=1,
+                dropped_files=1,
+                files=3,
+                size_bytes=40 << 20,
+            ),
             evidence=EvidenceView(
                 0, False, 3, 21.5, {(MODEL, "timeout"): 1}, starts=2, ends={"idle": 1}, rss_bytes=1 << 28
             ),

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from monitor.audit.files import PRIVATE_KEY, PUBLIC_KEY
+from monitor.rollback.keys import read_private
 from monitor.rollback.signing import Purpose, Signer, Trust, keygen
 
 _HEADS: Final = frozenset({Purpose.AUDIT})
@@ -50,7 +53,8 @@ class AuditTrust:
 def own_key(state_dir: Path, audit_dir: Path) -> tuple[AuditSigner, bool]:
     """The daemon's key, and whether it was made just now. SettingsError if it is there and cannot be used.
 
-    A lost private key is replaced; the public one of before goes on standing for the heads that it signed.
+    A lost private key is replaced, and the public one of before stays for the heads that it signed. A lost public key
+    is written again.
     """
     private, public = state_dir / PRIVATE_KEY, audit_dir / PUBLIC_KEY
     fresh = not private.exists()
@@ -59,6 +63,10 @@ def own_key(state_dir: Path, audit_dir: Path) -> tuple[AuditSigner, bool]:
         public.rename(older)
     if fresh:
         keygen(private, public)
+    elif not public.exists():
+        key = read_private(private).public_key()
+        public.write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+        public.chmod(0o644)
     return AuditSigner(Signer.load(private)), fresh
 
 

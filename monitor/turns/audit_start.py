@@ -12,7 +12,8 @@ from pathlib import Path
 
 import structlog
 
-from monitor.audit.heads import Why
+from monitor.audit.files import log_files
+from monitor.audit.heads import HEADS, Why
 from monitor.audit.log import Limits, Log
 from monitor.audit.records import BEGINNING, Kind, Scalar
 from monitor.audit.verify import check_end
@@ -57,21 +58,26 @@ def limits(settings: Settings) -> Limits:
 
 
 def _resume(auditor: Auditor, directory: Path, *, fresh: bool) -> None:
+    """Go on where the log ends, having looked at its end; a log that was never there begins with a signed head."""
+    new = fresh and not log_files(directory) and not (directory / HEADS).exists()
     try:
         auditor.log.find_end()
-        if fresh:
-            auditor.log.sign(Why.START)
-            auditor.write([Deed(Kind.KEY_MADE, DAEMON, {"key": auditor.key})])
-            return
-        proof, newest = check_end(directory, AuditTrust.load(trusted_keys(directory)))
+        if not new:
+            _verify(auditor, directory)
+        auditor.log.sign(Why.START)
     except (Transient, Corrupt) as error:
         auditor.failures += 1
         log.error("audit.not_opened", why=str(error))  # noqa: TRY400 - the error says it; a trace adds nothing
-        return
+    if fresh:
+        auditor.write([Deed(Kind.KEY_MADE, DAEMON, {"key": auditor.key})])
+
+
+def _verify(auditor: Auditor, directory: Path) -> None:
+    proof, newest = check_end(directory, AuditTrust.load(trusted_keys(directory)))
     auditor.verified = not proof.faults and newest is not None
     auditor.log.resume(newest.head if newest else BEGINNING)
     if not auditor.verified:
-        first = str(proof.faults[0]) if proof.faults else "there is no signed head"
+        first = str(proof.faults[0]) if proof.faults else "there is no signed head, and there was one"
         log.error("audit.unverified", faults=len(proof.faults) + proof.faults_more, first=first)
         told: dict[str, Scalar] = {"faults": len(proof.faults) + proof.faults_more, "first": first}
         auditor.write([Deed(Kind.UNVERIFIED, DAEMON, told)])

@@ -105,7 +105,7 @@ def test_processes_make_one_chain_and_each_knows_its_own_place_in_it(made):
     assert (made.verify().ok, made.verify().proven, set(heads) == written) == (True, 90, True)
 
 
-@pytest.mark.parametrize("after", range(1, 40, 4))
+@pytest.mark.parametrize("after", range(1, 40, 8))
 def test_nothing_that_was_acknowledged_is_lost_by_a_kill(made, after):
     process = writer(made, 100_000, "a")
     told = [process.stdout.readline().strip() for _ in range(after)]
