@@ -2,7 +2,15 @@
 
 from dataclasses import replace
 
-from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, KeptView, ModelEvidence, StoreView
+from monitor.export.edges import (
+    AlertmanagerView,
+    EvidenceView,
+    IntakeView,
+    KeptView,
+    ModelEvidence,
+    ProbesView,
+    StoreView,
+)
 from monitor.export.pictures import BinsView, Drawn, Pictures, SpreadView
 from monitor.export.sequential import EvidenceView as EvidenceOf
 from monitor.export.sequential import LatchView, SequentialView, WindowsView
@@ -170,6 +178,18 @@ def full():
         unproved_s=0.0,
         pictures=pictures(),
         sequential=sequential(),
+        probes=ProbesView(
+            Verdict.BREACH,
+            {Verdict.OK: 9, Verdict.BREACH: 1},
+            rows=64,
+            recorded=True,
+            asked=1.7e9,
+            mismatches=5,
+            flips=2,
+            exact=0.875,
+            difference=0.3,
+            divergence=0.02,
+        ),
         groups=("hour", "output", "score"),
         evidence=ModelEvidence({"drifted": 0.25}, end=NOW, reports=2),
     )

@@ -6,7 +6,7 @@ Plain values.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from monitor.facts import ModelName, RejectReason, RowKind
+from monitor.facts import ModelName, RejectReason, RowKind, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,22 @@ class EvidenceView:
     report_files: int = 0  # now
     report_bytes: int = 0
     reports_removed: int = 0  # total: too old, or too many
+
+
+@dataclass(frozen=True, slots=True)
+class ProbesView:
+    """Golden probes of one model: how the last round went, and no row or answer of it."""
+
+    verdict: Verdict | None = None  # None: nothing was asked yet
+    rounds: Mapping[Verdict, int] = field(default_factory=dict)  # total
+    rows: int = 0  # of the set
+    recorded: bool = False  # whether it holds answers of the checkpoint that is served
+    asked: float | None = None  # event time
+    mismatches: int | None = None  # rows of the worst answer
+    flips: int | None = None
+    exact: float | None = None  # share of rows
+    difference: float | None = None
+    divergence: float | None = None  # nats
 
 
 @dataclass(frozen=True, slots=True)
