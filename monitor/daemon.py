@@ -66,6 +66,7 @@ from monitor.turns.look import Look, Ticks
 from monitor.turns.noticing import Noticing
 from monitor.turns.outbox import StoredOutbox
 from monitor.turns.pictures import Drawing
+from monitor.turns.probing import Probing
 from monitor.turns.process import calm_collector, configure_log, settle_memory
 from monitor.turns.proving import Proving
 from monitor.turns.pushers import Pushers, Voice
@@ -81,6 +82,7 @@ from monitor.turns.wheel import Parts, Wheel
 
 EXIT_OK, EXIT_INTERNAL = 0, 70
 HEARTBEAT_S = 1.0
+PROBES_EVERY_S = 1.0  # how often it is looked whether probes are due
 EVIDENCE_EVERY_S = 60.0  # how often it is looked whether a period is over
 UPKEEP_EVERY_S = 3_600.0
 AUDIT_EVERY_S = 1.0  # how soon a change beside the daemon is written down
@@ -154,6 +156,7 @@ class Daemon:
             settings.metrics.render_every,
             {"loop": lambda: self._beat, "writer": lambda: self._store.health().heartbeat},
         )
+        self._probing = Probing(self._models, self._probed, self._clock, self._wheel.decide)
         await self._reports.open()
         external_url = lambda: self._wheel.bounds.external_url  # noqa: E731 - a reload may change it
         voice = Voice(self._models, settings.replica, external_url, self._links.query, self._audit.anchor)
@@ -193,7 +196,12 @@ class Daemon:
             for name, model in settings.models.items()
             if model.known_good is not None
         }
-        for server in (*self._servers.values(), *self._known_good.values()):
+        self._probed = {  # connections of their own: a proof does not wait for probes
+            name: OpenInference(model.serving.url, model.serving.model, model.probes.timeout, tls=tls)
+            for name, model in settings.models.items()
+            if model.serving is not None and model.probes is not None
+        }
+        for server in (*self._servers.values(), *self._known_good.values(), *self._probed.values()):
             self._stack.push_async_callback(server.aclose)
         self._outbox = StoredOutbox(self._store, {each.name: each.url for each in settings.receivers})
         parts = Parts(
@@ -280,6 +288,7 @@ class Daemon:
 
     async def _stepped(self, now: float) -> None:
         """A step of the replay clock is done: what is due begins, and the page shows it."""
+        await self._probing.due()
         self._reports.due(now)
         await self.render()
 
@@ -300,6 +309,7 @@ class Daemon:
         self._every(settings.metrics.render_every, "render", self.render)
         if not settings.replay:
             self._every(settings.fold.every, "turn", self._wheel.turn)
+            self._every(PROBES_EVERY_S, "probes", self._probing.due)
             self._every(EVIDENCE_EVERY_S, "evidence", self._evidence)
         self._every(UPKEEP_EVERY_S, "evidence upkeep", self._reports.upkeep)
         self._every(AUDIT_EVERY_S, "audit", self._audited)

@@ -9,6 +9,7 @@ from monitor.export.edges import (
     IntakeView,
     KeptView,
     ModelEvidence,
+    ProbesView,
     StoreView,
 )
 from monitor.export.pictures import BinsView, Drawn, Pictures, SpreadView
@@ -178,6 +179,18 @@ def full():
         unproved_s=0.0,
         pictures=pictures(),
         sequential=sequential(),
+        probes=ProbesView(
+            Verdict.BREACH,
+            {Verdict.OK: 9, Verdict.BREACH: 1},
+            rows=64,
+            recorded=True,
+            asked=1.7e9,
+            mismatches=5,
+            flips=2,
+            exact=0.875,
+            difference=0.3,
+            divergence=0.02,
+        ),
         groups=("hour", "output", "score"),
         evidence=ModelEvidence({"drifted": 0.25}, end=NOW, reports=2),
     )

@@ -19,6 +19,7 @@ from monitor.cli import (
     evidence,
     key,
     probe,
+    probes,
     reference,
     rollback,
     token,
@@ -54,6 +55,7 @@ app.add_typer(reference.app, name="reference")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(key.app, name="key")
+app.add_typer(probes.app, name="probes")
 app.add_typer(token.app, name="token")
 app.add_typer(audit.app, name="audit")
 

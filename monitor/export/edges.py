@@ -6,7 +6,7 @@ Plain values.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from monitor.facts import ModelName, RejectReason, RowKind
+from monitor.facts import ModelName, RejectReason, RowKind, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,22 @@ class AuditView:
     dropped_files: int = 0
     files: int = 0  # now
     size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProbesView:
+    """Golden probes of one model: how the last round went, and no row or answer of it."""
+
+    verdict: Verdict | None = None  # None: nothing was asked yet
+    rounds: Mapping[Verdict, int] = field(default_factory=dict)  # total
+    rows: int = 0  # of the set
+    recorded: bool = False  # whether it holds answers of the checkpoint that is served
+    asked: float | None = None  # event time
+    mismatches: int | None = None  # rows of the worst answer
+    flips: int | None = None
+    exact: float | None = None  # share of rows
+    difference: float | None = None
+    divergence: float | None = None  # nats
 
 
 @dataclass(frozen=True, slots=True)

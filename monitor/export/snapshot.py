@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from monitor.export.edges import AlertmanagerView, AuditView, EvidenceView, IntakeView, ModelEvidence, StoreView
+from monitor.export.edges import (
+    AlertmanagerView,
+    AuditView,
+    EvidenceView,
+    IntakeView,
+    ModelEvidence,
+    ProbesView,
+    StoreView,
+)
 from monitor.export.pictures import NOTHING_DRAWN, Pictures
 from monitor.export.sequential import SequentialView
 from monitor.facts import (
@@ -112,6 +120,7 @@ class ModelView:
     proved: float | None = None  # event time of the last proof of what is served
     unproved_s: float | None = None  # how long the server has proved nothing; None: it is not asked
     unsteady: bool = False  # whether it takes turns between bundles
+    probes: ProbesView | None = None  # None: the settings name none
     known_good: BundleId | None = None
     known_good_name: str = ""
     mode: Mode = Mode.OBSERVE

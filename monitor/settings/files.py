@@ -20,7 +20,8 @@ from monitor.panes.layout import Layout
 from monitor.panes.reference import decode_reference, digest
 from monitor.rollback import release_index
 from monitor.settings.fits import fit_problems, judging, task_problems
-from monitor.settings.model_sections import MonitoredModel
+from monitor.settings.model_sections import MonitoredModel, Probes
+from monitor.settings.probe_files import opened_probes
 from monitor.settings.sections import Settings
 from monitor.settings.structure import Draft
 
@@ -54,8 +55,15 @@ def file_checks(draft: Draft, settings: Settings, packs: Mapping[ModelName, Rule
                 path = model.release_index.parent / bundle.reference
                 yield from _readable(index, path, partial(_profile, bundle, layouts))
         yield from _fit(draft, f"models.{name}", model, packs.get(name), (bundles, layouts))
+        if model.probes is not None and draft.kept(f"models.{name}.probes"):
+            yield from _probes(f"models.{name}.probes.file", name, model.probes)
         if model.target is not None:
             yield from _link(f"models.{name}.target.link", model.target.link)
+
+
+def _probes(where: str, model: ModelName, probes: Probes) -> Iterator[Problem]:
+    """Check that the set can be believed, is of this model, and that not everybody may read it."""
+    yield from _secret(where, probes.file, "tocsin probes record makes one", lambda _: opened_probes(probes, model))
 
 
 def _credentials(read: Callable[[str], object], key: str, path: Path) -> None:

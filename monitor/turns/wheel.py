@@ -300,6 +300,7 @@ def terms(watched: Watched) -> Terms:
         unproved_s=watched.unproved_s,
         unproved_max_s=watched.settings.serving.unproved_after if watched.settings.serving else inf,
         unsteady=between_registered(watched.proofs, watched.bundles),
+        probed=watched.probed,
     )
 
 

@@ -30,7 +30,11 @@ COMMANDS = {
     "rollback": ("list", "start", "approve", "decline", "unlatch"),
     "reference": ("build", "show"),
     "bundle": ("register", "approve", "revoke", "list"),
+    "checkpoint": ("sign", "verify"),
+    "key": ("generate", "show"),
+    "probes": ("record", "verify", "show"),
     "token": ("create", "list", "revoke"),
+    "audit": ("verify", "show", "export"),
 }
 PATHS = [(name, *below) for name, inner in COMMANDS.items() for below in ([(each,) for each in inner] or [()])]
 
