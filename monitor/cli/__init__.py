@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from monitor.cli import (
+    audit,
     backtest,
     bands,
     bundle,
@@ -19,6 +20,7 @@ from monitor.cli import (
     gate,
     key,
     probe,
+    probes,
     reference,
     rollback,
     suspicions,
@@ -56,7 +58,9 @@ app.add_typer(reference.app, name="reference")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(key.app, name="key")
+app.add_typer(probes.app, name="probes")
 app.add_typer(token.app, name="token")
+app.add_typer(audit.app, name="audit")
 
 
 def main() -> None:

@@ -9,7 +9,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from monitor.decisions.clearance import ClearanceState
-from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, ModelEvidence, StoreView
+from monitor.export.edges import (
+    AlertmanagerView,
+    AuditView,
+    EvidenceView,
+    IntakeView,
+    ModelEvidence,
+    ProbesView,
+    StoreView,
+)
 from monitor.export.pictures import NOTHING_DRAWN, Pictures
 from monitor.export.sequential import SequentialView
 from monitor.facts import (
@@ -114,6 +122,7 @@ class ModelView:
     proved: float | None = None  # event time of the last proof of what is served
     unproved_s: float | None = None  # how long the server has proved nothing; None: it is not asked
     unsteady: bool = False  # whether it takes turns between bundles
+    probes: ProbesView | None = None  # None: the settings name none
     known_good: BundleId | None = None
     known_good_name: str = ""
     mode: Mode = Mode.OBSERVE
@@ -189,6 +198,7 @@ class DaemonView:
     rss_bytes: int | None = None
     alertmanagers: tuple[AlertmanagerView, ...] = ()
     evidence: EvidenceView | None = None  # None: no model asks for it
+    audit: AuditView | None = None  # None: nothing is written down
     links: Mapping[str, int] = field(default_factory=dict)  # total of requests by a link to a report, by outcome
 
 

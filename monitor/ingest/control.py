@@ -105,11 +105,11 @@ class Control(Protocol):
         """Let the automation of a model act again; LookupError if there is no such model."""
         ...
 
-    async def advance(self, to: float, /) -> Any:
+    async def advance(self, to: float, actor: str, /) -> Any:
         """Replay: step event time to `to` and finish all that is due; ValueError if that is back, or too far."""
         ...
 
-    async def reload(self) -> Sequence[Problem]:
+    async def reload(self, actor: str, /) -> Sequence[Problem]:
         """Read settings and tokens again; what is wrong with them, in which case the last good ones stay."""
         ...
 
@@ -216,15 +216,15 @@ class Controls:
         if to is None:
             raise _invalid()
         try:
-            return Answer.of(await self.control.advance(to))
+            return Answer.of(await self.control.advance(to, call.actor))
         except ValueError:
             raise Refused(422, "clock_step_invalid", "replay time moves forward only, by bounded steps") from None
         except Transient as busy:  # what was due is not done: the same step again goes on with it
             raise Refused(503, "busy", "not possible now", retry_after(int(busy.retry_after_s or 1))) from None
 
-    async def reload(self, _: Call) -> Answer:
+    async def reload(self, call: Call) -> Answer:
         """POST /-/reload."""
-        problems = await self.control.reload()
+        problems = await self.control.reload(call.actor)
         if problems:
             more: dict[str, Any] = {"problems": [asdict(problem) for problem in problems]}
             if restart := [problem.path for problem in problems if isinstance(problem, NeedsRestart)]:

@@ -28,6 +28,7 @@ def crosschecks(draft: Draft, settings: Settings, packs: Mapping[ModelName, Rule
     for name, model in settings.models.items():
         yield from _rollback(draft, f"models.{name}", model)
         yield from _known_good(f"models.{name}", model)
+        yield from _probes(draft, f"models.{name}", model)
         yield from _labels(draft, settings, f"models.{name}", model)
         yield from _replayed(draft, settings, f"models.{name}.target", model)
         if name in packs:
@@ -113,6 +114,11 @@ def _known_good(path: str, model: MonitoredModel) -> Iterator[Problem]:
     serving, known_good = model.serving, model.known_good
     if serving and known_good and (serving.url, serving.model) == (known_good.url, known_good.model):
         yield Problem(f"{path}.known_good.model", "is what is served: it would be compared with itself", "")
+
+
+def _probes(draft: Draft, path: str, model: MonitoredModel) -> Iterator[Problem]:
+    if model.probes and model.serving is None and draft.kept(f"{path}.serving"):
+        yield Problem(f"{path}.probes", "has nobody to ask", "add serving: the model server that is asked")
 
 
 def _segments(draft: Draft, path: str, model: MonitoredModel, pack: RulePack) -> Iterator[Problem]:

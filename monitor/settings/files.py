@@ -22,7 +22,8 @@ from monitor.rollback.release.read import load
 from monitor.rollback.targets.cluster import service_account, trusting
 from monitor.rollback.targets.command import program_problem
 from monitor.settings.fits import believed, fit_problems, judging, task_problems
-from monitor.settings.model_sections import MonitoredModel, Release
+from monitor.settings.model_sections import MonitoredModel, Probes, Release
+from monitor.settings.probe_files import opened_probes
 from monitor.settings.sections import Settings
 from monitor.settings.structure import Draft
 from monitor.settings.target_sections import ClusterObject, Command, DeploymentHook, Symlink, Target
@@ -60,8 +61,15 @@ def file_checks(draft: Draft, settings: Settings, packs: Mapping[ModelName, Rule
                 path = model.release.index.parent / bundle.reference
                 yield from _readable(where, path, partial(_profile, bundle, layouts))
         yield from _fit(draft, f"models.{name}", model, packs.get(name), (bundles, layouts))
+        if model.probes is not None and draft.kept(f"models.{name}.probes"):
+            yield from _probes(f"models.{name}.probes.file", name, model.probes)
         if model.target is not None:
             yield from _target(f"models.{name}.target", model.target)
+
+
+def _probes(where: str, model: ModelName, probes: Probes) -> Iterator[Problem]:
+    """Check that the set can be believed, is of this model, and that not everybody may read it."""
+    yield from _secret(where, probes.file, "tocsin probes record makes one", lambda _: opened_probes(probes, model))
 
 
 def _credentials(read: Callable[[str], object], key: str, path: Path) -> None:

@@ -56,6 +56,19 @@ class KnownGood(Section):
     timeout: Annotated[Duration, between("10ms", "1m")] = duration("2s")
 
 
+class Probes(Section):
+    """Golden probes: rows with recorded answers that the model server is asked, whatever the traffic."""
+
+    file: FilePath
+    trust: Annotated[tuple[FilePath, ...], Field(min_length=1, max_length=64)]
+    signatures: Annotated[int, Field(ge=1, le=16)] = 1
+    every: Annotated[Duration, between("10s", "1d")] = duration("5m")
+    timeout: Annotated[Duration, between("10ms", "1m")] = duration("10s")
+    connections: Annotated[int, Field(ge=1, le=16)] = 3
+    difference: Annotated[float, Field(ge=0, le=1)] = 1e-6
+    mismatches_max: Annotated[int, Field(ge=0, le=1_000)] = 0
+
+
 class LabelFeed(Section):
     """Whose labels count as the truth (`crowd/*` stands for every source below it), and when they are judged."""
 
@@ -121,6 +134,7 @@ class MonitoredModel(Section):
     rules: FilePath
     serving: Serving | None = None
     known_good: KnownGood | None = None
+    probes: Probes | None = None
     target: Target | None = None
     segments: Annotated[dict[SegmentName, SegmentColumn], Field(max_length=5)] = Field(default={})
     labels: LabelFeed = LabelFeed()

@@ -8,16 +8,19 @@ from typing import Any, TypeVar
 import msgspec
 
 from monitor.alerts.said import Key
+from monitor.audit.records import Kind, Scalar
 from monitor.clock import Clock, ReplayClock
 from monitor.decisions import outcomes
 from monitor.decisions.clearance import Asked
 from monitor.decisions.exclusions import exclusions
 from monitor.decisions.state import Judgement, Terms
+from monitor.decisions.taint import words_of
 from monitor.errors import Problem, Rejected, Transient
 from monitor.facts import Incident, ModelName, Suspicion
 from monitor.ingest.times import parse_time
 from monitor.ingest.wire import Suspect
 from monitor.turns import account, clearing, show
+from monitor.turns.auditing import Deed
 from monitor.turns.evidence import Reports
 from monitor.turns.gathering import link, path_of, reported
 from monitor.turns.watched import Watched
@@ -43,7 +46,7 @@ class Control:
     clock: Clock
     loop: asyncio.AbstractEventLoop
     checks: Mapping[str, Check]  # "healthy", "ready"
-    reload_settings: Callable[[], Awaitable[Sequence[Problem]]]
+    reload_settings: Callable[[str], Awaitable[Sequence[Problem]]]  # who asks
     stepped: Callable[[float], Awaitable[None]]  # after a step of the replay clock
     reports: Reports
     silenced: Callable[[Key], str] = lambda _: ""  # by which silence an alert is held
@@ -114,7 +117,8 @@ class Control:
         def decision(terms: Terms) -> Judgement:
             return outcomes.start(watched.state, terms, reason=reason, actor=actor, now=self.clock.now())
 
-        return self._decided(watched, decision)
+        deed = Deed(Kind.PERSON_STARTED, actor, {"model": model, "reason": reason})
+        return self._decided(watched, decision, deed)
 
     def approve(self, ident: str, actor: str, /) -> Any:
         """Agree to a proposed rollback; Rejected if there is none, or its evidence is gone."""
@@ -124,7 +128,7 @@ class Control:
             now = self.clock.now()
             return outcomes.approved(watched.state, terms, watched.slots, rollback_id=ident, actor=actor, now=now)
 
-        return self._decided(watched, decision)
+        return self._decided(watched, decision, Deed(Kind.PERSON_APPROVED, actor, {"rollback": ident}))
 
     def decline(self, ident: str, actor: str, /) -> Any:
         """Refuse a proposed rollback; Rejected if there is none."""
@@ -134,7 +138,7 @@ class Control:
             now = self.clock.now()
             return outcomes.declined(watched.state, terms, rollback_id=ident, actor=actor, now=now)
 
-        return self._decided(watched, decision)
+        return self._decided(watched, decision, Deed(Kind.PERSON_DECLINED, actor, {"rollback": ident}))
 
     def release(self, model: str, alert: str, reason: str, actor: str, /) -> Any:
         """Let go of what is latched; Rejected if nothing of that name is."""
@@ -156,7 +160,8 @@ class Control:
         def decision(terms: Terms) -> Judgement:
             return outcomes.suspected(watched.state, terms, suspicion, self.clock.now())
 
-        self._decided(watched, decision)
+        subject: dict[str, Scalar] = {"incident": ident, "words": words_of(suspicion)}
+        self._decided(watched, decision, Deed(Kind.PERSON_SUSPECTED, actor, subject))
         return self.exclusions(ident)
 
     def trust_again(self, ident: str, actor: str, /) -> Any:
@@ -167,7 +172,7 @@ class Control:
             now = self.clock.now()
             return outcomes.trusted_again(watched.state, terms, incident=incident.id, actor=actor, now=now)
 
-        self._decided(watched, decision)
+        self._decided(watched, decision, Deed(Kind.PERSON_TRUSTED, actor, {"incident": ident}))
         return self.exclusions(ident)
 
     def exclusions(self, ident: str, /) -> Any:
@@ -182,10 +187,11 @@ class Control:
         def decision(terms: Terms) -> Judgement:
             return outcomes.unlatched(watched.state, terms, actor=actor, now=self.clock.now())
 
-        self._decided(watched, decision)
+        deed = Deed(Kind.PERSON_UNLATCHED, actor, {"model": model, "latch": watched.state.latch or None})
+        self._decided(watched, decision, deed)
         return {"model": model, "latch": watched.state.latch}
 
-    async def advance(self, to: float, /) -> dict[str, Any]:
+    async def advance(self, to: float, actor: str, /) -> dict[str, Any]:
         """Replay: step event time to `to` and finish what is due; ValueError if that is back, too far, or live."""
         if not isinstance(self.clock, ReplayClock):
             msg = "the clock of live traffic is not ours to move"
@@ -197,14 +203,17 @@ class Control:
             if self.clock.now() and to - self.clock.now() > STEP_MAX_S:
                 msg = f"a step of the clock is {STEP_MAX_S:g} s at most"
                 raise ValueError(msg)
+            before = self.clock.now()
             self.clock.step(to)
+            if to != before:
+                await self.wheel.parts.audit.record([Deed(Kind.CLOCK_STEPPED, actor, {"from": before, "to": to})])
             await self.wheel.settle(to)
             await self.stepped(to)
         return {"now": to}
 
-    async def reload(self) -> Sequence[Problem]:
+    async def reload(self, actor: str, /) -> Sequence[Problem]:
         """Read settings and tokens again; what is wrong with them, in which case the last good ones stay."""
-        return await self.reload_settings()
+        return await self.reload_settings(actor)
 
     def healthy(self) -> tuple[bool, str]:
         """Whether the daemon lives."""
@@ -234,9 +243,9 @@ class Control:
             raise LookupError(ident)
         return found
 
-    def _decided(self, watched: Watched, decision: Callable[[Terms], Judgement]) -> Any:
+    def _decided(self, watched: Watched, decision: Callable[[Terms], Judgement], deed: Deed) -> Any:
         """Decide on the event loop, from a thread; the changed rollback as it now stands."""
-        judged = self._wait(self.wheel.decide(watched, decision))
+        judged = self._wait(self.wheel.decide(watched, decision, deed))
         return msgspec.to_builtins(judged.rollbacks[-1]) if judged.rollbacks else {}
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:

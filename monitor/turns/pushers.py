@@ -31,11 +31,12 @@ class Voice:
     replica: str
     external_url: Callable[[], str]  # a reload may change it
     sign: Sign = unsigned  # links to reports
+    anchor: Callable[[], str] = str  # newest head of the audit log; "" where there is none
 
     def alerts(self, labels: Mapping[str, str]) -> list[Said]:
         """All alerts of all models as their states have them now."""
         standings = [standing(each, self.external_url(), self.sign) for each in list(self.models.values())]
-        return say(standings, self.replica, labels, self.external_url())
+        return say(standings, self.replica, labels, self.external_url(), self.anchor())
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from monitor.alerts.alertmanager import Told
 from monitor.alerts.retry import DeliveryState
 from monitor.evidence.archive import Swept
 from monitor.evidence.office import EvidenceState
-from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, KeptView, StoreView
+from monitor.export.edges import AlertmanagerView, AuditView, EvidenceView, IntakeView, KeptView, StoreView
 from monitor.export.snapshot import DaemonView, ReceiverView
 from monitor.facts import ModelName, RowKind
 from monitor.ingest.counters import AdmissionReason
@@ -76,6 +76,7 @@ def self_view(
     evidence: EvidenceState | None = None,
     swept: Swept = NOTHING_SWEPT,
     removed: int = 0,
+    audit: AuditView | None = None,
 ) -> DaemonView:
     """Gather what the daemon knows of itself.
 
@@ -105,6 +106,7 @@ def self_view(
         alertmanagers=tuple(alertmanager(each) for each in told),
         evidence=None if evidence is None else evidence_view(evidence, swept, removed),
         links=links(counted),
+        audit=audit,
     )
 
 

@@ -36,7 +36,9 @@ COMMANDS = {
     ),
     "checkpoint": ("sign", "verify"),
     "key": ("generate", "show"),
+    "probes": ("record", "verify", "show"),
     "token": ("create", "list", "revoke"),
+    "audit": ("verify", "show", "export"),
 }
 PATHS = [(name, *below) for name, inner in COMMANDS.items() for below in ([(each,) for each in inner] or [()])]
 

@@ -232,7 +232,7 @@ def step(service, body=b'{"now": 2000000000}', **more):
 @pytest.mark.parametrize("body", [b'{"now": 2000000000}', b'{"now": 2e9}', b'{"now": "2033-05-18T03:33:20Z"}'])
 def test_the_clock_is_stepped_to_a_time(service, body):
     assert step(service, body).json() == {"did": "advance"}
-    assert service.control.asked == [("advance", 2e9)]
+    assert service.control.asked == [("advance", 2e9, "clock")]
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])

@@ -57,6 +57,7 @@ from monitor.settings.target_sections import Symlink
 from monitor.store import Limits, SqliteStore
 from monitor.store import Parts as StoreParts
 from monitor.store.protocol import Change
+from monitor.turns.auditing import NoAudit
 from monitor.turns.control import Control
 from monitor.turns.counting import FoldSettings
 from monitor.turns.fold import Fold
@@ -394,6 +395,7 @@ class Turns:
             refusals=self.refusals,
             report=self.wheel_of.get("report", lambda _watched, _incident: None),
             sign=self.wheel_of.get("sign", unsigned),
+            audit=self.wheel_of.get("audit", NoAudit()),
         )
         bounds = Bounds(("on-call",), "http://tocsin.example.test", self.wheel_of.get("look_every_s", 60.0), 86_400.0)
         return Wheel(parts, bounds, self.ring)
@@ -544,7 +546,7 @@ def tapped(turns, share=1.0, off=0):
 def control_of(turns, clock=None, reports=None, silenced=lambda _: ""):
     """The daemon's side of the API over these turns."""
 
-    async def nothing():
+    async def nothing(_actor):
         return ()
 
     async def stepped(_now):
