@@ -34,21 +34,28 @@ def scorecard(threshold: float) -> str:
     return json.dumps(document | {"features": [feature]})
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A model server of two checkpoints: `m` serves v1, `m-known-good` serves v2."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "v1.json").write_text(scorecard(0.5))
+    (folder / "v2.json").write_text(scorecard(0.2))
+    script = str(ROOT / "examples/model_server/serve.py")
+    command = [sys.executable, script, "--current", "v1.json", "--known-good", "v2.json", "--model", "m"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[-1]
+        process.kill()
+
+
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tocsin: Tocsin) -> Iterator[tuple[Path, str]]:
-    """A history, a key, and a model server of two checkpoints: `m` serves v1, `m-known-good` serves v2."""
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tocsin: Tocsin, server: str) -> tuple[Path, str]:
+    """A history, a key, and the model server."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "v1.json").write_text(scorecard(0.5))
-    (tmp_path / "v2.json").write_text(scorecard(0.2))
     (tmp_path / "schema.yaml").write_text(yaml.safe_dump(SCHEMA))
     (tmp_path / "history.csv").write_text("x,answer\n" + "".join(f"{cell},no\n" for cell in CELLS))
     tocsin("key", "generate", "ann.key")
-    script = str(ROOT / "examples/model_server/serve.py")
-    command = [sys.executable, script, "--current", "v1.json", "--known-good", "v2.json", "--model", "m"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        yield tmp_path, server.stdout.readline().split()[-1]
-        server.kill()
+    return tmp_path, server
 
 
 def record(tocsin: Tocsin, url: str, *more: object) -> Any:

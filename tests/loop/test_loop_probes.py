@@ -1,17 +1,24 @@
 """Golden probes in the running daemon: a swapped checkpoint is a page within one interval, and no row of traffic."""
 
+import asyncio
 import json
-import subprocess
-import sys
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
+import numpy as np
+import probe_sets
 import pytest
-from loopworld import MODEL, ROOT, STEP_S
+from loopworld import MODEL, STEP_S
+from servers import wait_for
 
-METADATA = f"/v2/models/{MODEL}"
+from monitor.facts import Task
+from monitor.panes.rows import NumericColumn, Predictions
+from monitor.serving import probe_set
+from monitor.serving.open_inference import OpenInference
+from monitor.serving.probing import ask
+
 CELLS = [round(0.0123456 + i / 131, 7) for i in range(120)]
 
 
@@ -55,39 +62,47 @@ class Liar:
         self.client.close()
 
 
-def tocsin(directory, *arguments):
-    command = [sys.executable, "-m", "monitor.cli", *map(str, arguments)]
-    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True, env=None).stdout.strip()
+async def record(url, file):
+    """What the model server answers the probes now, signed; the digest of what it has loaded."""
+    cells, no = np.array(CELLS), np.zeros(len(CELLS), np.bool_)
+    rows = Predictions.unsent(
+        {"x": NumericColumn(cells, no, no)}, times=cells, outputs=no.astype(np.uint8), scores=cells
+    )
+    probes = probe_set.make(MODEL, Task.CLASSIFICATION, rows, 1.0)
+    server = OpenInference(url, MODEL, 60.0)
+    try:
+        digest = await server.served()
+        [said] = (await ask(server, probes, digest, 1)).given
+    finally:
+        await server.aclose()
+    probe_sets.write(file, probes.with_answers(digest, said, 1.0))
+    return digest
 
 
 @pytest.fixture
-def probed(make_loop, monkeypatch):
-    """A daemon whose model has recorded probes, and the liar between it and its model server."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    loop = make_loop()
-    directory, liar = loop.directory, Liar(loop.server_url)
-    schema = {"model": MODEL, "features": {"x": "numeric"}, "classes": ["no", "yes"], "positive": "yes"}
-    (directory / "schema.yaml").write_text(json.dumps(schema | {"columns": {"prediction": "answer"}}))
-    (directory / "history.csv").write_text("x,answer\n" + "".join(f"{cell},no\n" for cell in CELLS))
-    tocsin(directory, "key", "generate", "ann.key")
-    drawn = ("--rows", "history.csv", "--schema", "schema.yaml", "--count", 64)
-    asked = ("--server", loop.server_url, "--private-key", "ann.key", "--timeout", 60)
-    loop.digest = tocsin(directory, "probes", "record", "probes.json", *drawn, *asked)
-    loop.write_settings()
+def start(make_loop):
+    """Starts a daemon whose model has recorded probes, and the liar between it and its model server."""
+    liars = []
 
-    def ask_through_the_liar(document):
-        model = document["models"]["m"]
-        model["serving"]["url"] = liar.url
-        every = f"{STEP_S // 60}m"
-        model["probes"] = {"file": "./probes.json", "trust": ["./ann.key.pub"], "every": every, "timeout": "60s"}
+    def started(every, **options):
+        loop = make_loop(**options)
+        liars.append(Liar(loop.server_url))
+        loop.liar = liars[-1]
+        loop.digest = asyncio.run(record(loop.server_url, loop.directory / "probes.json"))
+        probe_sets.public_key(loop.directory / "ann.key.pub")
+        loop.write_settings()
+        loop.rewrite(lambda document: ask_through(loop, document["models"]["m"], every))
+        loop.start_receiver()
+        return loop.start()
 
-    loop.rewrite(ask_through_the_liar)
-    loop.start_receiver()
-    loop.start()
-    loop.liar = liar
-    yield loop
-    loop.close()
-    liar.close()
+    yield started
+    for liar in liars:
+        liar.close()
+
+
+def ask_through(loop, model, every):
+    model["serving"]["url"] = loop.liar.url
+    model["probes"] = {"file": "./probes.json", "trust": ["./ann.key.pub"], "every": every, "timeout": "60s"}
 
 
 def pages(loop):
@@ -96,8 +111,8 @@ def pages(loop):
 
 def swap(loop):
     """Another checkpoint is loaded, and the server goes on reporting the digest of the approved one."""
-    loop.deploy("v2")
     loop.liar.digest = loop.digest
+    loop.deploy("v2")
 
 
 def texts(loop):
@@ -107,7 +122,8 @@ def texts(loop):
     return [*told, *(json.dumps(loop.get(f"/v1/incidents/{each['id']}")) for each in incidents)]
 
 
-def test_a_swapped_checkpoint_is_a_page_within_one_interval_without_traffic_and_no_probe_is_told(probed):
+def test_a_swapped_checkpoint_is_a_page_within_one_interval_without_traffic_and_no_probe_is_told(start):
+    probed = start("10m")
     probed.advance()
     assert probed.status["probes"]["verdict"] == "ok"
     swap(probed)
@@ -118,3 +134,11 @@ def test_a_swapped_checkpoint_is_a_page_within_one_interval_without_traffic_and_
     assert sum("probe_mismatch" in text for text in told) >= 3
     kept = b"".join(path.read_bytes() for path in (probed.directory / "state").rglob("*") if path.is_file())
     assert not any(str(cell) in text or str(cell).encode() in kept for cell in CELLS for text in told)
+
+
+def test_on_live_traffic_the_schedule_asks_by_itself(start):
+    probed = start("10s", replay=False, mode="observe")
+    wait_for(lambda: (probed.status["probes"] or {}).get("verdict") == "ok", "the first round")
+    swap(probed)
+    wait_for(lambda: pages(probed) == ["probe_mismatch"], "the page")
+    assert probed.status["totals"]["predictions"] == 0
