@@ -209,7 +209,7 @@ def test_two_models_on_one_alias_are_told(of_kind: Problems, home: Path) -> None
     of_kind("mlflow")
     document = yaml.safe_load((home / "tocsin.yaml").read_text())
     document["models"]["other"] = {
-        "release_index": "releases.json",
+        "release": document["models"]["delays"]["release"],
         "rules": "rules.yaml",
         "target": document["models"]["delays"]["target"],
     }

@@ -7,7 +7,7 @@ from world import acting, only
 
 from monitor.audit.records import Kind
 from monitor.decisions.outcomes import approved
-from monitor.decisions.rollback import COMMAND, Command
+from monitor.decisions.rollback import COMMAND, FORWARD, Command
 from monitor.errors import Transient
 from monitor.facts import Mode, RollbackStep
 from monitor.turns.auditing import Deed
@@ -54,7 +54,7 @@ def test_a_rollback_is_written_down_step_by_step(tmp_path):
     turns, book = made(tmp_path, Mode.AUTO)
     turns.settle(0.0)
     turns.settle(60.0)
-    steps = ["planned", "verified", "switched", "reloaded", "committed"]
+    steps = [step.value for step in FORWARD]
     assert [kind for kind in dict.fromkeys(book.kinds) if kind.startswith("rollback.")] == [
         f"rollback.{s}" for s in steps
     ]
@@ -64,10 +64,10 @@ def test_a_rollback_is_written_down_step_by_step(tmp_path):
 
 
 def test_without_its_line_there_is_no_switch_and_the_page_goes_out(tmp_path):
-    turns, book = made(tmp_path, Mode.AUTO, Kind.ROLLBACK_VERIFIED)
+    turns, book = made(tmp_path, Mode.AUTO, Kind.ROLLBACK_PROBED)
     turns.settle(0.0)
     turns.settle(60.0)
-    assert only(turns).step is RollbackStep.PLANNED
+    assert only(turns).step is RollbackStep.VERIFIED
     assert turns.switches == []
     assert told(turns), "people hear of the incident all the same"
     book.refuses = ()
@@ -86,7 +86,7 @@ def test_once_the_switch_is_under_way_its_further_lines_hold_nothing_up(tmp_path
 
 
 def test_the_step_that_must_be_written_is_the_one_before_the_switch():
-    assert [step for step, command in COMMAND.items() if command is Command.SWITCH] == [RollbackStep.VERIFIED]
+    assert [step for step, command in COMMAND.items() if command is Command.SWITCH] == [RollbackStep.PROBED]
 
 
 def test_what_a_person_does_is_not_done_without_its_line(tmp_path):
