@@ -229,7 +229,7 @@ class Daemon:
                 refused=self._refusals.of,
             ),
             outbox=self._outbox,
-            execute=Switching(self._servers, self._clock).run,
+            execute=Switching(self._servers, self._clock, self._probed, self._known_good).run,
             clock=self._clock,
             supervisor=self._supervisor,
             report=self._reports.incident,
