@@ -76,6 +76,9 @@ def create(  # noqa: PLR0917 - what a bundle is made of, each an option
     lineage: Annotated[
         Path | None, typer.Option(metavar="FILE", help="JSON: the batches it was trained on, and their cutoff.")
     ] = None,
+    cutoff: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When the newest of its training data came in; RFC 3339.")
+    ] = None,
     evaluation: Said = None,
     parent: Annotated[list[str] | None, typer.Option(metavar="BUNDLE", help="What it was trained from.")] = None,
     locator: Said = None,
@@ -111,7 +114,7 @@ def create(  # noqa: PLR0917 - what a bundle is made of, each an option
     made = gather(index, named, name, out)
     signer, belief = signer_of(key, passphrase_file), belief_of(index, trust, signers, approvers)
     editor = editor_of(index, signer, belief, valid)
-    about = say_about(model, name, lineage, evaluation or [], parent or [], locator or [])
+    about = say_about(model, name, lineage, evaluation or [], parent or [], locator or [], cutoff)
     with reading("reading the bundle", made.size, always=progress) as told:
         Builder(signer, belief, progress=told).make(made.manifest, made.files, about)
     if not add:

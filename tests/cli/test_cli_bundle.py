@@ -172,6 +172,12 @@ def test_what_is_said_of_a_bundle_is_kept(tocsin: Tocsin, v2: Path) -> None:
     assert "accuracy: 0.91" in tocsin("bundle", "show", "v2").out
 
 
+def test_how_far_its_data_reach_is_kept_without_a_lineage(tocsin: Tocsin, v2: Path) -> None:
+    create(tocsin, "--name", "v2", "--cutoff", "1970-01-01T00:01:40Z")
+    shown = tocsin("bundle", "show", "v2", "--json").json
+    assert (shown["lineage"], shown["cutoff"]) == ([], 100.0)
+
+
 def test_what_differs_between_two_bundles_is_shown(tocsin: Tocsin, v2: Path) -> None:
     create(tocsin, "--name", "v2")
     rows = {row["what"]: (row["one"], row["other"]) for row in tocsin("bundle", "diff", "v1", "v2", "--json").json}
@@ -253,6 +259,7 @@ def test_a_bundle_command_says_what_to_do(tocsin: Tocsin, home: Path, arguments:
         (("--locator", "mlflow"), Exit.USAGE, "no name=value"),
         (("--lineage", "gone.json"), Exit.PROBLEMS, "cannot be read"),
         (("--lineage", "rules.yaml"), Exit.PROBLEMS, "is no lineage"),
+        (("--cutoff", "yesterday"), Exit.USAGE, "is no time"),
         (("--parent", "v1"), Exit.PROBLEMS, "parents"),
         (("--out", "models/x.json"), Exit.USAGE, "choose another --out"),
         (("--valid", "soon"), Exit.USAGE, "as in --valid 90d"),
