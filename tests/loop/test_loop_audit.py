@@ -65,7 +65,7 @@ def test_a_rollback_is_in_the_log_from_its_decision_to_its_end_and_its_notices_a
     loop.until(committed)
     wait_for(lambda: len(loop.receiver.deliveries) >= 3, "notices came")
     told = [*dict.fromkeys(kinds(loop, "decision.acted", "rollback."))]  # a setback tells its step again
-    steps = ["planned", "verified", "switched", "reloaded", "committed"]
+    steps = ["planned", "verified", "probed", "switched", "reloaded", "committed"]
     assert told == ["decision.acted", *(f"rollback.{step}" for step in steps)]
     said = {told_anchor(each["audit"]) for each in annotations(loop)}
     assert [each for each in annotations(loop) if each["audit"] in each["description"]] == []
