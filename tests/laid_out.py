@@ -46,7 +46,7 @@ def lay_out(home: Path) -> Path:
     (home / "models" / "current").symlink_to("v1")
     (home / "reference.json").write_bytes(reference_body())
     (home / "reference-sample.parquet").write_bytes(sample_body())
-    probe_sets.public_key(home / "ann.key.pub")
+    probe_sets.public_key(home / "ann.pub")
     probe_sets.write(home / "probes.json", probe_sets.made(model="delays"))
     released.create(home / "releases.json")
     released.register(

@@ -80,7 +80,7 @@ def make_key(home: Path) -> tuple[str, ...]:
     key.parent.mkdir(mode=0o700, exist_ok=True)
     if not public.exists():
         key.unlink(missing_ok=True)  # half a pair, which has signed nothing yet
-        tocsin("bundle", "keygen", "--key", key, "--public", public)
+        tocsin("key", "generate", key, "--public", public)
     return ("--key", str(key))
 
 

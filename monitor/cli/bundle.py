@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor.cli import bundle_shown as shown
-from monitor.cli.exits import Exit, Stop
 from monitor.cli.options import AsJson, IndexFile
 from monitor.cli.output import say
 from monitor.cli.signing import (
     INDEX,
     KEY,
-    PUBLIC,
     VALID,
     Approvers,
     KeyFile,
@@ -39,28 +37,6 @@ Which = Annotated[str, typer.Argument(metavar="BUNDLE", help="Its id, the beginn
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the index.")]
 Files = Annotated[list[Path] | None, typer.Option(metavar="FILE", help="More files of the bundle.")]
 Said = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE")]
-
-
-@app.command()
-def keygen(
-    key: KeyFile = KEY,
-    public: Annotated[Path, typer.Option("--public", metavar="FILE", help="Where the public key goes.")] = Path(PUBLIC),
-    *,
-    passphrase_file: PassphraseFile = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make a key pair: the private one signs, the public one is what settings trust. Nothing is overwritten."""
-    from monitor.rollback.signing import keygen as make
-
-    passphrase = None
-    if passphrase_file is not None:
-        try:
-            passphrase = passphrase_file.read_bytes().rstrip(b"\r\n")
-        except OSError as error:
-            raise Stop(Exit.PROBLEMS, f"{passphrase_file} cannot be read: {error.strerror}") from error
-    keyid = make(key, public, passphrase)
-    shown.answer({"keyid": keyid, "key": str(key), "public": str(public)}, keyid, as_json=as_json)
-    say(f"{key} signs: keep it where only you can read it. {public} is what release.trust of the settings names.")
 
 
 @app.command()

@@ -7,23 +7,30 @@ import typer
 
 from monitor.cli.options import AsJson
 from monitor.cli.output import say, show_json
+from monitor.cli.signing import KEY
 
 app = typer.Typer(help="Make and show Ed25519 signing keys.", no_args_is_help=True)
 
 
 @app.command()
 def generate(
-    private: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key goes; the public one: .pub.")],
+    private: Annotated[
+        Path, typer.Argument(metavar="[FILE]", help="Where the private key goes; the public one beside it, as .pub.")
+    ] = KEY,
     *,
+    public: Annotated[
+        Path | None, typer.Option("--public", metavar="FILE", help="Where the public key goes instead.")
+    ] = None,
     passphrase_file: Annotated[
         Path | None, typer.Option("--passphrase-file", metavar="FILE", help="Encrypt it with what this file holds.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key pair in FILE (mode 0600) and FILE.pub, overwriting nothing, and print its id."""
+    """Make a key pair, overwriting nothing, and print its id: release.key (mode 0600) and release.pub, or as named."""
     from monitor.rollback.keys import keygen, passphrase_of
 
-    public = private.with_name(f"{private.name}.pub")
+    if public is None:
+        public = private.with_suffix(".pub") if private.suffix == ".key" else private.with_name(f"{private.name}.pub")
     made = keygen(private, public, None if passphrase_file is None else passphrase_of(passphrase_file))
     if as_json:
         show_json({"keyid": made, "private": str(private), "public": str(public)})

@@ -1,6 +1,6 @@
 """What the bundle commands share: who signs, whom they believe, and a bar while large files are read.
 
-Defaults make the first steps short: `tocsin bundle keygen` writes release.key and release.pub here, and every other
+Defaults make the first steps short: `tocsin key generate` writes release.key and release.pub here, and every other
 command takes them where nothing else is said. In earnest the private key lies where only its owner can read it.
 """
 
@@ -78,7 +78,7 @@ def signer_of(key: Path, passphrase_file: Path | None = None) -> "Signer":
     from monitor.rollback.signing import Signer
 
     if not key.exists():
-        raise Stop(Exit.PROBLEMS, f"there is no key {key}", "tocsin bundle keygen makes one; --key names another")
+        raise Stop(Exit.PROBLEMS, f"there is no key {key}", "tocsin key generate makes one; --key names another")
     return Signer.load(key, passphrase_file)
 
 
@@ -88,7 +88,7 @@ def belief_of(index: Path, trust: list[Path] | None, signers: int = 1, approvers
 
     keys = trust or [index.parent / PUBLIC]
     if not trust and not keys[0].exists():
-        raise Stop(Exit.PROBLEMS, f"there is no public key {keys[0]}", "tocsin bundle keygen, or --trust FILE")
+        raise Stop(Exit.PROBLEMS, f"there is no public key {keys[0]}", "tocsin key generate, or --trust FILE")
     return Belief.load(keys, index_min=signers, approvers_min=approvers)
 
 

@@ -39,7 +39,7 @@ def bare(v2: Path) -> Path:
 
 
 def test_three_commands_lead_from_nothing_to_a_known_good(tocsin: Tocsin, bare: Path) -> None:
-    assert tocsin("bundle", "keygen").out.startswith("ed25519:")
+    assert tocsin("key", "generate").out.startswith("ed25519:")
     assert create(tocsin, "--name", "v2").code == Exit.OK
     assert tocsin("bundle", "approve", "v2", "--json").json["status"] == "known_good"
     assert tocsin("check-config", "tocsin.yaml").code == Exit.OK
@@ -49,12 +49,12 @@ def test_three_commands_lead_from_nothing_to_a_known_good(tocsin: Tocsin, bare: 
 def test_without_a_key_it_is_told_how_to_get_one(tocsin: Tocsin, bare: Path, command: tuple[str, ...]) -> None:
     ended = create(tocsin) if command == ("create",) else tocsin("bundle", *command)
     assert ended.code == Exit.PROBLEMS
-    assert "tocsin bundle keygen" in ended.err
+    assert "tocsin key generate" in ended.err
 
 
 def test_a_key_is_never_overwritten(tocsin: Tocsin, home: Path) -> None:
     before = (home / "release.key").read_bytes()
-    assert tocsin("bundle", "keygen").code == Exit.PROBLEMS
+    assert tocsin("key", "generate").code == Exit.PROBLEMS
     assert (home / "release.key").read_bytes() == before
 
 
@@ -127,7 +127,7 @@ def test_verify_reads_every_bundle_that_is_not_revoked(tocsin: Tocsin, v2: Path)
 
 
 def test_two_people_approve_where_two_are_demanded(tocsin: Tocsin, v2: Path) -> None:
-    tocsin("bundle", "keygen", "--key", "bob.key", "--public", "bob.pub")
+    tocsin("key", "generate", "bob.key")
     both = ("--trust", "release.pub", "--trust", "bob.pub", "--approvers", "2")
     create(tocsin, "--name", "v2")
     first = tocsin("bundle", "approve", "v2", *both)
@@ -138,7 +138,7 @@ def test_two_people_approve_where_two_are_demanded(tocsin: Tocsin, v2: Path) -> 
 
 
 def test_an_index_that_two_must_sign_changes_with_the_second_signature(tocsin: Tocsin, v2: Path) -> None:
-    tocsin("bundle", "keygen", "--key", "bob.key", "--public", "bob.pub")
+    tocsin("key", "generate", "bob.key")
     both = ("--trust", "release.pub", "--trust", "bob.pub", "--signers", "2")
     assert "1 of those trusted for this index signed it, 2 must" in tocsin("bundle", "revoke", "v1", *both).err
     assert "added as known_good" in tocsin("bundle", "sign", *both, "--key", "bob.key").err
@@ -152,7 +152,7 @@ def test_an_index_that_two_must_sign_changes_with_the_second_signature(tocsin: T
 
 
 def test_a_build_system_signs_and_somebody_else_adds(tocsin: Tocsin, v2: Path) -> None:
-    tocsin("bundle", "keygen", "--key", "ci.key", "--public", "ci.pub")
+    tocsin("key", "generate", "ci.key")
     both = ("--trust", "release.pub", "--trust", "ci.pub")
     made = create(tocsin, "--name", "v2", "--no-add", "--key", "ci.key").out.strip()
     assert statuses(tocsin) == ["known_good"]

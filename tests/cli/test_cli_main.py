@@ -31,7 +31,7 @@ COMMANDS = {
     "rollback": ("list", "start", "approve", "decline", "unlatch"),
     "reference": ("build", "show"),
     "bundle": (
-        *("keygen", "create", "add", "sign", "approve", "quarantine", "revoke", "refresh"),
+        *("create", "add", "sign", "approve", "quarantine", "revoke", "refresh"),
         *("verify", "show", "list", "diff"),
     ),
     "checkpoint": ("sign", "verify"),

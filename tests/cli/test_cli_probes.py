@@ -66,11 +66,11 @@ def record(tocsin: Tocsin, url: str, *more: object) -> Any:
 
 
 def verify(tocsin: Tocsin, url: str, *more: object) -> Any:
-    asked = ("--server", url, "--trust", "ann.key.pub", "--timeout", 60)
+    asked = ("--server", url, "--trust", "ann.pub", "--timeout", 60)
     return tocsin("probes", "verify", "probes.json", *asked, *more, "--json")
 
 
-AGAIN = ("--trust", "ann.key.pub")
+AGAIN = ("--trust", "ann.pub")
 
 
 def test_what_was_recorded_is_answered_again(tocsin: Tocsin, world: tuple[Path, str]) -> None:
@@ -104,7 +104,7 @@ def test_a_model_that_answers_otherwise_is_a_breach(tocsin: Tocsin, world: tuple
     one, two = found.recorded
     swapped = found.with_answers(one, found.recorded[two], 1.0).with_answers(two, found.recorded[one], 1.0)
     write(folder / "probes.json", swapped)
-    public_key(folder / "ann.key.pub")
+    public_key(folder / "ann.pub")
     ended = verify(tocsin, url)
     assert (ended.code, ended.json["verdict"], ended.json["flips"] > 0) == (Exit.PROBLEMS, "breach", True)
 
@@ -136,7 +136,7 @@ def test_a_set_that_a_stranger_signed_is_not_believed(tocsin: Tocsin, world: tup
     _, url = world
     record(tocsin, url)
     tocsin("key", "generate", "eve.key")
-    ended = tocsin("probes", "show", "probes.json", "--trust", "eve.key.pub")
+    ended = tocsin("probes", "show", "probes.json", "--trust", "eve.pub")
     assert (ended.code, "nobody who is trusted" in ended.err) == (Exit.PROBLEMS, True)
 
 

@@ -89,7 +89,7 @@ def start(make_loop):
         liars.append(Liar(loop.server_url))
         loop.liar = liars[-1]
         loop.digest = asyncio.run(record(loop.server_url, loop.directory / "probes.json"))
-        probe_sets.public_key(loop.directory / "ann.key.pub")
+        probe_sets.public_key(loop.directory / "ann.pub")
         loop.write_settings()
         loop.rewrite(lambda document: ask_through(loop, document["models"]["m"], every))
         loop.start_receiver()
@@ -102,7 +102,7 @@ def start(make_loop):
 
 def ask_through(loop, model, every):
     model["serving"]["url"] = loop.liar.url
-    model["probes"] = {"file": "./probes.json", "trust": ["./ann.key.pub"], "every": every, "timeout": "60s"}
+    model["probes"] = {"file": "./probes.json", "trust": ["./ann.pub"], "every": every, "timeout": "60s"}
 
 
 def pages(loop):
