@@ -50,6 +50,7 @@ class Signal(msgspec.Struct, frozen=True):
     of: int  # M
     slots: tuple[Slot, ...]
     budgeted: bool = False  # whether it is a crossing of the budget of false alarms, at the tier `rollback`
+    mean_error: bool = False  # whether its value is the served model's, in the unit of the paired difference
 
 
 class Case(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from world import MODEL, prediction
 
 from monitor.decisions import case
-from monitor.facts import BundleId, Feature, FeatureKind, Mode, Rollback, RollbackStep
+from monitor.facts import BundleId, Mode, Rollback, RollbackStep
 from monitor.ingest import accept
 from monitor.ingest.accept import Known, Setting, accept_labels
 from monitor.ingest.decode import LabelRow
@@ -59,6 +59,7 @@ def a_hostile_source(battle):
 
 def everybody_is_trusted(battle, monkeypatch):
     monkeypatch.setattr(Watched, "trusts", lambda self, source: True)
+    without(monkeypatch, "plausible")
 
 
 def a_trusted_source_that_lies(battle):
@@ -69,8 +70,20 @@ def a_trusted_source_that_lies(battle):
         battle.look(at + 1)
 
 
+def a_trusted_source_that_sees_the_answers(battle):
+    """The one trusted source calls every answer wrong: where the known-good answered otherwise, it is right by that."""
+    for at in range(4):
+        rows, _ = battle.rows(at)
+        battle.send(rows, battle.labels(rows, [1 - row.output for row in rows]))
+        battle.look(at + 1)
+
+
+def labels_are_believed_whatever_they_say(battle, monkeypatch):
+    without(monkeypatch, "plausible")
+
+
 def one_kind_of_evidence_is_enough(battle, monkeypatch):
-    without(monkeypatch, *EVIDENCE)
+    without(monkeypatch, *EVIDENCE, "plausible")
 
 
 def a_burst_of_chosen_labels(battle):
@@ -191,6 +204,7 @@ def accepted(battle, rows):
 
 def the_body_says_who_sent_it(battle, monkeypatch):
     monkeypatch.setattr(accept, "source_of", lambda claim, bound, tally: claim)
+    without(monkeypatch, "plausible")
 
 
 # ---------------------------------------------------------------- one incident, one rollback
@@ -217,6 +231,7 @@ async def refused(watched, rollback, record):
 STOPPED_BY = {
     a_hostile_source: everybody_is_trusted,
     a_trusted_source_that_lies: one_kind_of_evidence_is_enough,
+    a_trusted_source_that_sees_the_answers: labels_are_believed_whatever_they_say,
     a_burst_of_chosen_labels: few_labels_speak_for_all,
     a_shift_of_the_input_alone: drift_is_evidence,
     a_broken_schema: one_kind_of_evidence_is_enough,
