@@ -56,6 +56,8 @@ from monitor.turns.couriers import Couriers
 from monitor.turns.evidence import Reports
 from monitor.turns.fold import Fold
 from monitor.turns.gathering import Sources
+from monitor.turns.kill_switch import FILE as KILL_SWITCH
+from monitor.turns.kill_switch import KillSwitch, Said
 from monitor.turns.loading import Shelf
 from monitor.turns.look import Look, Ticks
 from monitor.turns.outbox import StoredOutbox
@@ -77,6 +79,7 @@ from monitor.turns.wheel import Parts, Wheel
 
 EXIT_OK, EXIT_INTERNAL = 0, 70
 HEARTBEAT_S = 1.0
+KILL_SWITCH_EVERY_S = 1.0  # between two looks whether incidents are to be told; it is in force without them
 EVIDENCE_EVERY_S = 60.0  # how often it is looked whether a period is over
 UPKEEP_EVERY_S = 3_600.0
 log = structlog.get_logger()
@@ -138,8 +141,10 @@ class Daemon:
         self._shelf = Shelf(settings.state_dir / "references")
         self._tokens = Tokens(settings.tokens_file, self._clock)
         self._links = Links(settings.state_dir / KEY_FILE, self._clock, settings.evidence.link_for)
+        self._kill_switch = KillSwitch(settings.state_dir / KILL_SWITCH)
         for name in settings.models:
             self._models[name] = resumed(self._store, self._shelf, settings, name, packs[name])
+            self._models[name].killed = self._kill_switch.is_set
         self._reports = self._build_reports()
         self._refusals = Refusals(
             self._clock.now,
@@ -260,6 +265,7 @@ class Daemon:
             reload_settings=self.reload,
             stepped=self._stepped,
             reports=self._reports,
+            kill_switch=self._kill_switch,
             silenced=self._pushers.words,
         )
         app = build_app(
@@ -297,6 +303,7 @@ class Daemon:
         settings = self.settings
         self._scheduler = AsyncIOScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
         self._every(HEARTBEAT_S, "heartbeat", self._heartbeat)
+        self._every(KILL_SWITCH_EVERY_S, "kill switch", self._control.noticed)
         self._every(settings.metrics.render_every, "render", self.render)
         if not settings.replay:
             self._every(settings.fold.every, "turn", self._wheel.turn)
@@ -326,6 +333,17 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop_soon, EXIT_OK)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+        self._loop.add_signal_handler(signal.SIGUSR1, self._stop_automation)
+
+    def _stop_automation(self) -> None:
+        said = Said("a signal", "SIGUSR1", time.time())
+        self._kill_switch.unwritten = said  # at once, whatever the disk does
+
+        async def write() -> None:
+            await asyncio.to_thread(self._kill_switch.set, said)
+            await self._control.noticed()
+
+        self._usr1 = self._loop.create_task(self._supervisor.run("kill switch", write))
 
     def _reload_soon(self) -> None:
         async def reload() -> None:
@@ -451,6 +469,7 @@ class Daemon:
             evidence=self._reports.state(),
             swept=self._reports.swept,
             removed=self._reports.removed,
+            kill_switch=self._kill_switch.is_set(),
         )
 
 

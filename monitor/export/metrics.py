@@ -74,6 +74,7 @@ DAEMON = (
     _info("tocsin_build_info", "Version of the daemon.", "version"),
     _gauge("tocsin_start_timestamp_seconds", "Wall time the daemon started."),
     _gauge("tocsin_clock_timestamp_seconds", "Event time: the wall clock, or where a replay stands."),
+    _gauge("tocsin_kill_switch_set", "1 when the kill switch is set: nothing is rolled back by itself."),
     _counter("tocsin_rows_accepted_total", "Rows acknowledged.", "kind"),
     _counter("tocsin_rows_rejected_total", "Rows refused by validation.", "reason"),
     _counter("tocsin_requests_refused_total", "Whole requests refused, by HTTP status and why.", "code", "reason"),

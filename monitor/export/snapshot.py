@@ -188,6 +188,7 @@ class DaemonView:
     alertmanagers: tuple[AlertmanagerView, ...] = ()
     evidence: EvidenceView | None = None  # None: no model asks for it
     links: Mapping[str, int] = field(default_factory=dict)  # total of requests by a link to a report, by outcome
+    kill_switch: bool = False  # whether it is set
 
 
 @dataclass(frozen=True, slots=True)

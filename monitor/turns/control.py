@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,6 +20,7 @@ from monitor.ingest.wire import Suspect
 from monitor.turns import account, show
 from monitor.turns.evidence import Reports
 from monitor.turns.gathering import link, path_of, reported
+from monitor.turns.kill_switch import KillSwitch, Said, words
 from monitor.turns.watched import Watched
 from monitor.turns.wheel import Wheel
 
@@ -45,14 +47,25 @@ class Control:
     reload_settings: Callable[[], Awaitable[Sequence[Problem]]]
     stepped: Callable[[float], Awaitable[None]]  # after a step of the replay clock
     reports: Reports
+    kill_switch: KillSwitch
     silenced: Callable[[Key], str] = lambda _: ""  # by which silence an alert is held
+    _known: Said | None = None  # what was told of the kill switch
     _stepping: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self._known = self.kill_switch.said()  # what an earlier run left was told then
 
     def status(self) -> dict[str, Any]:
         """All models."""
         health, reports = self.wheel.parts.store.health(), self.reports.reports()
         models = {name: account.status(each, health, reports, self.silenced) for name, each in self.models.items()}
-        return {"now": self.clock.now(), "models": models, "evidence": account.worker(self.reports.state())}
+        said = self.kill_switch.said()
+        return {
+            "now": self.clock.now(),
+            "models": models,
+            "evidence": account.worker(self.reports.state()),
+            "kill_switch": None if said is None else msgspec.to_builtins(said),
+        }
 
     def evidence(self) -> list[Any]:
         """All reports that are there, newest first."""
@@ -178,6 +191,36 @@ class Control:
 
         self._decided(watched, decision)
         return {"model": model, "latch": watched.state.latch}
+
+    def stop_automation(self, reason: str, actor: str, /) -> Any:
+        """Set the kill switch; in force when this returns, durable if it says so."""
+        durable = self.kill_switch.set(Said(actor, reason, self.clock.wall()))
+        self._wait(self.noticed())
+        return {"kill_switch": msgspec.to_builtins(self.kill_switch.said()), "durable": durable}
+
+    def let_automation_go(self, reason: str, actor: str, /) -> Any:
+        """Unset the kill switch; Transient if the disk does not take that, and then it stays set."""
+        try:
+            self.kill_switch.unset(actor, reason)
+        except OSError as error:
+            raise Transient(f"the kill switch stays set: {error.strerror}") from error
+        self._wait(self.noticed(f"{words(None)}: {actor} says {reason}"))
+        return {"kill_switch": None, "durable": True}
+
+    async def noticed(self, told: str = "") -> None:
+        """Tell open incidents where the kill switch was set or unset since the last time, by whatever way.
+
+        `told` is in whose words, where a person just said it.
+        """
+        said = await asyncio.to_thread(self.kill_switch.said)
+        if said == self._known:
+            return
+        self._known, what = said, told or words(said)
+        for watched in self.models.values():
+            await self.wheel.decide(watched, partial(self._stopped, watched, what))
+
+    def _stopped(self, watched: Watched, what: str, terms: Terms) -> Judgement:
+        return outcomes.automation_stopped(watched.state, terms, what, self.clock.now())
 
     async def advance(self, to: float, /) -> dict[str, Any]:
         """Replay: step event time to `to` and finish what is due; ValueError if that is back, too far, or live."""

@@ -76,6 +76,7 @@ def self_view(
     evidence: EvidenceState | None = None,
     swept: Swept = NOTHING_SWEPT,
     removed: int = 0,
+    kill_switch: bool = False,
 ) -> DaemonView:
     """Gather what the daemon knows of itself.
 
@@ -105,6 +106,7 @@ def self_view(
         alertmanagers=tuple(alertmanager(each) for each in told),
         evidence=None if evidence is None else evidence_view(evidence, swept, removed),
         links=links(counted),
+        kill_switch=kill_switch,
     )
 
 

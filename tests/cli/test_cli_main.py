@@ -27,7 +27,7 @@ COMMANDS = {
     "tune": (),
     "incidents": ("list", "show", "release", "suspect", "trust", "exclusions", "exclude"),
     "evidence": ("list", "fetch", "rotate"),
-    "rollback": ("list", "start", "approve", "decline", "unlatch"),
+    "rollback": ("list", "start", "approve", "decline", "unlatch", "stop", "go"),
     "reference": ("build", "show"),
     "bundle": (
         *("keygen", "create", "add", "sign", "approve", "quarantine", "revoke", "refresh"),

@@ -16,6 +16,8 @@ BODIES = {
     "labels": b'{"id": "a", "label": "late"}',
     "start_rollback": b'{"model": "delays", "reason": "wrong since noon"}',
     "unlatch": b'{"model": "delays"}',
+    "stop_automation": b'{"reason": "the index is wrong"}',
+    "let_automation_go": b'{"reason": "it is right"}',
     "release": b'{"model": "delays", "alert": "features_page/age", "reason": "the sensor was mended"}',
     "suspect": b'{"sources": ["crowd/*"], "since": 1999999000}',
     "clock": b'{"now": 2000000000}',
@@ -126,6 +128,14 @@ def test_the_name_of_the_token_is_the_actor(service):
         ("decline", "r-2", "approve"),
         ("unlatch", "delays", "approve"),
     ]
+
+
+@pytest.mark.parametrize(("way", "name"), [("stop", "stop_automation"), ("go", "let_automation_go")])
+def test_automation_is_stopped_and_let_go_by_whoever_operates_and_says_why(service, way, name):
+    assert service.call("POST", f"/v1/rollbacks/{way}", "operate", content=b"{}").status_code == 422
+    service.call("POST", f"/v1/rollbacks/{way}", "operate", content=BODIES[name])
+    [asked] = service.control.asked
+    assert (asked[0], asked[2]) == (name, "operate")
 
 
 def test_who_lets_go_of_a_latch_is_the_token_too(service):
