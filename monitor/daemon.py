@@ -51,6 +51,7 @@ from monitor.store.parts import Parts as StoreParts
 from monitor.store.sqlite import SqliteStore
 from monitor.turns import bounds, opinion, show
 from monitor.turns.claim import claim
+from monitor.turns.contact import WRITE_EVERY_S, Contacts, boot_id
 from monitor.turns.control import Control
 from monitor.turns.couriers import Couriers
 from monitor.turns.evidence import Reports
@@ -141,10 +142,12 @@ class Daemon:
         self._shelf = Shelf(settings.state_dir / "references")
         self._tokens = Tokens(settings.tokens_file, self._clock)
         self._links = Links(settings.state_dir / KEY_FILE, self._clock, settings.evidence.link_for)
+        self._contacts = Contacts(self._store, self._clock, boot_id(), _contact_within(settings))
         self._kill_switch = KillSwitch(settings.state_dir / KILL_SWITCH)
         for name in settings.models:
             self._models[name] = resumed(self._store, self._shelf, settings, name, packs[name])
             self._models[name].killed = self._kill_switch.is_set
+            self._models[name].silent_s = self._contacts.silent_s
         self._reports = self._build_reports()
         self._refusals = Refusals(
             self._clock.now,
@@ -280,6 +283,7 @@ class Daemon:
             encode=self._encode,
             links=self._links,
             refused=self._refusals.note,
+            contacted=self._contacts.note,
         )
         self._listening = Listening(app, settings.http.host, settings.http.port)
         await self._listening.start()
@@ -303,6 +307,7 @@ class Daemon:
         settings = self.settings
         self._scheduler = AsyncIOScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
         self._every(HEARTBEAT_S, "heartbeat", self._heartbeat)
+        self._every(WRITE_EVERY_S, "operator contact", self._contacts.keep)
         self._every(KILL_SWITCH_EVERY_S, "kill switch", self._control.noticed)
         self._every(settings.metrics.render_every, "render", self.render)
         if not settings.replay:
@@ -470,7 +475,13 @@ class Daemon:
             swept=self._reports.swept,
             removed=self._reports.removed,
             kill_switch=self._kill_switch.is_set(),
+            operator_contact=self._contacts.at,
         )
+
+
+def _contact_within(settings: Settings) -> float:
+    """The shortest time any model acts without an operator."""
+    return min((each.rollback.contact_within for each in settings.models.values()), default=0.0)
 
 
 def _advise(models: Iterable[Watched]) -> None:

@@ -68,6 +68,7 @@ class Case(msgspec.Struct, frozen=True):
     asked: BundleId | None = None  # the bundle that answers as known-good, as proved
     latch: str = ""  # why automation is off until a person says otherwise
     kill_switch: bool = False
+    degraded: str = ""  # why `mode` is less than the settings say
     limits: Limits = Limits()
     floor: int = 0  # the least security version of a target
     expired: bool = False  # whether the release index has: then nothing in it is a target

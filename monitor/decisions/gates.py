@@ -35,7 +35,8 @@ def _mode(case: Case) -> Gate:
         Mode.APPROVE: "waits for approval",
         Mode.AUTO: "acts at once",
     }
-    return Gate("mode", True, f"{case.mode.value}: what the evidence says {words[case.mode]}")
+    why = f" ({case.degraded})" if case.degraded else ""
+    return Gate("mode", True, f"{case.mode.value}: what the evidence says {words[case.mode]}{why}")
 
 
 def _kill_switch(case: Case) -> Gate:

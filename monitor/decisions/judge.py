@@ -72,6 +72,7 @@ def build_case(state: ModelState, terms: Terms, slots: Slots, now: float) -> Cas
         model=state.model,
         now=now,
         mode=terms.mode,
+        degraded=terms.degraded,
         epoch=state.epoch,
         bundles=terms.bundles,
         floor=terms.floor,

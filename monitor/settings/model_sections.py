@@ -113,6 +113,7 @@ class RollbackLimits(Section):
     approval_valid: Annotated[Duration, between("1m", "1d")] = duration("1h")
     rows_min: Annotated[int, Field(ge=30, le=1_000_000)] = 200
     bake: Annotated[Duration, between("0s", "7d")] = duration("10m")
+    contact_within: Annotated[Duration, between("0s", "365d")] = duration("1d")
 
 
 class SegmentColumn(Section):

@@ -49,6 +49,7 @@ class Control:
     reports: Reports
     kill_switch: KillSwitch
     silenced: Callable[[Key], str] = lambda _: ""  # by which silence an alert is held
+    _why: dict[ModelName, str] = field(default_factory=dict)  # what was told of degraded modes
     _known: Said | None = None  # what was told of the kill switch
     _stepping: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -212,12 +213,22 @@ class Control:
 
         `told` is in whose words, where a person just said it.
         """
+        await self._degraded()
         said = await asyncio.to_thread(self.kill_switch.said)
         if said == self._known:
             return
         self._known, what = said, told or words(said)
         for watched in self.models.values():
             await self.wheel.decide(watched, partial(self._stopped, watched, what))
+
+    async def _degraded(self) -> None:
+        """Tell an open incident when its model's mode becomes less than the settings say, and when it is that again."""
+        for name, watched in self.models.items():
+            mode, why = watched.mode
+            if why != self._why.get(name, ""):
+                self._why[name] = why
+                what = why or f"an operator is in touch again: mode {mode.value}"
+                await self.wheel.decide(watched, partial(self._stopped, watched, what))
 
     def _stopped(self, watched: Watched, what: str, terms: Terms) -> Judgement:
         return outcomes.automation_stopped(watched.state, terms, what, self.clock.now())

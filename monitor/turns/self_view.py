@@ -77,6 +77,7 @@ def self_view(
     swept: Swept = NOTHING_SWEPT,
     removed: int = 0,
     kill_switch: bool = False,
+    operator_contact: float | None = None,
 ) -> DaemonView:
     """Gather what the daemon knows of itself.
 
@@ -107,6 +108,7 @@ def self_view(
         evidence=None if evidence is None else evidence_view(evidence, swept, removed),
         links=links(counted),
         kill_switch=kill_switch,
+        operator_contact=operator_contact,
     )
 
 

@@ -80,9 +80,7 @@ def test_a_decision_reaches_the_daemon_with_its_actor(
 
 
 @pytest.mark.parametrize(("command", "asked"), [("stop", "stop_automation"), ("go", "let_automation_go")])
-def test_the_kill_switch_reaches_the_daemon_with_its_actor(
-    tocsin: Tocsin, api: Any, command: str, asked: str
-) -> None:
+def test_the_kill_switch_reaches_the_daemon_with_its_actor(tocsin: Tocsin, api: Any, command: str, asked: str) -> None:
     token = api.token_file(Scope.OPERATE)
     words = ("rollback", command, "--reason", "the index is wrong", "--url", api.url)
     assert tocsin(*words, "--token-file", token).code == Exit.OK

@@ -138,6 +138,19 @@ def test_automation_is_stopped_and_let_go_by_whoever_operates_and_says_why(servi
     assert (asked[0], asked[2]) == (name, "operate")
 
 
+def test_only_a_token_that_may_operate_approve_or_administrate_is_contact(service):
+    reading = {"read", "ingest_labels", "ingest_predictions"}
+    for token in (*reading, None):
+        service.call("GET", "/v1/status", token)
+        service.call("POST", "/v1/rollbacks/stop", token, content=BODIES["stop_automation"])
+    assert service.contacts == []
+    ways = {"operate": "/v1/rollbacks/go", "approve": "/v1/rollbacks/unlatch", "admin": "/-/reload"}
+    service.control.results["reload"] = []
+    for number, (token, path) in enumerate(ways.items(), start=1):
+        service.call("POST", path, token, content=b"{}")
+        assert len(service.contacts) == number
+
+
 def test_who_lets_go_of_a_latch_is_the_token_too(service):
     go(service, next(spec for spec in ROUTES if spec.name == "release"), "operate")
     assert service.control.asked == [("release", "delays", "features_page/age", "the sensor was mended", "operate")]

@@ -60,7 +60,7 @@ def test_a_signal_stops_automation_over_a_restart_and_only_a_person_lets_it_go(m
     loop.daemon.send_signal(signal.SIGUSR1)
     wait_for(lambda: loop.get("/v1/status")["kill_switch"], "the signal is taken")
     assert loop.get("/v1/status")["kill_switch"]["reason"] == "SIGUSR1"
-    wait_for(lambda: "kill_switch" in os.listdir(loop.directory / "state"), "it is on disk")
+    wait_for((loop.directory / "state" / "kill_switch").exists, "it is on disk")
     assert loop.stop() == 0
     loop.start()
     assert loop.get("/v1/status")["kill_switch"]
