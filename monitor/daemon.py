@@ -1,7 +1,7 @@
 """The daemon: the only place that builds and connects, and the order of starting and stopping.
 
-    start   settings -> store -> models (release index, references, stored state) -> metrics listener -> intake
-            -> couriers -> schedule -> rollbacks that a crash left unfinished
+    start   settings -> store -> audit log -> models (release index, references, stored state) -> metrics listener
+            -> intake -> couriers -> schedule -> rollbacks that a crash left unfinished
     stop    schedule -> intake (requests under way are answered) -> couriers -> rollback in progress (it is journaled
             and goes on at the next start) -> metrics listener -> evidence (its worker is killed) -> store
 
@@ -27,8 +27,10 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 import monitor
 from monitor.alerts.retry import Delivery
-from monitor.alerts.transport import tls_context
+from monitor.audit.heads import Why
+from monitor.audit.records import Kind, Scalar
 from monitor.clock import Clock, ReplayClock, WallClock
+from monitor.decisions.clearance import Asked
 from monitor.errors import Permanent, Problem, SettingsError
 from monitor.evidence.archive import Archive
 from monitor.evidence.links import KEY_FILE, Links
@@ -49,11 +51,14 @@ from monitor.settings import Settings, load, load_rules
 from monitor.settings.advice import told_of_bands
 from monitor.store.parts import Parts as StoreParts
 from monitor.store.sqlite import SqliteStore
-from monitor.turns import bounds, opinion, show
+from monitor.turns import bounds, clearing, opinion, show
+from monitor.turns.audit_start import documents, open_audit
+from monitor.turns.auditing import Deed
 from monitor.turns.claim import claim
 from monitor.turns.contact import WRITE_EVERY_S, Contacts, boot_id
 from monitor.turns.control import Control
 from monitor.turns.couriers import Couriers
+from monitor.turns.deeds import DAEMON
 from monitor.turns.evidence import Reports
 from monitor.turns.fold import Fold
 from monitor.turns.gathering import Sources
@@ -61,14 +66,16 @@ from monitor.turns.kill_switch import FILE as KILL_SWITCH
 from monitor.turns.kill_switch import KillSwitch, Said
 from monitor.turns.loading import Shelf
 from monitor.turns.look import Look, Ticks
+from monitor.turns.noticing import Noticing
 from monitor.turns.outbox import StoredOutbox
 from monitor.turns.pictures import Drawing
+from monitor.turns.probing import Probing
 from monitor.turns.process import calm_collector, configure_log, settle_memory
 from monitor.turns.proving import Proving
 from monitor.turns.pushers import Pushers, Voice
 from monitor.turns.refusals import KEY as REFUSED_KEY
 from monitor.turns.refusals import Refusals, RefusedMinutes
-from monitor.turns.reloading import fixed, renewed, waiting
+from monitor.turns.reloading import changed, fixed, renewed, waiting
 from monitor.turns.resuming import resumed
 from monitor.turns.self_view import About, self_view
 from monitor.turns.supervisor import Supervisor
@@ -77,12 +84,15 @@ from monitor.turns.telling import telling
 from monitor.turns.ticking import Armed
 from monitor.turns.watched import ReplayTime, Watched
 from monitor.turns.wheel import Parts, Wheel
+from monitor.wire.connect import tls_context
 
 EXIT_OK, EXIT_INTERNAL = 0, 70
 HEARTBEAT_S = 1.0
 KILL_SWITCH_EVERY_S = 1.0  # between two looks whether incidents are to be told; it is in force without them
+PROBES_EVERY_S = 1.0  # how often it is looked whether probes are due
 EVIDENCE_EVERY_S = 60.0  # how often it is looked whether a period is over
 UPKEEP_EVERY_S = 3_600.0
+AUDIT_EVERY_S = 1.0  # how soon a change beside the daemon is written down
 log = structlog.get_logger()
 
 
@@ -139,6 +149,7 @@ class Daemon:
         if settings.replay:
             saved = self._store.facts(ReplayTime).get("clock", ReplayTime())
             self._clock = ReplayClock(saved.now)
+        self._audit = await asyncio.to_thread(open_audit, settings, self._clock)
         self._shelf = Shelf(settings.state_dir / "references")
         self._tokens = Tokens(settings.tokens_file, self._clock)
         self._links = Links(settings.state_dir / KEY_FILE, self._clock, settings.evidence.link_for)
@@ -162,9 +173,13 @@ class Daemon:
             settings.metrics.render_every,
             {"loop": lambda: self._beat, "writer": lambda: self._store.health().heartbeat},
         )
+        self._probing = Probing(self._models, self._probed, self._clock, self._wheel.decide)
         await self._reports.open()
-        voice = Voice(self._models, settings.replica, lambda: self._wheel.bounds.external_url, self._links.query)
+        external_url = lambda: self._wheel.bounds.external_url  # noqa: E731 - a reload may change it
+        voice = Voice(self._models, settings.replica, external_url, self._links.query, self._audit.anchor)
         self._pushers = Pushers(self._supervisor, self._clock, voice, answered=self._couriers.ring)
+        self._noticing = Noticing(self._audit, self._store, self._models, settings.tokens_file, self._pushers.words)
+        await self._record_start()
         await self._listen()
         self._start_couriers()
         self._schedule()
@@ -198,7 +213,12 @@ class Daemon:
             for name, model in settings.models.items()
             if model.known_good is not None
         }
-        for server in (*self._servers.values(), *self._known_good.values()):
+        self._probed = {  # connections of their own: a proof does not wait for probes
+            name: OpenInference(model.serving.url, model.serving.model, model.probes.timeout, tls=tls)
+            for name, model in settings.models.items()
+            if model.serving is not None and model.probes is not None
+        }
+        for server in (*self._servers.values(), *self._known_good.values(), *self._probed.values()):
             self._stack.push_async_callback(server.aclose)
         self._outbox = StoredOutbox(self._store, {each.name: each.url for each in settings.receivers})
         parts = Parts(
@@ -217,12 +237,13 @@ class Daemon:
                 refused=self._refusals.of,
             ),
             outbox=self._outbox,
-            execute=Switching(self._servers, self._clock).run,
+            execute=Switching(self._servers, self._clock, self._probed, self._known_good).run,
             clock=self._clock,
             supervisor=self._supervisor,
             report=self._reports.incident,
             sign=self._links.query,
             refusals=self._refusals,
+            audit=self._audit,
         )
         return Wheel(parts, bounds.wheel_bounds(settings), self._ring)
 
@@ -290,6 +311,7 @@ class Daemon:
 
     async def _stepped(self, now: float) -> None:
         """A step of the replay clock is done: what is due begins, and the page shows it."""
+        await self._probing.due()
         self._reports.due(now)
         await self.render()
 
@@ -312,8 +334,10 @@ class Daemon:
         self._every(settings.metrics.render_every, "render", self.render)
         if not settings.replay:
             self._every(settings.fold.every, "turn", self._wheel.turn)
+            self._every(PROBES_EVERY_S, "probes", self._probing.due)
             self._every(EVIDENCE_EVERY_S, "evidence", self._evidence)
         self._every(UPKEEP_EVERY_S, "evidence upkeep", self._reports.upkeep)
+        self._every(AUDIT_EVERY_S, "audit", self._audited)
         self._scheduler.start()
 
     def _every(self, seconds: float, what: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -334,6 +358,36 @@ class Daemon:
     async def _heartbeat(self) -> None:
         self._beat = time.monotonic()
 
+    async def _audited(self) -> None:
+        """See what changed beside the daemon, and keep the audit log: what waits, heads, bounds."""
+        await self._audit.upkeep()
+        await self._noticing.look()
+
+    async def _record_start(self) -> None:
+        found = await asyncio.to_thread(documents, self._path, self.settings)
+        position, before = self._store.position(), self._noticing.noticed
+        subject: dict[str, Scalar] = {
+            "version": monitor.__version__,
+            "replica": self.settings.replica,
+            "replay": self.settings.replay,
+            "fold": position.fold,
+            "cursor": position.cursor,
+            "settings": found.settings,
+            "rules": found.rules,
+            "settings_changed": bool(before.settings) and before.settings != found.settings,
+            "rules_changed": bool(before.rules) and before.rules != found.rules,
+            "verified": self._audit.verified,
+        }
+        await self._audit.record([Deed(Kind.DAEMON_STARTED, DAEMON, subject)])
+        await asyncio.to_thread(self._audit.sign, Why.START)
+        await self._supervisor.run("audit", lambda: self._noticing.in_force(found.settings, found.rules))
+
+    async def _record_stop(self) -> None:
+        code = self.stopped.result() if self.stopped.done() else None
+        subject = {"version": monitor.__version__, "code": code}
+        await self._audit.record([Deed(Kind.DAEMON_STOPPED, DAEMON, subject)])
+        await asyncio.to_thread(self._audit.sign, Why.STOP)
+
     def _handle_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop_soon, EXIT_OK)
@@ -352,7 +406,7 @@ class Daemon:
 
     def _reload_soon(self) -> None:
         async def reload() -> None:
-            await self.reload()
+            await self.reload("SIGHUP")
 
         self._hangup = self._loop.create_task(self._supervisor.run("reload", reload))  # kept: a lost task may be freed
 
@@ -370,6 +424,8 @@ class Daemon:
             await self._pushers.stop()
         if hasattr(self, "_wheel"):
             await self._wheel.stop()
+        if hasattr(self, "_audit"):
+            await self._supervisor.run("audit", self._record_stop)
         await self._stack.aclose()
         log.info("daemon.stopped")
 
@@ -386,10 +442,29 @@ class Daemon:
 
     # ------------------------------------------------------------ reload
 
-    async def reload(self) -> Sequence[Problem]:
+    async def reload(self, actor: str) -> Sequence[Problem]:
         """Take over new settings, or say every problem and keep the last good ones. One at a time."""
         async with self._reloading:
-            return await self._reload()
+            before = self.settings
+            problems = await self._reload()
+            await self._record_reload(actor, before, problems)
+            return problems
+
+    async def _record_reload(self, actor: str, before: Settings, problems: Sequence[Problem]) -> None:
+        found = await asyncio.to_thread(documents, self._path, self.settings)
+        subject: dict[str, Scalar] = {"settings": found.settings, "rules": found.rules}
+        if problems:
+            subject |= {"problems": len(problems), "named": " ".join(sorted({each.path for each in problems}))}
+            await self._audit.record([Deed(Kind.SETTINGS_REFUSED, actor, subject)])
+            return
+        names = changed(before, self.settings)
+        subject |= {
+            "changed": len(names),
+            "named": " ".join(names),
+            "rules_changed": found.rules != self._noticing.noticed.rules,
+        }
+        await self._audit.record([Deed(Kind.SETTINGS_RELOADED, actor, subject)])
+        await self._noticing.in_force(found.settings, found.rules)
 
     async def _reload(self) -> Sequence[Problem]:
         try:
@@ -455,7 +530,10 @@ class Daemon:
         """Replace the metrics page by one of now."""
         metrics = self.settings.metrics
         drawing = Drawing(metrics.features_drawn_max, metrics.category_names)
-        shown = (show.model_view(watched, drawing) for watched in self._models.values())
+        shown = (
+            show.model_view(watched, drawing, clearing.cleared(self._wheel, watched, Asked()).state)
+            for watched in self._models.values()
+        )
         views = [view for view in shown if view is not None]
         snapshot = Snapshot(time.time(), tuple(views), self._view())
         await asyncio.to_thread(self._page.render, snapshot)
@@ -476,6 +554,7 @@ class Daemon:
             removed=self._reports.removed,
             kill_switch=self._kill_switch.is_set(),
             operator_contact=self._contacts.at,
+            audit=self._audit.view(),
         )
 
 

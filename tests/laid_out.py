@@ -4,6 +4,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import probe_sets
 import released
 
 from monitor.evidence.history import keep_sample
@@ -45,6 +46,8 @@ def lay_out(home: Path) -> Path:
     (home / "models" / "current").symlink_to("v1")
     (home / "reference.json").write_bytes(reference_body())
     (home / "reference-sample.parquet").write_bytes(sample_body())
+    probe_sets.public_key(home / "ann.key.pub")
+    probe_sets.write(home / "probes.json", probe_sets.made(model="delays"))
     released.create(home / "releases.json")
     released.register(
         home / "releases.json",

@@ -2,7 +2,17 @@
 
 from dataclasses import replace
 
-from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, KeptView, ModelEvidence, StoreView
+from monitor.decisions.clearance import ClearanceState
+from monitor.export.edges import (
+    AlertmanagerView,
+    AuditView,
+    EvidenceView,
+    IntakeView,
+    KeptView,
+    ModelEvidence,
+    ProbesView,
+    StoreView,
+)
 from monitor.export.pictures import BinsView, Drawn, Pictures, SpreadView
 from monitor.export.sequential import EvidenceView as EvidenceOf
 from monitor.export.sequential import LatchView, SegmentsView, SequentialView, WindowsView
@@ -148,6 +158,8 @@ def full():
     """A snapshot in which every metric of the table has a sample."""
     readings = every_reading()
     busy = ModelView(
+        release_index_expires=NOW + 9e6,
+        release_index_serial=3,
         model=MODEL,
         status=ServingStatus.CANDIDATE,
         epoch=2,
@@ -156,6 +168,7 @@ def full():
         since=NOW - 600,
         proved=NOW - 1,
         known_good=GOOD,
+        gate=ClearanceState.OK,
         known_good_name="v1",
         rules=tuple({r.rule.name: r.rule for r in readings}.values()),
         readings=tuple(readings),
@@ -174,6 +187,18 @@ def full():
         unproved_s=0.0,
         pictures=pictures(),
         sequential=sequential(),
+        probes=ProbesView(
+            Verdict.BREACH,
+            {Verdict.OK: 9, Verdict.BREACH: 1},
+            rows=64,
+            recorded=True,
+            asked=1.7e9,
+            mismatches=5,
+            flips=2,
+            exact=0.875,
+            difference=0.3,
+            divergence=0.02,
+        ),
         groups=("hour", "output", "score"),
         evidence=ModelEvidence({"drifted": 0.25}, end=NOW, reports=2),
     )
@@ -212,6 +237,22 @@ def full():
             receivers=(ReceiverView("on-call", 1, 0, 5, 2),),
             rss_bytes=100 << 20,
             alertmanagers=(AlertmanagerView("main", 9, 4, {"timeout": 1}, 0, 1, 0, NOW),),
+            audit=AuditView(
+                key="ed25519:00112233445566778899aabbccddeeff",
+                verified=True,
+                records=40,
+                sequence=1234,
+                digest_parts=(1, 2, 3, 4, (1 << 48) - 1),
+                written=1_700_000_000.0,
+                signed_sequence=1200,
+                failures=1,
+                waiting=2,
+                lost=3,
+                torn=1,
+                dropped_files=1,
+                files=3,
+                size_bytes=40 << 20,
+            ),
             evidence=EvidenceView(
                 0, False, 3, 21.5, {(MODEL, "timeout"): 1}, starts=2, ends={"idle": 1}, rss_bytes=1 << 28
             ),

@@ -21,12 +21,13 @@ from typing import Protocol
 import msgspec
 from msgspec.structs import replace
 
-from monitor.alerts import signing, webhook
+from monitor.alerts import webhook
 from monitor.alerts.retry import GONE, Delivery, DeliveryState, Outcome, due, next_attempt
 from monitor.alerts.silences import SAY, Gate, Way
 from monitor.clock import Clock
 from monitor.errors import Transient
 from monitor.facts import Alert, AlertState, Notice, NoticeStatus
+from monitor.wire import webhooks
 
 WAITING_MAX = 10_000  # per receiver; a body is a few kilobytes
 LOOK_S = 60.0  # the longest sleep: a missed bell costs a minute
@@ -148,7 +149,7 @@ class Courier:
         wait: Callable[[float], Awaitable[None]],
         jitter: Callable[[], float],
         escalate: Escalate,
-        keys: signing.Keys | None = None,
+        keys: webhooks.Keys | None = None,
         waiting_max: int = WAITING_MAX,
         gate: Gate = lambda _: SAY,
     ) -> None:
@@ -248,4 +249,4 @@ class Courier:
         plain = {"content-type": "application/json", "user-agent": "tocsin"}
         if self._keys is None:
             return plain | {"webhook-id": delivery.notice_id}
-        return plain | signing.headers(self._keys, delivery.notice_id, self._clock.wall(), delivery.body)
+        return plain | webhooks.headers(self._keys, delivery.notice_id, self._clock.wall(), delivery.body)

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from monitor.alerts.techniques import techniques
-from monitor.alerts.webhook import TEXT_MAX, evidence_words, rfc3339
+from monitor.alerts.webhook import ANCHOR, TEXT_MAX, evidence_words, rfc3339
 from monitor.decisions.incidents import describe, label
 from monitor.decisions.rules import RulePack
 from monitor.facts import Alert, AlertState, Family, Incident, ModelName, Severity
@@ -61,13 +61,15 @@ class Said(msgspec.Struct, frozen=True):
         return tuple(sorted(self.labels.items()))
 
 
-def say(standings: Iterable[Standing], replica: str, more: Mapping[str, str], external_url: str) -> list[Said]:
+def say(
+    standings: Iterable[Standing], replica: str, more: Mapping[str, str], external_url: str, anchor: str = ""
+) -> list[Said]:
     """Return every firing or resolved alert, critical ones first; built-in pages are alerts like others.
 
-    `more`: labels by the settings; they never stand in for ours.
+    `more`: labels by the settings; they never stand in for ours. `anchor`: the newest head of the audit log.
     """
     found = [
-        _said(standing, alert, {**more, **OURS, "replica": replica}, external_url.rstrip("/"))
+        _said(standing, alert, {**more, **OURS, "replica": replica}, external_url.rstrip("/"), anchor)
         for standing in standings
         for alert in standing.alerts
         if alert.state in {AlertState.FIRING, AlertState.RESOLVED}
@@ -75,7 +77,7 @@ def say(standings: Iterable[Standing], replica: str, more: Mapping[str, str], ex
     return sorted(found, key=lambda one: (one.labels["severity"] != Severity.CRITICAL.value, one.key))
 
 
-def _said(standing: Standing, alert: Alert, fixed: Mapping[str, str], external_url: str) -> Said:
+def _said(standing: Standing, alert: Alert, fixed: Mapping[str, str], external_url: str, anchor: str) -> Said:
     pack, rule = standing.pack, standing.pack.get(alert.rule)
     labels = {
         **fixed,
@@ -88,7 +90,7 @@ def _said(standing: Standing, alert: Alert, fixed: Mapping[str, str], external_u
     return Said(
         key=Key(str(standing.model), alert.rule, alert.segment),
         labels=labels | ({"segment": alert.segment} if alert.segment else {}),
-        annotations=_annotations(alert, incident, standing),
+        annotations=_annotations(alert, incident, standing) | ({ANCHOR: anchor} if anchor else {}),
         page=f"{external_url}/v1/incidents/{incident.id}" if incident else f"{external_url}/v1/status",
         starts=alert.fired or alert.since,
         ended=alert.since if alert.state is AlertState.RESOLVED else None,

@@ -17,6 +17,7 @@ from monitor.facts import Alert, AlertState, Notice, NoticeStatus, Slot
 
 ALERTS_MAX = 100  # in one body; the rest is counted in truncatedAlerts
 TEXT_MAX = 2000  # characters of one annotation: chat receivers cut there
+ANCHOR = "audit"  # the detail, and the annotation, that holds the newest head of the audit log
 NOT_ENDED = "0001-01-01T00:00:00Z"  # Go's zero time, as Alertmanager writes it
 
 
@@ -117,7 +118,8 @@ def _annotations(notice: Notice, rule: str, evidence: Sequence[Slot]) -> dict[st
     """Return details under their own names first, so that none can stand in for ours."""
     found = {_name(name): words for name, words in notice.details}
     found["summary"] = notice.summary
-    found["description"] = "; ".join([notice.summary, *(f"{name}: {words}" for name, words in notice.details)])
+    spoken = [f"{name}: {words}" for name, words in notice.details if name != ANCHOR]  # which is for machines
+    found["description"] = "; ".join([notice.summary, *spoken])
     found["bundle"] = str(notice.incident.bundle)
     if evidence:
         found |= evidence_words(evidence[-1], len(evidence))

@@ -10,14 +10,17 @@ from typing import Annotated
 import typer
 
 from monitor.cli import (
+    audit,
     backtest,
     bands,
     bundle,
     checkpoint,
     daemon,
     evidence,
+    gate,
     key,
     probe,
+    probes,
     reference,
     rollback,
     suspicions,
@@ -44,6 +47,7 @@ app.command("check-config")(daemon.check_config)
 app.command()(watch.status)
 app.command()(top.top)
 app.command()(probe.healthy)
+app.command()(gate.gate)
 app.command()(bands.bands)
 app.command()(backtest.backtest)
 app.command()(backtest.tune)
@@ -54,7 +58,9 @@ app.add_typer(reference.app, name="reference")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(checkpoint.app, name="checkpoint")
 app.add_typer(key.app, name="key")
+app.add_typer(probes.app, name="probes")
 app.add_typer(token.app, name="token")
+app.add_typer(audit.app, name="audit")
 
 
 def main() -> None:

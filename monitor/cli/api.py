@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
@@ -27,9 +28,9 @@ class Api:
         self._timeout_s = timeout_s
         self._headers = {"authorization": f"Bearer {_token(token_file)}"} if token_file else {}
 
-    def get(self, path: str) -> Any:
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> Any:
         """Ask; Stop if there is no answer, or it is an error."""
-        return self._request("GET", path, None)
+        return self._request("GET", path, None, query)
 
     def page(self, path: str) -> bytes:
         """Ask for a page; Stop as `get`, and if what is answered is none."""
@@ -42,20 +43,24 @@ class Api:
         """Ask for a change; Stop if there is no answer, or it is an error."""
         return self._request("POST", path, {} if body is None else body)
 
-    def _request(self, method: str, path: str, body: dict[str, Any] | None) -> Any:
-        answer = self._answer(method, path, body)
+    def _request(
+        self, method: str, path: str, body: dict[str, Any] | None, query: Mapping[str, str] | None = None
+    ) -> Any:
+        answer = self._answer(method, path, body, query)
         try:
             return json.loads(answer.content) if answer.content else None
         except (ValueError, RecursionError):
             raise Stop(Exit.UNREACHABLE, f"{self._url} does not speak tocsin's API", _ANOTHER) from None
 
-    def _answer(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
+    def _answer(
+        self, method: str, path: str, body: dict[str, Any] | None, query: Mapping[str, str] | None = None
+    ) -> httpx.Response:
         """Ask, and hand out the answer if it is no error."""
         url = self._url.copy_with(path=self._url.path.rstrip("/") + path)
         try:
             # trust_env: a proxy that the environment names must not see the token, least of all one for loopback.
             with httpx.Client(timeout=self._timeout_s, trust_env=False) as client:
-                answer = client.request(method, url, json=body, headers=self._headers)
+                answer = client.request(method, url, json=body, params=query or None, headers=self._headers)
         except httpx.TransportError as error:
             raise Stop(Exit.UNREACHABLE, f"{self._url} does not answer: {_why(error)}", _reach(error)) from error
         if answer.is_success:

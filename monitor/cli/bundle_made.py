@@ -67,8 +67,12 @@ def say_about(  # noqa: PLR0917 - what a builder says, each an option
     evaluation: Sequence[str],
     parents: Sequence[str],
     locators: Sequence[str],
+    cutoff: str | None = None,
 ) -> "About":
     """What is said of the bundle, beside its files."""
+    from msgspec.structs import replace
+
+    from monitor.ingest.times import parse_time
     from monitor.rollback.manifest import About, Lineage
 
     figures = {}
@@ -77,11 +81,17 @@ def say_about(  # noqa: PLR0917 - what a builder says, each an option
             figures[key] = float(text)
         except ValueError:
             raise Stop(Exit.USAGE, f"--evaluation {key}={text} is no number", "as in accuracy=0.91") from None
+    said = _lineage(lineage) if lineage else Lineage()
+    if cutoff is not None:
+        moment = parse_time(cutoff)
+        if moment is None:
+            raise Stop(Exit.USAGE, f"--cutoff {cutoff} is no time", "as in 2026-11-01T00:00:00Z")
+        said = replace(said, cutoff=moment)
     return About(
         model=model,
         name=name,
         created=time.time(),
-        lineage=_lineage(lineage) if lineage else Lineage(),
+        lineage=said,
         evaluation=figures,
         parents=tuple(parents),
         locators=_pairs("--locator", locators),

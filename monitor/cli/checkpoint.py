@@ -27,13 +27,17 @@ def sign(
     passphrase_file: Annotated[
         Path | None, typer.Option("--passphrase-file", metavar="FILE", help="What the key is encrypted with.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Sign every file of a checkpoint, and write the signature beside it."""
     from monitor.rollback import openssf
 
     written = signature or _beside(checkpoint)
     openssf.sign(checkpoint, written, private_key, passphrase_file)
-    typer.echo(written)
+    if as_json:
+        show_json({"signature": str(written)})
+    else:
+        typer.echo(written)
 
 
 @app.command()

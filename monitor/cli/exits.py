@@ -17,6 +17,8 @@ class Exit(IntEnum):
     UNREACHABLE = 3
     REFUSED = 4
     LIMIT = 5
+    BAD = 6
+    UNKNOWN = 7
     INTERNAL = 70  # EX_SOFTWARE of sysexits.h
 
 
@@ -28,6 +30,8 @@ MEANS: Final[Mapping[Exit, str]] = MappingProxyType(  # as the README and --help
         Exit.UNREACHABLE: "the daemon cannot be reached",
         Exit.REFUSED: "refused, by scope or by policy: asking again will not help",
         Exit.LIMIT: "a limit that the command was given with --fail-... was not kept",
+        Exit.BAD: "`tocsin gate`: something speaks against the bundle",
+        Exit.UNKNOWN: "`tocsin gate`: it cannot be told; neither go on nor roll back because of it",
         Exit.INTERNAL: "a bug of ours; `tocsin run`: its state on disk cannot be trusted any more",
     }
 )

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli.output import say
+from monitor.cli.options import AsJson
+from monitor.cli.output import say, show_json
 
 app = typer.Typer(help="Make and show Ed25519 signing keys.", no_args_is_help=True)
 
@@ -17,18 +18,29 @@ def generate(
     passphrase_file: Annotated[
         Path | None, typer.Option("--passphrase-file", metavar="FILE", help="Encrypt it with what this file holds.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a key pair in FILE (mode 0600) and FILE.pub, overwriting nothing, and print its id."""
     from monitor.rollback.keys import keygen, passphrase_of
 
     public = private.with_name(f"{private.name}.pub")
-    typer.echo(keygen(private, public, None if passphrase_file is None else passphrase_of(passphrase_file)))
+    made = keygen(private, public, None if passphrase_file is None else passphrase_of(passphrase_file))
+    if as_json:
+        show_json({"keyid": made, "private": str(private), "public": str(public)})
+        return
+    typer.echo(made)
     say(f"{private} stays with who signs; give {public} to who verifies.")
 
 
 @app.command()
-def show(public: Annotated[Path, typer.Argument(metavar="FILE", help="A public key.")]) -> None:
+def show(
+    public: Annotated[Path, typer.Argument(metavar="FILE", help="A public key.")], *, as_json: AsJson = False
+) -> None:
     """Print the id of a public key."""
     from monitor.rollback.keys import key_id, read_public
 
-    typer.echo(key_id(read_public(public)))
+    found = key_id(read_public(public))
+    if as_json:
+        show_json({"keyid": found, "public": str(public)})
+    else:
+        typer.echo(found)

@@ -25,6 +25,15 @@ TokensFile: TypeAlias = Annotated[
     Path,
     typer.Option("--file", envvar="TOCSIN_TOKENS_FILE", metavar="FILE", help="The tokens file of the settings."),
 ]
+StateDir: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--state-dir",
+        envvar="TOCSIN_STATE_DIR",
+        metavar="DIRECTORY",
+        help="The daemon's: who does this is then written to its audit log first.",
+    ),
+]
 IndexFile: TypeAlias = Annotated[
     Path, typer.Option("--index", metavar="FILE", help="The release index of the settings.")
 ]

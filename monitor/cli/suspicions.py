@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from monitor.decisions.exclusions import Exclusions
 
+__all__ = ["incidents"]
 ROWS = 65_536  # at a time
 Ident = Annotated[
     str, typer.Argument(metavar="ID", help="As tocsin incidents list tells.", autocompletion=incident_ids)

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from monitor.cli.audit import write_down
 from monitor.cli.exits import Exit, Stop
-from monitor.cli.options import AsJson, TokensFile
+from monitor.cli.options import AsJson, StateDir, TokensFile
 from monitor.cli.output import say, show_json, show_table
 
 app = typer.Typer(help="Create, list and revoke the tokens of the API.", no_args_is_help=True)
@@ -34,6 +35,7 @@ def create(
         int | None, typer.Option(metavar="N", help="Rows it may send at once; else ten seconds of the rate.")
     ] = None,
     expires: Annotated[str, typer.Option(metavar="SPAN", help="When it ends: 90d, 12h; else never.")] = "",
+    state_dir: StateDir = None,
     file: TokensFile = _FILE,
     as_json: AsJson = False,
 ) -> None:
@@ -51,6 +53,8 @@ def create(
         raise Stop(Exit.USAGE, "a token needs a name", "as in tocsin token create gateway-1 --scope ingest:predictions")
     now = time.time()
     bounds = Bounds(now + _span_s(expires) if expires else None, rows_per_second, burst_rows)
+    asked = {"name": name or source, "source": source or name, "scopes": " ".join(scope), "expires": bounds.expires}
+    write_down(state_dir, "token.create", asked)
     token, text = create_token(file, name or source, [Scope(each) for each in scope], source, now, bounds=bounds)
     if as_json:
         show_json({**_shown(token), "token": text})
@@ -78,6 +82,7 @@ def list_(*, file: TokensFile = _FILE, as_json: AsJson = False) -> None:
 def revoke(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name or id.")],
     *,
+    state_dir: StateDir = None,
     file: TokensFile = _FILE,
     as_json: AsJson = False,
 ) -> None:
@@ -86,6 +91,7 @@ def revoke(
 
     if not file.exists():
         raise Stop(Exit.PROBLEMS, f"there is no tokens file {file}", "name it with --file")
+    write_down(state_dir, "token.revoke", {"name": name})
     token = revoke_token(file, name, time.time())
     if as_json:
         show_json(_shown(token))

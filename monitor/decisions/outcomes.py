@@ -16,7 +16,7 @@ from monitor.decisions.incidents import Line, label, open_incident
 from monitor.decisions.judge import Slots, attach, build_case, next_rollback, start_command
 from monitor.decisions.policy import decide, refusals
 from monitor.decisions.rollback import ENDED, agree, end_unstarted
-from monitor.decisions.served import fire
+from monitor.decisions.served import fire, watch
 from monitor.decisions.state import Judgement, ModelState, Terms, end_rollback, settle, with_alerts
 from monitor.decisions.taint import SUSPICIONS_MAX, words_of
 from monitor.errors import Rejected
@@ -66,6 +66,13 @@ def served_changed(state: ModelState, terms: Terms, epoch: Epoch, now: float) ->
     state, fired = fire(state, terms, epoch, now)
     state, joined = attach(state, terms.rules, fired, now)
     return settle(state, terms, (Line(words), *lines, *joined), now, dropped)
+
+
+def probes_answered(state: ModelState, terms: Terms, now: float) -> Judgement:
+    """Take note of a round of golden probes (`terms.probed`): wrong answers page at once; an end waits for a look."""
+    state, fired = watch(state, terms, now)
+    state, joined = attach(state, terms.rules, fired, now)
+    return settle(state, terms, joined, now)
 
 
 def rollback_stepped(state: ModelState, terms: Terms, rollback: Rollback, now: float) -> Judgement:

@@ -74,6 +74,7 @@ BUILT_IN = {  # pages that follow from what is served alone, without a window
     "redelivered": "a model is served again that was rolled back from before",
     "unproved": "the model server does not prove which model it serves; nothing is judged until it does",
     "unsteady": "the model server takes turns between models; nothing is judged until it keeps to one",
+    "probe_mismatch": "the model answers golden probes otherwise than its checkpoint did when they were recorded",
 }
 ESTIMATES_HINT = (
     "an estimate cannot see concept drift or a confident backdoored model: move it under `readings:`, and let labels "

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from monitor.decisions.case import Limits, title
 from monitor.decisions.incidents import CLOSING, LOUDNESS, NOTICES_MAX, Line, is_over, label, note, notice
 from monitor.decisions.policy import refusals
+from monitor.decisions.probes import Probed
 from monitor.decisions.rules import RulePack
 from monitor.decisions.telling import (
     GATHERED_MAX,
@@ -80,6 +81,7 @@ class Terms:
     unproved_s: float | None = None  # for how long the server has proved nothing; None: it answered the last question
     unproved_max_s: float = 300.0  # how long that is no page
     unsteady: bool = False  # whether the last proofs took turns between registered bundles
+    probed: Probed | None = None  # the last round of golden probes that told something
 
 
 class Judgement(msgspec.Struct, frozen=True):

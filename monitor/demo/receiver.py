@@ -1,7 +1,7 @@
 """The on-call person's end of the webhook: checks every signature with code of its own and keeps what came.
 
 Standard Webhooks 1.0: HMAC-SHA256 over `id.timestamp.body`, the secret is the base64 after `whsec_`. It shares no line
-with `monitor.alerts.signing`, so that the two agree on the standard and not on a mistake. A delivery that does not
+with `monitor.wire.webhooks`, so that the two agree on the standard and not on a mistake. A delivery that does not
 verify is kept, marked, and answered 401: the demo fails on it.
 """
 

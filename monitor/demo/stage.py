@@ -24,19 +24,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
+import pyarrow.parquet as pq
 import yaml
 
 import monitor
 from monitor.demo.gateway import KNOWN_GOOD, MODEL, Daemon, ModelServer, Tokens
 from monitor.demo.receiver import Receiver, new_secret
 from monitor.errors import Permanent
-from monitor.facts import BundleStatus
+from monitor.facts import Batch, BundleStatus
 from monitor.ingest.history import open_history
 from monitor.ingest.tokens import Scope, create_token
 from monitor.panes.build import build_reference
 from monitor.panes.reference import encode_reference
 from monitor.panes.schema import parse_schema
-from monitor.rollback.manifest import About, Role
+from monitor.rollback.digest import digest_of
+from monitor.rollback.manifest import About, Lineage, Role
 from monitor.rollback.release.belief import Belief
 from monitor.rollback.release.make import Builder
 from monitor.rollback.release.write import Editor
@@ -186,10 +188,21 @@ class Stage:
             editor.create()
         files = {f"checkpoints/{name}.json": Role.CHECKPOINT, f"references/{name}.json": Role.REFERENCE}
         manifest = self.directory / f"{name}.bundle.json"
-        Builder(signer, belief).make(manifest, files, About(model=MODEL, name=name, created=time.time()))
+        about = About(model=MODEL, name=name, created=time.time(), lineage=self._lineage(name))
+        Builder(signer, belief).make(manifest, files, about)
         made = editor.add(manifest)
         if status is BundleStatus.KNOWN_GOOD:
             editor.approve(made.id)
+
+    def _lineage(self, name: str) -> Lineage:
+        """What a checkpoint was trained on: its history, as one batch of the flights' own source."""
+        path = self.history(name)
+        if not path.exists():
+            return Lineage()
+        times = pq.read_table(path, columns=["at"])["at"].to_numpy()
+        start, end = float(times.min()), float(times.max()) + 1.0
+        batch = Batch(digest_of(path), "ops", len(times), start, end)
+        return Lineage(batches=(batch,), cutoff=end)
 
     def close(self) -> None:
         """Stop everything that was started, newest first."""

@@ -1,6 +1,6 @@
 """The lines of the daemon itself: its life, its intake, its store, its deliveries, its evidence worker."""
 
-from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, KeptView, StoreView
+from monitor.export.edges import AlertmanagerView, AuditView, EvidenceView, IntakeView, KeptView, StoreView
 from monitor.export.series import Series
 from monitor.export.snapshot import ReceiverView, Snapshot, Timing
 from monitor.facts import RejectReason, RowKind
@@ -41,6 +41,8 @@ def add_daemon(series: Series, snapshot: Snapshot) -> None:
         series.add("tocsin_evidence_link_requests_total", times, outcome=outcome)
     if daemon.evidence is not None:
         _evidence(series, daemon.evidence)
+    if daemon.audit is not None:
+        _audit(series, daemon.audit)
 
 
 def _rows(series: Series, intake: IntakeView) -> None:
@@ -128,6 +130,24 @@ def _kept(series: Series, view: KeptView) -> None:
     series.add("tocsin_samples_bytes", view.sample_bytes, model=model)
     series.add("tocsin_samples_over_quota_total", view.samples_over_quota, model=model)
     series.add("tocsin_samples_lost_total", view.samples_lost, model=model)
+
+
+def _audit(series: Series, view: AuditView) -> None:
+    series.add("tocsin_audit_key_info", 1, key=view.key)
+    series.add("tocsin_audit_verified", view.verified)
+    series.add("tocsin_audit_records_total", view.records)
+    series.add("tocsin_audit_head_sequence", view.sequence)
+    for part, number in enumerate(view.digest_parts):
+        series.add("tocsin_audit_head_digest", number, part=str(part))
+    series.add("tocsin_audit_head_timestamp_seconds", view.written)
+    series.add("tocsin_audit_signed_sequence", view.signed_sequence)
+    series.add("tocsin_audit_failures_total", view.failures)
+    series.add("tocsin_audit_waiting_records", view.waiting)
+    series.add("tocsin_audit_lost_records_total", view.lost)
+    series.add("tocsin_audit_torn_total", view.torn)
+    series.add("tocsin_audit_dropped_files_total", view.dropped_files)
+    series.add("tocsin_audit_files", view.files)
+    series.add("tocsin_audit_size_bytes", view.size_bytes)
 
 
 def _evidence(series: Series, view: EvidenceView) -> None:

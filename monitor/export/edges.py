@@ -6,7 +6,7 @@ Plain values.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from monitor.facts import ModelName, RejectReason, RowKind
+from monitor.facts import ModelName, RejectReason, RowKind, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,42 @@ class EvidenceView:
     report_files: int = 0  # now
     report_bytes: int = 0
     reports_removed: int = 0  # total: too old, or too many
+
+
+@dataclass(frozen=True, slots=True)
+class AuditView:
+    """The audit log. Totals are since the start."""
+
+    key: str = ""  # id of the key that signs heads
+    verified: bool | None = None  # whether its end verified at the start; None: it was new, or could not be read
+    records: int = 0  # written by this process
+    sequence: int = 0  # of the newest record
+    digest_parts: tuple[int, ...] = ()  # its digest in numbers of at most 52 bits, the most significant first
+    written: float | None = None  # wall time of it
+    signed_sequence: int = 0  # up to which a head is signed
+    failures: int = 0  # writes that failed
+    waiting: int = 0  # now: records that wait to be written
+    lost: int = 0
+    torn: int = 0  # lines that a crash left and that were set aside
+    dropped_files: int = 0
+    files: int = 0  # now
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProbesView:
+    """Golden probes of one model: how the last round went, and no row or answer of it."""
+
+    verdict: Verdict | None = None  # None: nothing was asked yet
+    rounds: Mapping[Verdict, int] = field(default_factory=dict)  # total
+    rows: int = 0  # of the set
+    recorded: bool = False  # whether it holds answers of the checkpoint that is served
+    asked: float | None = None  # event time
+    mismatches: int | None = None  # rows of the worst answer
+    flips: int | None = None
+    exact: float | None = None  # share of rows
+    difference: float | None = None
+    divergence: float | None = None  # nats
 
 
 @dataclass(frozen=True, slots=True)

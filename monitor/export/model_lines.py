@@ -1,11 +1,13 @@
 """The lines of one model that have a place before anything of its features: what is served, counted, decided."""
 
-from monitor.export.edges import ModelEvidence
+from monitor.decisions.clearance import ClearanceState
+from monitor.export.edges import ModelEvidence, ProbesView
 from monitor.export.sequential_lines import add_sequential
 from monitor.export.series import Series
 from monitor.export.snapshot import ModelView, ServingStatus
-from monitor.facts import Alert, RollbackStep
+from monitor.facts import Alert, RollbackStep, Verdict
 
+ASKED = (Verdict.OK, Verdict.BREACH, Verdict.UNKNOWN)  # what a round of probes can say
 CELLS_MAX = 100  # of one model's confusion matrix: ten classes; over that it is for the incident's evidence
 
 
@@ -13,6 +15,8 @@ def add_model(series: Series, view: ModelView) -> None:
     """Add everything but readings and pictures."""
     series.add("tocsin_model_info", 1, model=view.model, task=view.task.value)
     _serving(series, view)
+    if view.probes is not None:
+        _probes(series, view.model, view.probes)
     _counts(series, view)
     series.add("tocsin_incidents_open", view.incidents_open, model=view.model)
     series.add("tocsin_incidents_total", view.incidents_opened, model=view.model)
@@ -22,6 +26,8 @@ def add_model(series: Series, view: ModelView) -> None:
     series.add("tocsin_release_index_usable", view.release_index_ok, model=view.model)
     series.add("tocsin_release_index_serial", view.release_index_serial, model=view.model)
     series.add("tocsin_release_index_expires_timestamp_seconds", view.release_index_expires, model=view.model)
+    for state in ClearanceState if view.gate is not None else ():
+        series.add("tocsin_gate_state", state is view.gate, model=view.model, state=state.value)
     series.add("tocsin_rollback_latched", view.latched, model=view.model)
     for step in RollbackStep:
         series.add("tocsin_rollbacks_total", view.rollbacks.get(step, 0), model=view.model, step=step.value)
@@ -58,6 +64,20 @@ def _serving(series: Series, view: ModelView) -> None:
     series.add("tocsin_serving_proved_timestamp_seconds", view.proved, model=model)
     series.add("tocsin_serving_unproved_seconds", view.unproved_s, model=model)
     series.add("tocsin_serving_unsteady", view.unsteady, model=model)
+
+
+def _probes(series: Series, model: str, probes: ProbesView) -> None:
+    for verdict in ASKED:
+        series.add("tocsin_probe_rounds_total", probes.rounds.get(verdict, 0), model=model, verdict=verdict.value)
+        series.add("tocsin_probe_verdict", verdict is probes.verdict, model=model, verdict=verdict.value)
+    series.add("tocsin_probe_rows", probes.rows, model=model)
+    series.add("tocsin_probe_recorded", probes.recorded, model=model)
+    series.add("tocsin_probe_asked_timestamp_seconds", probes.asked, model=model)
+    series.add("tocsin_probe_mismatches", probes.mismatches, model=model)
+    series.add("tocsin_probe_flips", probes.flips, model=model)
+    series.add("tocsin_probe_exact_ratio", probes.exact, model=model)
+    series.add("tocsin_probe_difference_max", probes.difference, model=model)
+    series.add("tocsin_probe_divergence_nats", probes.divergence, model=model)
 
 
 def _counts(series: Series, view: ModelView) -> None:

@@ -65,3 +65,4 @@ class SequentialView:
     untold: Mapping[str, str] = field(default_factory=dict)  # families of which nothing can be told, and why
     labels: WindowsView | None = None  # None: none was looked at yet
     segments: SegmentsView | None = None  # None: there are none, or their errors are not watched
+    bet: Mapping[str, int] = field(default_factory=dict)  # rows, minutes of the volume, that were bet on by family

@@ -8,7 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, ModelEvidence, StoreView
+from monitor.decisions.clearance import ClearanceState
+from monitor.export.edges import (
+    AlertmanagerView,
+    AuditView,
+    EvidenceView,
+    IntakeView,
+    ModelEvidence,
+    ProbesView,
+    StoreView,
+)
 from monitor.export.pictures import NOTHING_DRAWN, Pictures
 from monitor.export.sequential import SequentialView
 from monitor.facts import (
@@ -113,6 +122,7 @@ class ModelView:
     proved: float | None = None  # event time of the last proof of what is served
     unproved_s: float | None = None  # how long the server has proved nothing; None: it is not asked
     unsteady: bool = False  # whether it takes turns between bundles
+    probes: ProbesView | None = None  # None: the settings name none
     known_good: BundleId | None = None
     known_good_name: str = ""
     mode: Mode = Mode.OBSERVE
@@ -122,6 +132,7 @@ class ModelView:
     release_index_expires: float | None = None  # wall time; from then on it gives no targets
     release_index_serial: int = 0  # of the newest that was believed
     latched: bool = False  # automation is off until a person says so
+    gate: ClearanceState | None = None  # what a deployer is told who asks for nothing in particular
     rules: tuple[RuleView, ...] = ()
     readings: tuple[ReadingView, ...] = ()
     segments: tuple[str, ...] = ()
@@ -189,6 +200,7 @@ class DaemonView:
     rss_bytes: int | None = None
     alertmanagers: tuple[AlertmanagerView, ...] = ()
     evidence: EvidenceView | None = None  # None: no model asks for it
+    audit: AuditView | None = None  # None: nothing is written down
     links: Mapping[str, int] = field(default_factory=dict)  # total of requests by a link to a report, by outcome
     kill_switch: bool = False  # whether it is set
     operator_contact: float | None = None  # wall time an operator was last in touch

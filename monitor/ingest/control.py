@@ -8,9 +8,11 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
+from monitor.decisions.clearance import Asked
 from monitor.errors import NeedsRestart, Problem, Rejected, Transient
 from monitor.ingest.admission import Admission
 from monitor.ingest.endpoint import Call
+from monitor.ingest.gate import read_asked
 from monitor.ingest.limits import Limits
 from monitor.ingest.problems import Answer, Refused, retry_after
 from monitor.ingest.times import parse_time
@@ -63,6 +65,10 @@ class Control(Protocol):
         """One report as HTML; what is no name of one is not there either."""
         ...
 
+    def gate(self, model: str, asked: Asked, /) -> Any:
+        """Whether a deployment may go on, as the document of GET /v1/gate/{model}."""
+        ...
+
     def rollbacks(self) -> Any:
         """All rollbacks, newest first."""
         ...
@@ -99,6 +105,10 @@ class Control(Protocol):
         """Let the automation of a model act again; LookupError if there is no such model."""
         ...
 
+    def promotion(self, model: str, /) -> Any:
+        """Whether what is served has earned to be known-good; LookupError if there is no such model."""
+        ...
+
     def stop_automation(self, reason: str, actor: str, /) -> Any:
         """Set the kill switch."""
         ...
@@ -107,11 +117,11 @@ class Control(Protocol):
         """Unset the kill switch; Transient if that could not be made durable."""
         ...
 
-    async def advance(self, to: float, /) -> Any:
+    async def advance(self, to: float, actor: str, /) -> Any:
         """Replay: step event time to `to` and finish all that is due; ValueError if that is back, or too far."""
         ...
 
-    async def reload(self) -> Sequence[Problem]:
+    async def reload(self, actor: str, /) -> Sequence[Problem]:
         """Read settings and tokens again; what is wrong with them, in which case the last good ones stay."""
         ...
 
@@ -154,6 +164,18 @@ class Controls:
         if page is None:
             raise _missing()
         return Answer(200, page, HTML, SANDBOX)
+
+    async def gate(self, call: Call) -> Answer:
+        """GET /v1/gate/{model}: 200 whatever the state, because a tool takes an error for its own reasons."""
+        return Answer.of(await self._gate(call))
+
+    async def gate_go(self, call: Call) -> Answer:
+        """POST /v1/gate/{model}/go: 200 if ok, 409 with the same document if not."""
+        return _only(await self._gate(call), "ok")
+
+    async def gate_rollback(self, call: Call) -> Answer:
+        """POST /v1/gate/{model}/rollback: 200 if bad, 409 with the same document if not."""
+        return _only(await self._gate(call), "bad")
 
     async def rollbacks(self, _: Call) -> Answer:
         """GET /v1/rollbacks."""
@@ -198,6 +220,10 @@ class Controls:
         wanted = await self._body(call, Unlatch)
         return await _ask(self.control.unlatch, wanted.model, call.actor)
 
+    async def promotion(self, call: Call) -> Answer:
+        """GET /v1/promotion/{model}."""
+        return await _ask(self.control.promotion, call.scope["path_params"]["model"])
+
     async def stop_automation(self, call: Call) -> Answer:
         """POST /v1/rollbacks/stop."""
         wanted = await self._body(call, Stop)
@@ -216,15 +242,15 @@ class Controls:
         if to is None:
             raise _invalid()
         try:
-            return Answer.of(await self.control.advance(to))
+            return Answer.of(await self.control.advance(to, call.actor))
         except ValueError:
             raise Refused(422, "clock_step_invalid", "replay time moves forward only, by bounded steps") from None
         except Transient as busy:  # what was due is not done: the same step again goes on with it
             raise Refused(503, "busy", "not possible now", retry_after(int(busy.retry_after_s or 1))) from None
 
-    async def reload(self, _: Call) -> Answer:
+    async def reload(self, call: Call) -> Answer:
         """POST /-/reload."""
-        problems = await self.control.reload()
+        problems = await self.control.reload(call.actor)
         if problems:
             more: dict[str, Any] = {"problems": [asdict(problem) for problem in problems]}
             if restart := [problem.path for problem in problems if isinstance(problem, NeedsRestart)]:
@@ -240,6 +266,11 @@ class Controls:
         """GET /-/ready."""
         return _health(*self.control.ready())
 
+    async def _gate(self, call: Call) -> Any:
+        """What the daemon says to a deployer. What tools send in a body is not read."""
+        asked = read_asked(call.scope["query_string"])
+        return await _said(self.control.gate, call.scope["path_params"]["model"], asked)
+
     async def _body(self, call: Call, kind: type[T]) -> T:
         """The JSON document of a body; Refused with 422 if it is another."""
         with self.admission.admit(call.content_length, self.limits.control_bytes_max) as ticket:
@@ -252,6 +283,16 @@ class Controls:
 
 async def _ask(question: Callable[..., Any], *arguments: object) -> Answer:
     """Ask the daemon in a thread and render what it says."""
+    return Answer.of(await _said(question, *arguments))
+
+
+def _only(said: Any, state: str) -> Answer:
+    """2xx for one state alone; all others are a conflict, whose document says what stands in the way."""
+    return Answer.of(said, 200 if said["data"]["state"] == state else 409)
+
+
+async def _said(question: Callable[..., Any], *arguments: Any) -> Any:
+    """Ask the daemon in a thread; Refused where it refuses."""
     try:
         found = await asyncio.to_thread(question, *arguments)
     except LookupError:
@@ -262,7 +303,7 @@ async def _ask(question: Callable[..., Any], *arguments: object) -> Answer:
         raise Refused(503, "busy", "not possible now", retry_after(int(busy.retry_after_s or 1))) from None
     if found is None:
         raise _missing()
-    return Answer.of(found)
+    return found
 
 
 def is_loopback(call: Call) -> bool:

@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from monitor.ingest.decode import ARROW, CONTENT_TYPES
+from monitor.ingest.gate import PARAMETERS, SEVERITIES, TEXT_MAX
 from monitor.ingest.inflate import ENCODINGS
 from monitor.ingest.intake import KEY_MAX
 from monitor.ingest.routes import RouteSpec
@@ -84,6 +85,11 @@ def _content(route: RouteSpec, one: dict[str, Any]) -> dict[str, Any]:
 def _parameters(route: RouteSpec) -> Iterable[dict[str, Any]]:
     for name in re.findall(r"{(\w+)}", route.path):
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+    for name, words in PARAMETERS.items() if route.gate else ():
+        schema: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": TEXT_MAX}
+        if name == "severity":
+            schema = {"enum": list(SEVERITIES)}
+        yield {"name": name, "in": "query", "required": False, "description": words, "schema": schema}
     if route.rows:
         yield {
             "name": "Content-Encoding",
@@ -108,6 +114,8 @@ def _statuses(route: RouteSpec) -> list[str]:
         found |= {"400", "408", "413", "422", "429"}
     if route.rows:
         found |= {"415", "503"}
+    if route.gate:
+        found |= {"404", "422", "503"}
     if "{id}" in route.path or (route.takes and not route.rows and not route.replay):
         found |= {"404"}
     if route.method == "POST" and not route.rows and not route.replay and route.name != "reload":

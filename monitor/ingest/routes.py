@@ -33,6 +33,7 @@ class RouteSpec:
     page: bool = False  # a 200 is a page to look at, as HTML
     linked: bool = False  # a signed link opens it, too, where no token is sent
     replay: bool = False  # only there in replay mode
+    gate: bool = False  # its question is the query (`monitor.ingest.gate`)
 
 
 ROUTES: Final[tuple[RouteSpec, ...]] = (
@@ -88,6 +89,37 @@ ROUTES: Final[tuple[RouteSpec, ...]] = (
         "trust_again",
         Scope.OPERATE,
         "Take back what people suspect because of an incident",
+    ),
+    RouteSpec(
+        "GET",
+        "/v1/gate/{model}",
+        "gate",
+        Scope.READ,
+        "Whether a deployment may go on: ok, bad or unknown; 200 whatever it is",
+        gate=True,
+    ),
+    RouteSpec(
+        "POST",
+        "/v1/gate/{model}/go",
+        "gate_go",
+        Scope.READ,
+        "The same for tools that read 2xx as go on: 200 if ok, 409 if bad or unknown. Changes nothing",
+        gate=True,
+    ),
+    RouteSpec(
+        "POST",
+        "/v1/gate/{model}/rollback",
+        "gate_rollback",
+        Scope.READ,
+        "The same for tools that read 2xx as roll back: 200 if bad, 409 if ok or unknown. Changes nothing",
+        gate=True,
+    ),
+    RouteSpec(
+        "GET",
+        "/v1/promotion/{model}",
+        "promotion",
+        Scope.READ,
+        "Whether the candidate that is served has earned to be known-good; people promote it",
     ),
     RouteSpec("GET", "/v1/evidence", "evidence", Scope.READ, "The reports of evidence, newest first"),
     RouteSpec(

@@ -14,6 +14,8 @@
   (rhythm_noise.py). Both are errors of what is to come about the centre, so their squares add: a prediction interval.
 - *Waves*: k = 7, 14, 21 are the three harmonics of a day, the others those of a week. None: the band is constant.
 
+A band that its own history would leave too often is tempered: its design effect is raised (rhythm_held.py).
+
 A band is unknown (NaN, no bet) where the reference says too little, and `why` says so in words; one with waves also in
 hours of which the history has no rows. The mean normal score of a column has a band of the same form around its mean,
 in units of its own standard deviation.

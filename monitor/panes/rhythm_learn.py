@@ -12,7 +12,7 @@ one of fewer than 30 rows.
 
 Design effects of a handful of hours are noisy: that of a signal is no less than the median of its column's. They are
 raised by a tenth, because tempering at the design effect itself left multipliers of up to 12 on average in simulated
-sessions.
+sessions; and where the history itself would reach a page, until it does not (rhythm_held.py).
 
 Sets that no row of the history fell into (under, over, unseen) show no dependence of their own, and a warm day is not a
 thousand independent rows above the warmest of March. They borrow it from the column's cuts or categories, by their
@@ -34,13 +34,27 @@ from numpy.typing import NDArray
 
 from monitor.panes.layout import Layout
 from monitor.panes.normal import mean_scores, normal_density, normal_quantile
-from monitor.panes.rhythm import DAILY, DAY_H, WEEKLY, Band, Rhythm, ScoredBins, Z, score_half, share_band
+from monitor.panes.rhythm import (
+    DAILY,
+    DAY_H,
+    WEEK_H,
+    WEEKLY,
+    Band,
+    Rhythm,
+    ScoredBins,
+    Z,
+    score_half,
+    share_band,
+    wave_basis,
+)
 from monitor.panes.rhythm_count import DAY_S, HOUR_S, MEMORY, Tally
+from monitor.panes.rhythm_held import Lanes
 from monitor.panes.rhythm_labels import complete_labels
 from monitor.panes.rhythm_noise import TICKS_H, Common, Noise, Raw, judge, look, tick_design, tick_hours, within
 from monitor.panes.rhythm_season import Season, Slots, fit_season
 from monitor.panes.rhythm_volume import Learned, learn_volume
 from monitor.panes.signals import Counted, Signal, Signals, What
+from monitor.panes.tilts import EDGE_MIN, ETAS, SCORE_ETAS, score_costs, share_costs
 from monitor.panes.volume import ITEMS, Volume
 
 Doubles = NDArray[np.float64]
@@ -57,6 +71,11 @@ MINUTES_H: Final = 0.25  # the longest tick that the table of minutes shows
 _DIGITS: Final = 6
 _WAVES: Final = ((), DAILY, WEEKLY)  # by level of Season
 _TOGETHER: Final = 256  # signals learned at once
+NOT_HELD: Final = (
+    "its own history leaves the band for hours on end: rows hang together so long that not even all of them beyond the "
+    "band, for as long as the history lasts, would tell a change"
+)
+_MEAN: Final = [(False, False, True, True)]  # a score is no signal: nor cut nor borrower, watched both ways
 _BORROWERS: Final = (What.UNDER, What.OVER, What.UNSEEN)
 
 
@@ -98,6 +117,7 @@ class _Group:
     minute_squares: Doubles  # f8[H, s]
     variance: Doubles  # f8[s], of one row
     is_share: bool
+    bins: Doubles | None = None  # f8[1, B], the column's shares, where sums are of their normal scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +144,25 @@ class _Kin:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Kinds:
-    """Which signals of a group are cuts, which borrow, bool[s]; and from whom."""
+    """Which signals of a group are cuts, which borrow, which directions are watched, bool[s]; and who lends."""
 
     cuts: Flags
     borrows: Flags
+    rises: Flags
+    falls: Flags
     lent: _Kin | None
 
     @classmethod
     def of(cls, signals: Sequence[Signal], lent: _Kin | None) -> "_Kinds":
-        cuts = np.array([each.what is What.ABOVE for each in signals], np.bool_)
-        return cls(cuts, np.array([each.what in _BORROWERS for each in signals], np.bool_), lent)
+        told = [(each.what is What.ABOVE, each.what in _BORROWERS, each.rises, each.falls) for each in signals]
+        cuts, borrows, rises, falls = np.array(told or _MEAN, np.bool_).T
+        return cls(cuts, borrows, rises, falls, lent)
+
+    @classmethod
+    def of_minutes(cls, many: int) -> "_Kinds":
+        """Of signals whose rows are minutes: bet on by ticks alone, so their history is not replayed."""
+        none = np.zeros(many, np.bool_)
+        return cls(none, none, none, none, None)
 
 
 def _enough(group: _Group) -> bool:
@@ -211,7 +240,7 @@ def _learn_minutes(
         why = NO_MINUTES if learning.whole else "the history is a sample of the traffic"
         return None, [*([_unknown(why)] * len(ITEMS)), *stale]
     group = _volume_group(found)
-    kinds = _Kinds.of(table.signals[table.minutes][: len(ITEMS)], None)
+    kinds = _Kinds.of_minutes(len(ITEMS))
     volume, _ = _learn(group, _look(group), common, learning, kinds)
     return found.volume, [
         *(msgspec.structs.replace(band, design=float(band.centre is None)) for band in volume),
@@ -335,6 +364,7 @@ def _score_group(table: Signals, tally: Tally, at: int, shares: Doubles) -> _Gro
         (minutes.sum(axis=1) @ z**2)[:, np.newaxis],
         np.array([variance]),
         is_share=False,
+        bins=shares[np.newaxis],
     )
 
 
@@ -374,13 +404,15 @@ def _learn(
     errors = np.sqrt(noise.error**2 + season.variance)
     worth = np.minimum(total, np.divide(group.variance, errors**2, out=np.full(many, total), where=errors > 0))
     wander, designs = noise.wander, np.array(_designs(noise, learning))
-    own = _Kin.of(total, worth, wander, designs, group.variance)
     if kinds.lent is not None:
         lent, borrows = kinds.lent, kinds.borrows
         worth = np.where(borrows, np.minimum(worth, total / lent.alike), worth)
         limit = Z**2 / (worth + Z**2)
         wander = np.where(borrows, np.maximum(wander, np.sqrt(lent.correlation * limit * (1 - limit))), wander)
         designs = np.where(borrows, lent.design, designs)
+    edges = _edges(group, season, (worth, wander, np.full(many, noise.reach)), learning)
+    designs = designs * _tempered(group, edges, designs, kinds)
+    own = _Kin.of(total, worth, wander, designs, group.variance)
     bands = []
     for at in range(many):
         level = int(season.level[at])
@@ -395,8 +427,50 @@ def _learn(
             _short(noise.reach),
             tuple(_short(float(wave)) for wave in season.waves[at, : 2 * len(_WAVES[level])]),
         )
-        bands.append(_told(band, learning, is_share=group.is_share))
+        told = _told(band, learning, is_share=group.is_share)
+        bands.append(_unknown(NOT_HELD) if told.centre is not None and math.isinf(told.design) else told)
     return bands, own
+
+
+def _edges(
+    group: _Group, season: Season, band: tuple[Doubles, Doubles, Doubles], learning: Learning
+) -> tuple[Doubles, Doubles]:
+    """Lowest and highest of the promise in each hour of the period f8[P, s]; `band` is its rows, wander and reach."""
+    period = (1, DAY_H, WEEK_H)[int(season.level.max(initial=0))]
+    hours: Doubles = np.arange(period, dtype=np.float64) + 0.5
+    centre: Doubles = season.centre + wave_basis(WEEKLY, hours) @ season.waves.T
+    rows, wander, reach = (np.broadcast_to(each, centre.shape) for each in band)
+    if group.is_share:
+        return share_band(np.clip(centre, 0.0, 1.0), np.maximum(rows, 1.0), wander, reach, learning.tolerance)
+    half = score_half(np.sqrt(group.variance), np.maximum(rows, 1.0), wander, reach, learning.tolerance)
+    return centre - half, centre + half
+
+
+def _tempered(group: _Group, edges: tuple[Doubles, Doubles], designs: Doubles, kinds: _Kinds) -> Doubles:
+    """Factors >= 1 f8[s] of the design effects with which the bands hold their own history; infinite: none does."""
+    slots, factors = group.slots, np.ones(len(designs))
+    place = np.floor(slots.hours).astype(np.int64) % len(edges[0])
+    for edge, falls, watched in ((edges[1], False, kinds.rises), (edges[0], True, kinds.falls)):
+        shown, costs = _bets(group, edge, falls=falls)
+        mine = np.flatnonzero(watched & ~np.isnan(costs).any(axis=(0, 1)))
+        etas = ETAS if group.is_share else SCORE_ETAS
+        lanes = Lanes(shown[:, mine], slots.rows, slots.hours, place, etas, costs[:, :, mine], designs[mine])
+        factors[mine] = np.maximum(factors[mine], lanes.tempered())
+    return factors
+
+
+def _bets(group: _Group, edge: Doubles, *, falls: bool) -> tuple[Doubles, Doubles]:
+    """What the slots show f8[T, s] of one direction, and what a row costs f8[bets, P, s], NaN where nothing is bet."""
+    if group.bins is not None:
+        sign = -1.0 if falls else 1.0
+        z = sign * mean_scores(group.bins)
+        known, costs = score_costs(
+            np.repeat(group.bins, len(edge), axis=0), np.repeat(z, len(edge), axis=0), sign * edge[:, 0]
+        )
+        return sign * group.slots.sums, np.where(known, costs, np.nan)[:, :, np.newaxis]
+    shown = group.slots.rows[:, np.newaxis] - group.slots.sums if falls else group.slots.sums
+    edge = 1 - edge if falls else edge
+    return shown, share_costs(np.where(edge < 1 - EDGE_MIN, np.maximum(edge, EDGE_MIN), np.nan))
 
 
 def _inside(group: _Group, season: Season) -> tuple[Slots, Doubles, Doubles]:

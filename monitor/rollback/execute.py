@@ -1,6 +1,6 @@
 """Drives one rollback: does what the state machine asks for, observes, journals, and only then goes on.
 
-    look at the link and the server -> verify the target's bytes -> probe the candidate -> switch the link -> reload
+    look at what is set and served -> verify the target's bytes -> probe the candidate -> switch -> load
                               -> prove what is served -> bake          every step is durable before the next effect
 
 What follows from an observation is decided by `monitor.decisions.rollback`, which is pure; here is the world. A run
@@ -24,7 +24,7 @@ from monitor.errors import Permanent, SettingsError, Transient
 from monitor.facts import Bundle, BundleId, Rollback, Verdict
 from monitor.rollback.release.read import Index
 from monitor.rollback.release.verify import verify
-from monitor.rollback.symlink import Conflict, SymlinkTarget
+from monitor.rollback.targets.contract import Conflict, Release, Target
 
 POLL_S = 0.5  # between two questions while the server still loads
 LONGEST_PAUSE_S = 30.0  # after a setback; they double from 2 s
@@ -48,14 +48,10 @@ log = structlog.get_logger()
 
 
 class Server(Protocol):
-    """The model server; both raise Transient or Permanent (`monitor.serving.OpenInference`)."""
+    """The model server (`monitor.serving.OpenInference`)."""
 
     async def served(self) -> str:
-        """Digest of the bytes that are loaded."""
-        ...
-
-    async def reload(self) -> None:
-        """Load what the link points to."""
+        """Digest of the bytes that are loaded; Transient, Permanent."""
         ...
 
 
@@ -106,17 +102,18 @@ class Journal(Protocol):
 
 
 class Executor:
-    """One model's link and server."""
+    """One model's target and server."""
 
     def __init__(
         self,
         index: Callable[[], Index],
-        link: SymlinkTarget,
+        target: Target,
         server: Server,
         journal: Journal,
         *,
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        kind: str = "symlink",
         proofs: int = 3,
         prove_within_s: float = 30.0,
         bake_s: float = 0.0,
@@ -125,11 +122,13 @@ class Executor:
     ) -> None:
         """`index` reads the release index now, SettingsError if it is not believed.
 
-        `proofs` >= 1 answers in a row, within `prove_within_s` of a reload. `bake_s` is event time.
-        `stopped` is asked before anything is changed: whether nobody wants this any more.
+        `kind` is that of the target: under this name the bundles' manifests say where it finds them. `proofs` >= 1
+        answers in a row, within `prove_within_s` of a load. `bake_s` is event time. `stopped` is asked before anything
+        is changed: whether nobody wants this any more.
         """
         self._index = index
-        self._link = link
+        self._target = target
+        self._kind = kind
         self._server = server
         self._journal = journal
         self._clock = clock
@@ -176,16 +175,26 @@ class Executor:
             bundle = index.find(rollback.target)
             if bundle is None:
                 return Observation.CANNOT_TELL
+            source = self._release(index, rollback.source, source_digest)
+            target = self._release(index, bundle.id, bundle.checkpoint_digest)
             if command is Command.LOOK:
-                return await self._look(index, bundle, source_digest)
+                return await self._look(bundle, source, target)
             if command is Command.PROBE:
                 return ANSWERED[await self._probes.candidate(bundle.checkpoint_digest)]
             if command is Command.SWITCH:
-                return await asyncio.to_thread(self._switch, index, bundle, source_digest)
+                return await self._switch(source, target)
             return await self._prove(bundle, source_digest)
         except (Transient, Permanent, SettingsError) as error:
             log.warning("rollback setback", rollback=rollback.id, command=command.value, why=str(error))
             return Observation.CANNOT_TELL
+
+    def _release(self, index: Index, identity: BundleId, digest: str) -> Release:
+        """Say of a bundle what a target needs; one that the index does not know has a digest, and nothing else."""
+        bundle = index.find(identity)
+        if bundle is None:
+            return Release(identity, "", digest, index.folder)
+        path = index.folder / bundle.checkpoint
+        return Release(identity, bundle.name, digest, path, bundle.locators.get(self._kind, ""))
 
     def _verify(self, index: Index, identity: BundleId) -> Observation:
         why = index.no_target(identity, self._clock.wall())
@@ -198,33 +207,23 @@ class Executor:
             log.warning("rollback target refused", bundle=identity, why=why)
         return Observation.BAD_TARGET if why else Observation.VERIFIED
 
-    async def _look(self, index: Index, bundle: Bundle, source_digest: str) -> Observation:
-        link = await asyncio.to_thread(self._link_place, index, bundle, source_digest)
-        served = _place(await self._served(), bundle, source_digest)
-        return seen(link, served)
+    async def _look(self, bundle: Bundle, source: Release, target: Release) -> Observation:
+        place = await self._target.place(source, target)
+        return seen(place, _place(await self._served(), bundle, source.digest))
 
-    def _link_place(self, index: Index, bundle: Bundle, source_digest: str) -> Place:
-        """Finish, or undo, what a killed switch left before judging where the link points to."""
+    async def _switch(self, source: Release, target: Release) -> Observation:
         try:
-            self._link.finish(index.folder / bundle.checkpoint, source_digest)
-            return _place(self._link.observe(), bundle, source_digest)
-        except Conflict:
-            return Place.OTHER
-        except Permanent:  # no link, or it names nothing that can be read
-            return Place.OTHER
-
-    def _switch(self, index: Index, bundle: Bundle, source_digest: str) -> Observation:
-        try:
-            changed = self._link.switch(index.folder / bundle.checkpoint, source_digest, bundle.checkpoint_digest)
-        except Conflict:
+            changed = await self._target.switch(source, target)
+        except Conflict as error:
+            log.warning("rollback conflict", why=str(error))
             return Observation.CONFLICT
         return Observation.SWITCHED if changed else Observation.ALREADY
 
     async def _reload(self) -> Observation:
         try:
-            await self._server.reload()
+            await self._target.load()
         except Permanent as error:
-            log.warning("reload failed", why=str(error))
+            log.warning("load failed", why=str(error))
             return Observation.RELOAD_FAILED
         return Observation.TOLD
 

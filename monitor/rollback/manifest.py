@@ -156,7 +156,8 @@ def measure(
 def _around(files: tuple[File, ...]) -> PurePosixPath:
     """The nearest directory that holds all of them."""
     parents = [PurePosixPath(file.path).parents for file in files]
-    return next(folder for folder in parents[0] if all(folder in others for others in parents))
+    shared = (folder for folder in parents[0] if all(folder in others for others in parents))
+    return next(shared, PurePosixPath())  # of absolute and relative ones, which are refused, there is none
 
 
 def _problems(manifest: Manifest) -> Iterator[str]:

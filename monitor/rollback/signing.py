@@ -14,7 +14,7 @@ Base64 has one form for each alphabet, without stray bits. Sizes and the number 
 Signatures are not signed: whoever holds the file can take one away, or add one of a stranger. Neither changes the
 payload, and too few are refused; so `Opened.keyids` says who signed at least, never who did not.
 
-Cost: 0.1 ms a signature and 2 ns a byte of payload (SHA-512 and base64).
+Cost: 0.1 ms a signature and 8 ns a byte of payload, base64 and SHA-512 (busy 2-core machine, 2026-11).
 """
 
 import base64

@@ -76,8 +76,12 @@ class OpenInference:
 
     async def infer(self, rows: Predictions, task: Task = Task.CLASSIFICATION) -> Answer:
         """Ask for all rows in one request; Transient, Permanent. What it answers is by task; a ranking is not asked."""
+        return await self.infer_body(encode(rows), rows.n, task)
+
+    async def infer_body(self, body: bytes, n: int, task: Task) -> Answer:
+        """Ask for `n` rows that were encoded before; Transient, Permanent."""
         url = f"{self._model}/infer"
-        return decode(await self._call("POST", url, encode(rows), self._timeout_s, ANSWER_BYTES_MAX), rows.n, task)
+        return decode(await self._call("POST", url, body, self._timeout_s, ANSWER_BYTES_MAX), n, task)
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -14,15 +14,16 @@ from monitor.settings.model_sections import (
     Samples,
     SegmentColumn,
     Serving,
-    Target,
 )
 from monitor.settings.notice_sections import Alertmanager, Grouping, Receiver, Repeat, Silences
 from monitor.settings.rules import load_rules
-from monitor.settings.sections import Fold, Http, Metrics, Panes, Settings, TimeBounds
+from monitor.settings.sections import Audit, Fold, Http, Metrics, Panes, Settings, TimeBounds
+from monitor.settings.target_sections import Target
 from monitor.settings.units import Duration, Size
 
 __all__ = [
     "Alertmanager",
+    "Audit",
     "Duration",
     "Evidence",
     "EvidenceMetric",

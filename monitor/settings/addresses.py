@@ -1,6 +1,6 @@
 r"""What a URL, a host or a network in the settings may look like, judged by its text alone.
 
-Which addresses a webhook may reach is `monitor.alerts.addresses`; it judges again when a connection is made, because
+Which addresses a webhook may reach is `monitor.wire.addresses`; it judges again when a connection is made, because
 only then is the answer of a name the one that is used. Added here: URLs that two parsers could read differently
 (`http://127.0.0.1\@example.org/`), and that plain http goes nowhere but to networks the receiver lists.
 """
@@ -11,7 +11,7 @@ from ipaddress import ip_address, ip_network
 
 import httpx
 
-from monitor.alerts.addresses import NEVER, Network, host_problem, refusal
+from monitor.wire.addresses import NEVER, Network, host_problem, refusal
 
 URL_LENGTH_MAX = 2048
 
@@ -34,6 +34,16 @@ def server_problem(url: str) -> str:
 def external_problem(url: str) -> str:
     """Why people cannot be pointed to `url`, or ""; it is never connected to, and may be left empty."""
     return url and server_problem(url)
+
+
+def target_problem(url: str) -> str:
+    """Why `url` cannot be that of a rollback target, or ""; it may be private, and must be where there is no TLS."""
+    problem = _url_problem(url, _OWN)
+    if problem or "?" in url:
+        return problem or "holds a query"
+    host = httpx.URL(url).host
+    public = _is_address(host) and not refusal(host) and url.lower().startswith("http:")
+    return "plain http goes only to private addresses: use https" if public else ""
 
 
 def webhook_problem(url: str, allowed: Sequence[Network]) -> str:

@@ -13,6 +13,7 @@ from monitor.facts import Mode, ModelName
 from monitor.settings.model_sections import MonitoredModel
 from monitor.settings.sections import Settings
 from monitor.settings.structure import Draft
+from monitor.settings.target_sections import SYMLINK
 
 HOUR_S = 3600.0
 _ANY_HOST = {"0.0.0.0", "::"}  # noqa: S104 - compared with, never bound here
@@ -27,6 +28,7 @@ def crosschecks(draft: Draft, settings: Settings, packs: Mapping[ModelName, Rule
     for name, model in settings.models.items():
         yield from _rollback(draft, f"models.{name}", model)
         yield from _known_good(f"models.{name}", model)
+        yield from _probes(draft, f"models.{name}", model)
         yield from _labels(draft, settings, f"models.{name}", model)
         yield from _replayed(draft, settings, f"models.{name}.target", model)
         if name in packs:
@@ -73,11 +75,15 @@ def _unique(section: str, places: Sequence[int], names: Sequence[str]) -> Iterat
 
 
 def _links(settings: Settings) -> Iterator[Problem]:
-    links = {name: model.target.link for name, model in settings.models.items() if model.target}
-    used = Counter(links.values())
-    for name, link in links.items():
-        if used[link] > 1:
-            yield Problem(f"models.{name}.target.link", "is the link of another model too", "one link for each model")
+    moved = {name: model.target.moves for name, model in settings.models.items() if model.target}
+    used = Counter(moved.values())
+    for name, what in moved.items():
+        if what and used[what] > 1:
+            kind, place = what[0], f"models.{name}.target"
+            if kind == SYMLINK:
+                yield Problem(f"{place}.link", "is the link of another model too", "one link for each model")
+            else:
+                yield Problem(place, "moves what another model's target moves, too", "one for each model")
 
 
 def _rollback(draft: Draft, path: str, model: MonitoredModel) -> Iterator[Problem]:
@@ -88,7 +94,7 @@ def _rollback(draft: Draft, path: str, model: MonitoredModel) -> Iterator[Proble
         return
     needs = {
         "serving": "a switch is proved by asking the model server",
-        "target": "there is no link to switch",
+        "target": "there is nothing to switch",
         "known_good": "no automatic switch without paired evidence that the target would do better",
     }
     for name, why in needs.items():
@@ -100,7 +106,7 @@ def _rollback(draft: Draft, path: str, model: MonitoredModel) -> Iterator[Proble
 def _replayed(draft: Draft, settings: Settings, path: str, model: MonitoredModel) -> Iterator[Problem]:
     """A replay decides by invented times: it must not be able to switch what serves somebody."""
     if settings.replay and model.target and not model.target.demo and draft.kept("replay", f"{path}.demo"):
-        hint = "demo: true, if the link serves nobody but a demonstration; otherwise leave target out, or replay: false"
+        hint = "demo: true, if it serves nobody but a demonstration; otherwise leave target out, or replay: false"
         yield Problem(f"{path}.demo", "is not true: a replay touches no target but that of a demonstration", hint)
 
 
@@ -108,6 +114,11 @@ def _known_good(path: str, model: MonitoredModel) -> Iterator[Problem]:
     serving, known_good = model.serving, model.known_good
     if serving and known_good and (serving.url, serving.model) == (known_good.url, known_good.model):
         yield Problem(f"{path}.known_good.model", "is what is served: it would be compared with itself", "")
+
+
+def _probes(draft: Draft, path: str, model: MonitoredModel) -> Iterator[Problem]:
+    if model.probes and model.serving is None and draft.kept(f"{path}.serving"):
+        yield Problem(f"{path}.probes", "has nobody to ask", "add serving: the model server that is asked")
 
 
 def _segments(draft: Draft, path: str, model: MonitoredModel, pack: RulePack) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import annotated_types
 from pydantic import AfterValidator
@@ -78,6 +78,8 @@ def _kind(info: FieldInfo) -> str:
 
 
 def _noun(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return ", ".join(f"`{each}`" for each in get_args(annotation))
     if isinstance(annotation, type):
         if issubclass(annotation, Enum):
             return ", ".join(f"`{each.value}`" for each in annotation)

@@ -4,13 +4,13 @@ Every check says what is wrong now. Nothing is created, and no file's content is
 """
 
 import os
+import ssl
 import stat
 from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
 from monitor.alerts.alertmanager import basic, bearer
-from monitor.alerts.signing import load_keys
 from monitor.decisions.epochs import last_known_good
 from monitor.decisions.rules import RulePack
 from monitor.errors import Corrupt, Permanent, Problem, SettingsError, TocsinError
@@ -19,10 +19,15 @@ from monitor.ingest.tokens import read_tokens
 from monitor.panes.layout import Layout
 from monitor.panes.reference import decode_reference, digest
 from monitor.rollback.release.read import load
+from monitor.rollback.targets.cluster import service_account, trusting
+from monitor.rollback.targets.command import program_problem
 from monitor.settings.fits import believed, fit_problems, judging, task_problems
-from monitor.settings.model_sections import MonitoredModel, Release
+from monitor.settings.model_sections import MonitoredModel, Probes, Release
+from monitor.settings.probe_files import opened_probes
 from monitor.settings.sections import Settings
 from monitor.settings.structure import Draft
+from monitor.settings.target_sections import ClusterObject, Command, DeploymentHook, Symlink, Target
+from monitor.wire.webhooks import load_keys
 
 CREDENTIALS = {"bearer_file": "one line: the token", "basic_file": "one line: user:password"}
 _PRIVATE = "chmod 600; in a pod, defaultMode: 0440"
@@ -56,8 +61,15 @@ def file_checks(draft: Draft, settings: Settings, packs: Mapping[ModelName, Rule
                 path = model.release.index.parent / bundle.reference
                 yield from _readable(where, path, partial(_profile, bundle, layouts))
         yield from _fit(draft, f"models.{name}", model, packs.get(name), (bundles, layouts))
+        if model.probes is not None and draft.kept(f"models.{name}.probes"):
+            yield from _probes(f"models.{name}.probes.file", name, model.probes)
         if model.target is not None:
-            yield from _link(f"models.{name}.target.link", model.target.link)
+            yield from _target(f"models.{name}.target", model.target)
+
+
+def _probes(where: str, model: ModelName, probes: Probes) -> Iterator[Problem]:
+    """Check that the set can be believed, is of this model, and that not everybody may read it."""
+    yield from _secret(where, probes.file, "tocsin probes record makes one", lambda _: opened_probes(probes, model))
 
 
 def _credentials(read: Callable[[str], object], key: str, path: Path) -> None:
@@ -149,6 +161,38 @@ def _readable(where: str, path: Path, read: Callable[[Path], object]) -> Iterato
         yield Problem(where, str(error), "")
     except OSError as error:
         yield Problem(where, f"cannot be read: {error.strerror}: {path}", "")
+
+
+def _target(where: str, target: Target) -> Iterator[Problem]:
+    """What a target names on disk. A service account's token is mounted for every user of the pod to read."""
+    if isinstance(target, Symlink):
+        yield from _link(f"{where}.link", target.link)
+    if isinstance(target, Command):
+        program = Path(target.argv[0])
+        why = program_problem(program) if program.is_absolute() else "is not an absolute path: nothing is looked up"
+        if why:
+            yield Problem(f"{where}.argv", f"{why}: {program}", "")
+    if isinstance(target, DeploymentHook):
+        hint = "one line: whsec_ and the base64 of 24 to 64 random bytes"
+        yield from _secret(f"{where}.secret_file", target.secret_file, hint, load_keys)
+    if isinstance(target, ClusterObject):
+        yield from _readable(f"{where}.token_file", target.token_file, partial(_proved, service_account))
+    for key, read in (("bearer_file", bearer), ("basic_file", basic)):
+        path = getattr(target, key, None)
+        if path is not None:
+            yield from _secret(f"{where}.{key}", path, CREDENTIALS[key], partial(_credentials, read, key))
+    if (path := getattr(target, "ca_file", None)) is not None:
+        yield from _readable(f"{where}.ca_file", path, partial(_proved, trusting))
+
+
+def _proved(make: Callable[[Path], Callable[[], object]], path: Path) -> None:
+    """Read a token or a certificate once; OSError, Permanent if it is none."""
+    try:
+        make(path)()
+    except ssl.SSLError:
+        raise Permanent(f"{path} holds no certificate") from None
+    except ValueError:
+        raise Permanent(f"{path} holds no token") from None
 
 
 def _link(where: str, link: Path) -> Iterator[Problem]:

@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from monitor.facts import Mode
 from monitor.settings.addresses import matching
 from monitor.settings.evidence_sections import ModelEvidence
+from monitor.settings.target_sections import Target
 from monitor.settings.units import Duration, Size, between
 from monitor.settings.values import FilePath, Name, Section, ServerUrl, duration, size, unless
 
@@ -55,13 +56,17 @@ class KnownGood(Section):
     timeout: Annotated[Duration, between("10ms", "1m")] = duration("2s")
 
 
-class Target(Section):
-    """The symlink that a rollback moves, and what counts as proof that the server followed."""
+class Probes(Section):
+    """Golden probes: rows with recorded answers that the model server is asked, whatever the traffic."""
 
-    link: FilePath
-    proofs: Annotated[int, Field(ge=1, le=100)] = 3
-    prove_within: Annotated[Duration, between("1s", "1h")] = duration("30s")
-    demo: bool = False
+    file: FilePath
+    trust: Annotated[tuple[FilePath, ...], Field(min_length=1, max_length=64)]
+    signatures: Annotated[int, Field(ge=1, le=16)] = 1
+    every: Annotated[Duration, between("10s", "1d")] = duration("5m")
+    timeout: Annotated[Duration, between("10ms", "1m")] = duration("10s")
+    connections: Annotated[int, Field(ge=1, le=16)] = 3
+    difference: Annotated[float, Field(ge=0, le=1)] = 1e-6
+    mismatches_max: Annotated[int, Field(ge=0, le=1_000)] = 0
 
 
 class LabelFeed(Section):
@@ -116,6 +121,14 @@ class RollbackLimits(Section):
     contact_within: Annotated[Duration, between("0s", "365d")] = duration("1d")
 
 
+class Promotion(Section):
+    """What a served candidate must have shown before people are told that it has earned to be known-good."""
+
+    soak: Annotated[Duration, between("1h", "90d")] = duration("7d")
+    labels_min: Annotated[int, Field(ge=100, le=10_000_000)] = 1_000
+    worse_max: Annotated[float, Field(ge=0, le=1_000_000)] = 0.01
+
+
 class SegmentColumn(Section):
     """One way to part the rows: by a categorical feature of this name or, with `values`, by a key of their segment."""
 
@@ -130,9 +143,11 @@ class MonitoredModel(Section):
     rules: FilePath
     serving: Serving | None = None
     known_good: KnownGood | None = None
+    probes: Probes | None = None
     target: Target | None = None
     segments: Annotated[dict[SegmentName, SegmentColumn], Field(max_length=5)] = Field(default={})
     labels: LabelFeed = LabelFeed()
     samples: Samples = Samples()
     rollback: RollbackLimits = RollbackLimits()
+    promotion: Promotion = Promotion()
     evidence: ModelEvidence = ModelEvidence()

@@ -6,12 +6,12 @@ from typing import Annotated, TypeAlias
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from monitor.alerts.addresses import networks
 from monitor.alerts.silences import Respect
 from monitor.facts import Severity
 from monitor.settings.addresses import matching, webhook_problem
 from monitor.settings.units import Duration, between
 from monitor.settings.values import FilePath, NetworkText, Section, duration, unless
+from monitor.wire.addresses import networks
 
 # Lower case and dashes only, so that TOCSIN_SECRET_FILE_ON_CALL can mean one receiver.
 ReceiverName: TypeAlias = Annotated[

@@ -82,6 +82,15 @@ class TimeBounds(Section):
     behind_max: Annotated[Duration, between("1m", "400d")] = duration("30d")
 
 
+class Audit(Section):
+    """How large files of the audit log become, how much is kept, and how often its head is signed."""
+
+    file_bytes_max: Annotated[Size, between("64KiB", "1GiB")] = size("16MiB")
+    bytes_max: Annotated[Size, between("1MiB", "1TiB")] = size("1GiB")
+    head_records: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    head_every: Annotated[Duration, between("10s", "1d")] = duration("10m")
+
+
 class Settings(Section):
     """The whole file. Durations are seconds, sizes bytes, paths resolved against the file."""
 
@@ -97,6 +106,7 @@ class Settings(Section):
     look_every: Annotated[Duration, between("100ms", "1d")] = duration("60s")
     time: TimeBounds = TimeBounds()
     evidence: Evidence = Evidence()
+    audit: Audit = Audit()
     models: Annotated[dict[ModelKey, MonitoredModel], Field(min_length=1, max_length=64)]
     receivers: Annotated[tuple[Receiver, ...], Field(max_length=16)] = ()
     grouping: Grouping = Grouping()

@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 from monitor.errors import Problem
 from monitor.settings.document import Document, Plain
 from monitor.settings.sections import Settings
+from monitor.settings.target_sections import KINDS
 from monitor.settings.values import Section
 
 Place: TypeAlias = tuple[int | str, ...]
@@ -109,6 +110,12 @@ def sections() -> Iterator[tuple[str, FieldInfo]]:
     yield from _walk(Settings, "")
 
 
+def _targets() -> Iterator[tuple[str, FieldInfo]]:
+    """Walk the settings of targets of every kind; `sections` has those of the kind that the example shows."""
+    for kind in KINDS.values():
+        yield from _walk(kind, "models.*.target.")
+
+
 def located(problem: Problem, document: Document) -> Problem:
     """Put the line of the file in front of the hint."""
     line = document.line(problem.path)
@@ -154,6 +161,8 @@ _GAP: dict[str, Plain] = {}
 
 def _place(detail: ErrorDetails, places: Mapping[str, Sequence[int]]) -> Place:
     place: Place = tuple(part for part in detail["loc"] if part != "[key]")
+    if len(place) > 3 and (place[0], place[2]) == ("models", "target") and place[3] in KINDS:
+        place = (*place[:3], *place[4:])  # pydantic names the kind it took the target for
     if len(place) > 1 and place[0] in _LISTS and isinstance(place[1], int):
         place = (place[0], places[str(place[0])][place[1]], *place[2:])
     return place
@@ -194,7 +203,7 @@ def _problem(detail: ErrorDetails, place: Place, document: Document) -> Problem:
 def _nearest(place: Place) -> str:
     """Guess what an unknown key was meant to be: a neighbour's name, or a setting of another section."""
     name, here = str(place[-1]), _pattern(place[:-1])
-    known = [path for path, _ in sections()]
+    known = [path for path, _ in (*sections(), *_targets())]
     beside = [path.rpartition(".")[2] for path in known if path.rpartition(".")[0] == here]
     close = difflib.get_close_matches(name, beside, n=1)
     elsewhere = [path for path in known if path.rpartition(".")[2] == name]

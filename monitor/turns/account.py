@@ -24,6 +24,7 @@ def status(
         "alerts": [_alert(alert, silenced) for alert in found["alerts"]],
         "unproved_s": watched.unproved_s,
         "unsteady": between_registered(watched.proofs, watched.bundles),
+        "probes": show.probed(watched),
         "samples": None if kept is None else kept._asdict(),
         "evidence": {
             "values": dict(watched.evidence_values),

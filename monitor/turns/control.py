@@ -9,15 +9,20 @@ from typing import Any, TypeVar
 import msgspec
 
 from monitor.alerts.said import Key
+from monitor.audit.records import Kind, Scalar
 from monitor.clock import Clock, ReplayClock
 from monitor.decisions import outcomes
+from monitor.decisions.clearance import Asked
 from monitor.decisions.exclusions import exclusions
+from monitor.decisions.promotion import Candidacy, Needed, promotion
 from monitor.decisions.state import Judgement, Terms
+from monitor.decisions.taint import words_of
 from monitor.errors import Problem, Rejected, Transient
 from monitor.facts import Incident, ModelName, Suspicion
 from monitor.ingest.times import parse_time
 from monitor.ingest.wire import Suspect
-from monitor.turns import account, show
+from monitor.turns import account, clearing, show
+from monitor.turns.auditing import Deed
 from monitor.turns.evidence import Reports
 from monitor.turns.gathering import link, path_of, reported
 from monitor.turns.kill_switch import KillSwitch, Said, words
@@ -44,7 +49,7 @@ class Control:
     clock: Clock
     loop: asyncio.AbstractEventLoop
     checks: Mapping[str, Check]  # "healthy", "ready"
-    reload_settings: Callable[[], Awaitable[Sequence[Problem]]]
+    reload_settings: Callable[[str], Awaitable[Sequence[Problem]]]  # who asks
     stepped: Callable[[float], Awaitable[None]]  # after a step of the replay clock
     reports: Reports
     kill_switch: KillSwitch
@@ -108,6 +113,11 @@ class Control:
                 }
         return None
 
+    def gate(self, model: str, asked: Asked, /) -> dict[str, Any]:
+        """Whether a deployment may go on."""
+        watched = self.models[ModelName(model)]
+        return clearing.answer(model, clearing.cleared(self.wheel, watched, asked))
+
     def rollbacks(self) -> list[Any]:
         """All that are remembered, newest first."""
         found = [one for watched in self.models.values() for one in show.rollbacks(watched)]
@@ -122,7 +132,8 @@ class Control:
         def decision(terms: Terms) -> Judgement:
             return outcomes.start(watched.state, terms, reason=reason, actor=actor, now=self.clock.now())
 
-        return self._decided(watched, decision)
+        deed = Deed(Kind.PERSON_STARTED, actor, {"model": model, "reason": reason})
+        return self._decided(watched, decision, deed)
 
     def approve(self, ident: str, actor: str, /) -> Any:
         """Agree to a proposed rollback; Rejected if there is none, or its evidence is gone."""
@@ -132,7 +143,7 @@ class Control:
             now = self.clock.now()
             return outcomes.approved(watched.state, terms, watched.slots, rollback_id=ident, actor=actor, now=now)
 
-        return self._decided(watched, decision)
+        return self._decided(watched, decision, Deed(Kind.PERSON_APPROVED, actor, {"rollback": ident}))
 
     def decline(self, ident: str, actor: str, /) -> Any:
         """Refuse a proposed rollback; Rejected if there is none."""
@@ -142,7 +153,7 @@ class Control:
             now = self.clock.now()
             return outcomes.declined(watched.state, terms, rollback_id=ident, actor=actor, now=now)
 
-        return self._decided(watched, decision)
+        return self._decided(watched, decision, Deed(Kind.PERSON_DECLINED, actor, {"rollback": ident}))
 
     def release(self, model: str, alert: str, reason: str, actor: str, /) -> Any:
         """Let go of what is latched; Rejected if nothing of that name is."""
@@ -164,7 +175,8 @@ class Control:
         def decision(terms: Terms) -> Judgement:
             return outcomes.suspected(watched.state, terms, suspicion, self.clock.now())
 
-        self._decided(watched, decision)
+        subject: dict[str, Scalar] = {"incident": ident, "words": words_of(suspicion)}
+        self._decided(watched, decision, Deed(Kind.PERSON_SUSPECTED, actor, subject))
         return self.exclusions(ident)
 
     def trust_again(self, ident: str, actor: str, /) -> Any:
@@ -175,7 +187,7 @@ class Control:
             now = self.clock.now()
             return outcomes.trusted_again(watched.state, terms, incident=incident.id, actor=actor, now=now)
 
-        self._decided(watched, decision)
+        self._decided(watched, decision, Deed(Kind.PERSON_TRUSTED, actor, {"incident": ident}))
         return self.exclusions(ident)
 
     def exclusions(self, ident: str, /) -> Any:
@@ -190,13 +202,19 @@ class Control:
         def decision(terms: Terms) -> Judgement:
             return outcomes.unlatched(watched.state, terms, actor=actor, now=self.clock.now())
 
-        self._decided(watched, decision)
+        deed = Deed(Kind.PERSON_UNLATCHED, actor, {"model": model, "latch": watched.state.latch or None})
+        self._decided(watched, decision, deed)
         return {"model": model, "latch": watched.state.latch}
+
+    def promotion(self, model: str, /) -> Any:
+        """Whether what is served has earned to be known-good: every condition, with what was seen."""
+        found = promotion(candidacy(self.models[ModelName(model)], self.clock.now()))
+        return {"model": model, **msgspec.to_builtins(found)}
 
     def stop_automation(self, reason: str, actor: str, /) -> Any:
         """Set the kill switch; in force when this returns, durable if it says so."""
         durable = self.kill_switch.set(Said(actor, reason, self.clock.wall()))
-        self._wait(self.noticed())
+        self._wait(self._say(Deed(Kind.KILL_SWITCH_SET, actor, {"reason": reason, "durable": durable})))
         return {"kill_switch": msgspec.to_builtins(self.kill_switch.said()), "durable": durable}
 
     def let_automation_go(self, reason: str, actor: str, /) -> Any:
@@ -205,8 +223,14 @@ class Control:
             self.kill_switch.unset(actor, reason)
         except OSError as error:
             raise Transient(f"the kill switch stays set: {error.strerror}") from error
-        self._wait(self.noticed(f"{words(None)}: {actor} says {reason}"))
+        deed = Deed(Kind.KILL_SWITCH_UNSET, actor, {"reason": reason})
+        self._wait(self._say(deed, f"{words(None)}: {actor} says {reason}"))
         return {"kill_switch": None, "durable": True}
+
+    async def _say(self, deed: Deed, told: str = "") -> None:
+        """Write down who did it, and tell open incidents."""
+        await self.wheel.parts.audit.record([deed])
+        await self.noticed(told)
 
     async def noticed(self, told: str = "") -> None:
         """Tell open incidents where the kill switch was set or unset since the last time, by whatever way.
@@ -233,7 +257,7 @@ class Control:
     def _stopped(self, watched: Watched, what: str, terms: Terms) -> Judgement:
         return outcomes.automation_stopped(watched.state, terms, what, self.clock.now())
 
-    async def advance(self, to: float, /) -> dict[str, Any]:
+    async def advance(self, to: float, actor: str, /) -> dict[str, Any]:
         """Replay: step event time to `to` and finish what is due; ValueError if that is back, too far, or live."""
         if not isinstance(self.clock, ReplayClock):
             msg = "the clock of live traffic is not ours to move"
@@ -245,14 +269,17 @@ class Control:
             if self.clock.now() and to - self.clock.now() > STEP_MAX_S:
                 msg = f"a step of the clock is {STEP_MAX_S:g} s at most"
                 raise ValueError(msg)
+            before = self.clock.now()
             self.clock.step(to)
+            if to != before:
+                await self.wheel.parts.audit.record([Deed(Kind.CLOCK_STEPPED, actor, {"from": before, "to": to})])
             await self.wheel.settle(to)
             await self.stepped(to)
         return {"now": to}
 
-    async def reload(self) -> Sequence[Problem]:
+    async def reload(self, actor: str, /) -> Sequence[Problem]:
         """Read settings and tokens again; what is wrong with them, in which case the last good ones stay."""
-        return await self.reload_settings()
+        return await self.reload_settings(actor)
 
     def healthy(self) -> tuple[bool, str]:
         """Whether the daemon lives."""
@@ -282,9 +309,9 @@ class Control:
             raise LookupError(ident)
         return found
 
-    def _decided(self, watched: Watched, decision: Callable[[Terms], Judgement]) -> Any:
+    def _decided(self, watched: Watched, decision: Callable[[Terms], Judgement], deed: Deed) -> Any:
         """Decide on the event loop, from a thread; the changed rollback as it now stands."""
-        judged = self._wait(self.wheel.decide(watched, decision))
+        judged = self._wait(self.wheel.decide(watched, decision, deed))
         return msgspec.to_builtins(judged.rollbacks[-1]) if judged.rollbacks else {}
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
@@ -293,6 +320,24 @@ class Control:
             return asyncio.run_coroutine_threadsafe(work, self.loop).result(ANSWER_WITHIN_S)
         except TimeoutError:
             raise Transient("the decision is still being written") from None
+
+
+def candidacy(watched: Watched, now: float) -> Candidacy:
+    """What is known of the bundle that is served."""
+    state, probed, needed = watched.state, watched.probed, watched.settings.promotion
+    present = probed is not None and state.epoch is not None and probed.epoch == state.epoch.number
+    return Candidacy(
+        state=state,
+        rules=watched.pack,
+        now=now,
+        bundles=watched.bundles,
+        slots=watched.slots,
+        incidents=tuple(watched.incidents.values()),
+        suspicions=state.suspicions,
+        probes=probed.reading.verdict if probed is not None and present else None,
+        floor=watched.releases.floor,
+        needed=Needed(needed.soak, needed.labels_min, needed.worse_max),
+    )
 
 
 def _moment(wanted: object, absent: float | None) -> float | None:

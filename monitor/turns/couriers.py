@@ -5,15 +5,16 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from monitor.alerts.addresses import networks
 from monitor.alerts.outbox import Bell, Courier, Escalate
-from monitor.alerts.signing import load_keys
 from monitor.alerts.silences import SAY, Gate
-from monitor.alerts.transport import Line, tls_context
+from monitor.alerts.transport import Line
 from monitor.clock import Clock
 from monitor.settings import Receiver
 from monitor.turns.outbox import StoredOutbox
 from monitor.turns.supervisor import Supervisor
+from monitor.wire.addresses import networks
+from monitor.wire.connect import tls_context
+from monitor.wire.webhooks import load_keys
 
 RESTART_S = 5.0
 

@@ -6,18 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from monitor.alerts.addresses import networks
 from monitor.alerts.alertmanager import Pusher, Told, basic, bearer
 from monitor.alerts.outbox import Bell
 from monitor.alerts.said import Key, Said, Standing, say
 from monitor.alerts.silences import Book, Gate, passage
-from monitor.alerts.transport import Line, tls_context
+from monitor.alerts.transport import Line
 from monitor.clock import Clock
 from monitor.facts import Incident, ModelName
 from monitor.settings import Alertmanager, Receiver
 from monitor.turns.gathering import Sign, expected, link, unsigned
 from monitor.turns.supervisor import Supervisor
 from monitor.turns.watched import Watched
+from monitor.wire.addresses import networks
+from monitor.wire.connect import tls_context
 
 RESTART_S = 5.0
 
@@ -30,11 +31,12 @@ class Voice:
     replica: str
     external_url: Callable[[], str]  # a reload may change it
     sign: Sign = unsigned  # links to reports
+    anchor: Callable[[], str] = str  # newest head of the audit log; "" where there is none
 
     def alerts(self, labels: Mapping[str, str]) -> list[Said]:
         """All alerts of all models as their states have them now."""
         standings = [standing(each, self.external_url(), self.sign) for each in list(self.models.values())]
-        return say(standings, self.replica, labels, self.external_url())
+        return say(standings, self.replica, labels, self.external_url(), self.anchor())
 
 
 @dataclass(slots=True)

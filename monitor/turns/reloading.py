@@ -16,7 +16,8 @@ from monitor.turns.watched import Watched
 
 MAY_CHANGE = re.compile(  # parted by /, because the name of a model may hold dots
     r"receivers(/.*)?|alertmanagers(/.*)?|grouping/.*|external_url|look_every|evidence/.*"
-    r"|models/[^/]+/(rules|labels/trusted_sources(/.*)?|rollback/.*|known_good/(share|rows_max)"
+    r"|models/[^/]+/(rules|labels/trusted_sources(/.*)?|rollback/.*|promotion/.*|known_good/(share|rows_max)"
+    r"|probes/(every|connections|difference|mismatches_max)"
     r"|segments(/.*)?|evidence(/.*)?|samples/(share|per_stratum_min|flagged_max))"
 )
 HINT = "restart the daemon to change it; until then nothing else that changed in the file is in force"
@@ -28,6 +29,14 @@ def fixed(old: Settings, new: Settings) -> list[NeedsRestart]:
     differ = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
     refused = [path for path in differ if not MAY_CHANGE.fullmatch(path)]
     return [NeedsRestart(path.replace("/", "."), "waits for a restart", HINT) for path in refused]
+
+
+def changed(old: Settings, new: Settings) -> list[str]:
+    """Name every setting that differs, never its value."""
+    before, after = dict(_leaves(old.model_dump(), "")), dict(_leaves(new.model_dump(), ""))
+    return sorted(
+        path.replace("/", ".") for path in before.keys() | after.keys() if before.get(path) != after.get(path)
+    )
 
 
 def waiting(problems: Sequence[Problem]) -> dict[str, int]:

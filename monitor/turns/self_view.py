@@ -13,7 +13,7 @@ from monitor.alerts.alertmanager import Told
 from monitor.alerts.retry import DeliveryState
 from monitor.evidence.archive import Swept
 from monitor.evidence.office import EvidenceState
-from monitor.export.edges import AlertmanagerView, EvidenceView, IntakeView, KeptView, StoreView
+from monitor.export.edges import AlertmanagerView, AuditView, EvidenceView, IntakeView, KeptView, StoreView
 from monitor.export.snapshot import DaemonView, ReceiverView
 from monitor.facts import ModelName, RowKind
 from monitor.ingest.counters import AdmissionReason
@@ -78,6 +78,7 @@ def self_view(
     removed: int = 0,
     kill_switch: bool = False,
     operator_contact: float | None = None,
+    audit: AuditView | None = None,
 ) -> DaemonView:
     """Gather what the daemon knows of itself.
 
@@ -109,6 +110,7 @@ def self_view(
         links=links(counted),
         kill_switch=kill_switch,
         operator_contact=operator_contact,
+        audit=audit,
     )
 
 

@@ -24,6 +24,7 @@ def view(ticked: Ticked, pack: RulePack, watch: Watch, before: SequentialView | 
         since=armed.since,
         every_s=watch.every_s,
         rows=armed.came(),
+        bet=armed.rows,
         budgets={tier.value: minutes for tier, minutes in zip(TIERS, watch.ledger.minutes, strict=True)},
         watched=lookout.size,
         unknown=lookout.unknown,

@@ -9,10 +9,12 @@ from typing import Any
 import msgspec
 
 from monitor.decisions.budget import Budgeted
+from monitor.decisions.clearance import ClearanceState
+from monitor.decisions.probes import Compared
 from monitor.decisions.rules import Rule
 from monitor.decisions.steadiness import between_registered
 from monitor.detectors import DETECTORS
-from monitor.export.edges import ModelEvidence
+from monitor.export.edges import ModelEvidence, ProbesView
 from monitor.export.pictures import NOTHING_DRAWN, Pictures
 from monitor.export.snapshot import (
     ClassRows,
@@ -132,8 +134,10 @@ def within_s(watched: Watched) -> float | None:
     return allowed.contact_within if allowed.mode is Mode.AUTO and allowed.contact_within else None
 
 
-def model_view(watched: Watched, drawing: Drawing = NO_FEATURES) -> ModelView | None:
-    """One model for the metrics page; None before anything is known of it."""
+def model_view(
+    watched: Watched, drawing: Drawing = NO_FEATURES, gate: ClearanceState | None = None
+) -> ModelView | None:
+    """One model for the metrics page; None before anything is known of it. `gate` is what deployers are told."""
     if not watched.epochs:
         return None
     epoch, state, totals = watched.epoch, watched.state, watched.totals
@@ -149,12 +153,14 @@ def model_view(watched: Watched, drawing: Drawing = NO_FEATURES) -> ModelView | 
         proved=epoch.proved,
         unproved_s=None if watched.settings.serving is None else watched.unproved_s or 0.0,
         unsteady=between_registered(watched.proofs, watched.bundles),
+        probes=probes(watched),
         known_good=watched.good.id,
         known_good_name=watched.good.name,
         mode=watched.mode[0],
         contact_within_s=within_s(watched),
         degrades_in_s=None if (within := within_s(watched)) is None else within - watched.silent_s(),
         latched=bool(state.latch),
+        gate=gate,
         release_index_ok=not watched.releases.problem,
         release_index_expires=watched.releases.expires,
         release_index_serial=watched.releases.memory.serial,
@@ -212,6 +218,39 @@ def evidence(watched: Watched) -> ModelEvidence | None:
     if not (asked.incidents or asked.every or asked.metrics):
         return None
     return ModelEvidence(dict(watched.evidence_values), watched.evidence_end, watched.evidence_reports)
+
+
+def probes(watched: Watched) -> ProbesView | None:
+    """How golden probes were answered; None where the settings name none."""
+    if watched.settings.probes is None:
+        return None
+    shown = watched.probes
+    if shown.last is None:
+        return ProbesView(rounds=shown.rounds)
+    return ProbesView(
+        verdict=shown.last.reading.verdict,
+        rounds=shown.rounds,
+        rows=shown.rows,
+        recorded=shown.recorded,
+        asked=shown.last.at,
+        **({} if shown.last.worst is None else figures(shown.last.worst)),
+    )
+
+
+def figures(worst: Compared) -> dict[str, Any]:
+    """What the worst of the answers was like, by the names of `ProbesView`."""
+    found: dict[str, Any] = msgspec.to_builtins(worst)
+    del found["rows"]
+    return found
+
+
+def probed(watched: Watched) -> dict[str, Any] | None:
+    """The last round of golden probes as JSON: no row and no answer of it."""
+    last, shown = watched.probes.last, watched.probes
+    if watched.settings.probes is None or last is None:
+        return None
+    found = {"verdict": last.reading.verdict.value, "why": last.reading.why, "asked": last.at, "epoch": last.epoch}
+    return found | {"rows": shown.rows, "recorded": shown.recorded} | (figures(last.worst) if last.worst else {})
 
 
 def pictures(watched: Watched, drawing: Drawing) -> Pictures:

@@ -1,14 +1,16 @@
-"""Driving a rollback with what the settings name: the link that is moved and the server that must follow."""
+"""Driving a rollback with what the settings name: the target that is switched and the server that must follow."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from monitor.clock import Clock
 from monitor.decisions.judge import POLICY
 from monitor.facts import Mode, ModelName, Rollback
 from monitor.rollback.execute import Executor
-from monitor.rollback.symlink import SymlinkTarget
 from monitor.serving.open_inference import OpenInference
+from monitor.serving.probing import Asked
+from monitor.turns.deploying import built
+from monitor.turns.examining import Examiner
 from monitor.turns.watched import Watched
 
 
@@ -29,6 +31,8 @@ class Switching:
 
     servers: Mapping[ModelName, OpenInference]
     clock: Clock
+    probed: Mapping[ModelName, Asked] = field(default_factory=dict)  # the servers again, for golden probes
+    second_opinions: Mapping[ModelName, Asked] = field(default_factory=dict)
 
     async def run(
         self, watched: Watched, rollback: Rollback, record: Callable[[Rollback], Awaitable[None]]
@@ -39,17 +43,26 @@ class Switching:
         assert server is not None, "settings that allow a rollback name the server"
         executor = Executor(
             watched.releases.read,
-            SymlinkTarget(target.link),
+            built(target, server.reload, self.clock),
             server,
             RollbackJournal(record),
             clock=self.clock,
+            kind=target.kind,
             proofs=target.proofs,
             prove_within_s=target.prove_within,
             bake_s=watched.settings.rollback.bake,
+            probes=self._examiner(watched),
             stopped=lambda: rollback.approved_by == POLICY and not automatic(watched),
         )
         left = next((epoch.digest for epoch in reversed(watched.epochs) if epoch.bundle == rollback.source), "")
         return await executor.run(rollback, left)
+
+    def _examiner(self, watched: Watched) -> Examiner | None:
+        """Golden probes, where the settings name a set of them."""
+        probes, serving = watched.settings.probes, self.probed.get(watched.name)
+        if probes is None or serving is None:
+            return None
+        return Examiner(watched.name, probes, serving, self.second_opinions.get(watched.name))
 
 
 def automatic(watched: Watched) -> bool:

@@ -3,6 +3,7 @@
 It is a cache of what the store keeps: after a crash it is read back, and no turn relies on it having survived.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.decisions.contact import effective
 from monitor.decisions.epochs import last_known_good
+from monitor.decisions.probes import Probed
 from monitor.decisions.rules import RulePack
 from monitor.decisions.state import ModelState
 from monitor.decisions.steadiness import Proofs
@@ -30,6 +32,7 @@ from monitor.facts import (
     RollbackStep,
     Schema,
     Slot,
+    Verdict,
 )
 from monitor.panes.carriers import Carrier
 from monitor.panes.layout import Layout
@@ -122,6 +125,16 @@ class Counted(msgspec.Struct, frozen=True):
 NOTHING = Counted()
 
 
+@dataclass(frozen=True, slots=True)
+class ProbesShown:
+    """What is shown of a model's probes: no row of them."""
+
+    rounds: Counter[Verdict] = field(default_factory=Counter)  # since the start
+    last: Probed | None = None
+    rows: int = 0  # of the set that was last read
+    recorded: bool = False  # whether it holds answers of what is served
+
+
 @dataclass(slots=True)
 class Watched:
     """One watched model."""
@@ -141,6 +154,7 @@ class Watched:
     carried: Counted = NOTHING
     features: Counted = NOTHING  # the newest window of which features were read
     slots: Mapping[tuple[str, str], tuple[Slot, ...]] = field(default_factory=dict)  # of the last look
+    looked: float | None = None  # event time of the last look of this life that was committed
     sequential: SequentialView | None = None  # what the e-detector last said; None: the rules set no budget
     incidents: dict[str, Incident] = field(default_factory=dict)  # by id, oldest first
     reached: Reached = field(default_factory=Reached)
@@ -152,6 +166,9 @@ class Watched:
     unproved_since: float | None = None  # monotonic; None while the server proves what it serves
     unproved_s: float | None = None  # how long that was at the last question
     proofs: Proofs = field(default_factory=Proofs)  # the last ones: whether the server keeps to one bundle
+
+    probed: Probed | None = None  # of the present activation, or an earlier one: the last round that told something
+    probes: ProbesShown = field(default_factory=ProbesShown)
 
     evidence_values: Mapping[str, float] = field(default_factory=dict)  # by metric of Evidently: of the newest period
     evidence_end: float | None = None  # event time that period ended; None: nothing is told

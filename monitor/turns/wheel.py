@@ -23,6 +23,8 @@ import structlog
 
 from monitor.alerts.outbox import address
 from monitor.alerts.retry import Delivery
+from monitor.alerts.webhook import ANCHOR
+from monitor.audit.records import Kind
 from monitor.clock import Clock
 from monitor.decisions.case import Limits
 from monitor.decisions.epochs import forget
@@ -33,6 +35,8 @@ from monitor.decisions.state import Judgement, Terms
 from monitor.decisions.steadiness import between_registered
 from monitor.facts import Epoch, Incident, ModelName, Notice, Rollback, RollbackStep
 from monitor.store.protocol import Change, Store
+from monitor.turns.auditing import Auditing, Deed, NoAudit
+from monitor.turns.deeds import deeds_of, switches
 from monitor.turns.fold import Fold
 from monitor.turns.gathering import Sign, expected, link, unsigned
 from monitor.turns.latched import forget_latch
@@ -69,6 +73,7 @@ class Parts:
     refusals: Refusals  # rows that intake turned away
     report: Callable[[Watched, Incident], None] = lambda _watched, _incident: None  # an incident opened or closed
     sign: Sign = unsigned  # links to reports
+    audit: Auditing = field(default_factory=NoAudit)
 
 
 @dataclass(slots=True)
@@ -184,18 +189,21 @@ class Wheel:
             puts += [] if refused is None else [(REFUSED_KEY, refused)]
             await self._commit(judged, puts=puts, consumed=consumed(looked.values()), now=now)
         self.parts.refusals.committed(refused)
-        for one in looked.values():
+        for name, one in looked.items():
             self.parts.look.committed(one)
+            models[name].looked = now
         self.looking.add(began)
 
-    async def decide(self, watched: Watched, decision: Callable[[Terms], Judgement]) -> Judgement:
+    async def decide(
+        self, watched: Watched, decision: Callable[[Terms], Judgement], deed: Deed | None = None
+    ) -> Judgement:
         """Let anybody decide something about a model: computed and committed as one step.
 
-        Whatever `decision` raises leaves everything as it was.
+        `deed`: what a person does, which is written down first. Whatever is raised leaves everything as it was.
         """
         async with self._deciding:
             judged = decision(terms(watched))
-            await self._commit({watched.name: judged})
+            await self._commit({watched.name: judged}, deed=deed)
         self.drive()
         return judged
 
@@ -210,7 +218,9 @@ class Wheel:
             armed = await asyncio.to_thread(ticking.released, watched, (rule, segment))
             known = Released(alert, latched=armed is not None, actor=actor, reason=reason)
             judged = released(watched.state, terms(watched), known, now)
-            await self._commit({watched.name: judged}, puts=[] if armed is None else [(watched.name, armed)])
+            deed = Deed(Kind.PERSON_RELEASED, actor, {"model": watched.name, "alert": alert, "reason": reason})
+            puts = [] if armed is None else [(watched.name, armed)]
+            await self._commit({watched.name: judged}, puts=puts, deed=deed)
             if armed is not None:
                 ticking.freed(armed)
             forget_latch(watched, (rule, segment))
@@ -224,8 +234,16 @@ class Wheel:
         puts: Iterable[tuple[str, msgspec.Struct]] = (),
         consumed: int | None = None,
         now: float | None = None,
+        deed: Deed | None = None,
     ) -> None:
-        """Commit judgements with their notices addressed, then let them be true in memory."""
+        """Commit judgements with their notices addressed, then let them be true in memory.
+
+        They are written down before: a line may tell of what then was not committed and is told again, but nothing is
+        done of which no line tells. What a switch or a person waits for, and what waits for nothing: `turns.auditing`.
+        """
+        deeds = [each for name, judgement in judged.items() for each in deeds_of(self.parts.models[name], judgement)]
+        must = deed is not None or any(map(switches, judged.values()))
+        await self.parts.audit.record([*([] if deed is None else [deed]), *deeds], must=must)
         wall, bounds = self.parts.clock.wall(), self.bounds
         deliveries: list[Delivery] = []
         documents: list[tuple[str, msgspec.Struct]] = list(puts)
@@ -236,6 +254,7 @@ class Wheel:
             documents.append((name, reached(self.parts.models[name], judgement)))
             for notice in judgement.notices:
                 told = linked(notice, self.parts.models[name], bounds.external_url, self.parts.sign)
+                told = anchored(told, self.parts.audit.anchor())
                 deliveries += address(told, bounds.receivers, bounds.external_url, wall)
         documents += [(delivery.id, delivery) for delivery in deliveries]
         horizon = None if now is None else max(now - bounds.horizon_s, self.parts.store.position().horizon)
@@ -326,6 +345,7 @@ def terms(watched: Watched) -> Terms:
         unproved_s=watched.unproved_s,
         unproved_max_s=watched.settings.serving.unproved_after if watched.settings.serving else inf,
         unsteady=between_registered(watched.proofs, watched.bundles),
+        probed=watched.probed,
     )
 
 
@@ -352,6 +372,11 @@ def linked(notice: Notice, watched: Watched, external_url: str, sign: Sign) -> N
         return notice
     place = ("evidence", link(external_url, notice.incident, sign))
     return msgspec.structs.replace(notice, details=(*notice.details, place))
+
+
+def anchored(notice: Notice, anchor: str) -> Notice:
+    """The notice with the newest head of the audit log: whoever keeps it can prove later what was written before."""
+    return msgspec.structs.replace(notice, details=(*notice.details, (ANCHOR, anchor))) if anchor else notice
 
 
 def reached(watched: Watched, judgement: Judgement) -> Reached:

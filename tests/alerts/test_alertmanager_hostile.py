@@ -6,11 +6,11 @@ import ssl
 import pytest
 from said import KEY, Mouth
 
-from monitor.alerts.addresses import networks
 from monitor.alerts.alertmanager import Pusher
 from monitor.alerts.silences import Book
 from monitor.alerts.transport import Line
 from monitor.clock import WallClock
+from monitor.wire.addresses import networks
 
 TIMEOUT_S = 0.5
 TAKEN = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"

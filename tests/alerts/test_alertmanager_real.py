@@ -14,12 +14,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import servers
 from said import MODEL, Mouth
 
-from monitor.alerts.addresses import networks
 from monitor.alerts.alertmanager import Pusher
 from monitor.alerts.said import Key
 from monitor.alerts.silences import Book
 from monitor.alerts.transport import Line
 from monitor.clock import WallClock
+from monitor.wire.addresses import networks
 
 pytestmark = pytest.mark.real
 PATIENCE_S = 20.0

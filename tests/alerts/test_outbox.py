@@ -9,10 +9,10 @@ from msgspec.structs import replace
 
 from monitor.alerts.outbox import Bell, Courier, address, overflow, queues
 from monitor.alerts.retry import Delivery, DeliveryState, Failure, Outcome
-from monitor.alerts.signing import parse_keys
 from monitor.clock import ManualClock
 from monitor.errors import Transient
 from monitor.facts import NoticeStatus
+from monitor.wire.webhooks import parse_keys
 
 HOUR = 3600.0
 OK, BUSY = Outcome(200), Outcome(503)

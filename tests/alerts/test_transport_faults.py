@@ -8,10 +8,10 @@ import struct
 
 import pytest
 
-from monitor.alerts.addresses import networks
 from monitor.alerts.retry import Delivery, DeliveryState, Failure, Outcome, next_attempt
 from monitor.alerts.transport import Line
 from monitor.clock import ManualClock
+from monitor.wire.addresses import networks
 
 LOOPBACK = networks(["127.0.0.0/8"])
 WAITING, SENT, DEAD, WITHDRAWN = DeliveryState

@@ -6,10 +6,11 @@ import ssl
 import httpx
 import pytest
 
-from monitor.alerts.addresses import networks
 from monitor.alerts.retry import Failure
-from monitor.alerts.transport import CheckedBackend, Line, Refused
+from monitor.alerts.transport import Line
 from monitor.clock import ManualClock
+from monitor.wire.addresses import networks
+from monitor.wire.connect import CheckedBackend, Refused
 
 LOOPBACK = networks(["127.0.0.0/8", "::1"])
 

@@ -10,7 +10,9 @@ import pytest
 from laid_out import private
 
 from monitor.cli.exits import Exit
+from monitor.decisions.clearance import Asked
 from monitor.errors import Rejected, Transient
+from monitor.facts import Family, Severity
 from monitor.ingest.tokens import Scope
 
 Tocsin = Callable[..., Any]
@@ -97,6 +99,26 @@ def test_letting_go_of_a_latch_reaches_the_daemon_with_its_actor(tocsin: Tocsin,
     api.control.results["release"] = Rejected("not_latched", "nothing of that name is latched")
     assert tocsin(*words, "--token-file", token).code == Exit.REFUSED
     assert "lacks the scope operate" in tocsin(*words, "--token-file", api.token_file(Scope.READ, Scope.ADMIN)).err
+
+
+@pytest.mark.parametrize(("state", "code"), [("ok", 0), ("bad", 6), ("unknown", 7), ("news", 7)])
+def test_a_gate_ends_as_its_state_says(ask: Tocsin, api: Any, state: str, code: int) -> None:
+    data = {"ok": state == "ok", "state": state, "value": None}
+    api.control.results["gate"] = {"data": data, "model": "delays", "why": "so it is"}
+    ended = ask("gate", "delays", "--bundle", "v2", "--needs", "output,labels", "--severity", "warning")
+    assert (ended.code, ended.out.splitlines()[0]) == (code, f"state: {state}")
+    assert "why: so it is" in ended.out
+    needs = frozenset({Family.OUTPUT, Family.LABELS})
+    assert api.control.asked == [("gate", "delays", Asked("v2", "", Severity.WARNING, needs))]
+    again = ask("gate", "delays", "--json")
+    assert (again.code, again.json["data"]) == (code, data)
+
+
+@pytest.mark.parametrize("result", [LookupError(), Transient("busy"), ZeroDivisionError()])
+def test_a_gate_that_does_not_answer_is_no_answer(ask: Tocsin, api: Any, result: Exception) -> None:
+    api.control.results["gate"] = result
+    assert ask("gate", "delays").code == Exit.PROBLEMS
+    assert ask("gate", "delays", "--severity", "loud").code == Exit.REFUSED
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ def test_a_key_pair_is_made_and_named(tocsin: Tocsin, folder: Path) -> None:
     assert (ended.code, ended.out[:8]) == (Exit.OK, "ed25519:")
     assert stat.S_IMODE((folder / "ann.key").stat().st_mode) == 0o600
     assert tocsin("key", "show", "ann.key.pub").out == ended.out
+    assert tocsin("key", "show", "ann.key.pub", "--json").json["keyid"] == ended.out.strip()
 
 
 def test_a_key_is_never_overwritten(tocsin: Tocsin, folder: Path) -> None:

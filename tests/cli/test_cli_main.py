@@ -22,6 +22,7 @@ COMMANDS = {
     "status": (),
     "top": (),
     "healthy": (),
+    "gate": (),
     "bands": (),
     "backtest": (),
     "tune": (),
@@ -30,12 +31,14 @@ COMMANDS = {
     "rollback": ("list", "start", "approve", "decline", "unlatch", "stop", "go"),
     "reference": ("build", "show"),
     "bundle": (
-        *("keygen", "create", "add", "sign", "approve", "quarantine", "revoke", "refresh"),
+        *("keygen", "create", "add", "sign", "approve", "promote", "quarantine", "revoke", "refresh"),
         *("verify", "show", "list", "diff"),
     ),
     "checkpoint": ("sign", "verify"),
     "key": ("generate", "show"),
+    "probes": ("record", "verify", "show"),
     "token": ("create", "list", "revoke"),
+    "audit": ("verify", "show", "export"),
 }
 PATHS = [(name, *below) for name, inner in COMMANDS.items() for below in ([(each,) for each in inner] or [()])]
 

@@ -85,6 +85,37 @@ def test_the_newest_known_good_is_the_target():
     assert find_target(replace(make_case(), bundles=index[::-1])).id == V1
 
 
+def test_the_order_of_the_index_says_which_is_newest():
+    index = (replace(make_bundle(V0), order=2), replace(make_bundle(V1), order=1))
+    assert find_target(replace(make_case(), bundles=index)).id == V0
+
+
+@pytest.mark.parametrize("status", [BundleStatus.CANDIDATE, BundleStatus.QUARANTINED, BundleStatus.REVOKED])
+def test_only_a_known_good_is_a_target(status):
+    index = (make_bundle(V0), replace(make_bundle(V1), status=status))
+    assert find_target(replace(make_case(), bundles=index)).id == V0
+
+
+def test_what_is_below_the_floor_is_no_target():
+    index = (replace(make_bundle(V0), security=2), replace(make_bundle(V1), security=1))
+    assert find_target(replace(make_case(), bundles=index, floor=2)).id == V0
+    assert find_target(replace(make_case(), bundles=index, floor=3)) is None
+
+
+def test_a_bundle_of_another_schema_is_no_target():
+    served = replace(make_bundle(V2, BundleStatus.CANDIDATE), schema_digest="one")
+    index = (replace(make_bundle(V0), schema_digest="one"), replace(make_bundle(V1), schema_digest="other"), served)
+    assert find_target(replace(make_case(), bundles=index)).id == V0
+    assert find_target(replace(make_case(), bundles=index[1:])) is None
+
+
+def test_an_expired_index_has_no_target_and_says_so():
+    decision = decide(replace(make_case(), expired=True))
+    assert decision.target is None
+    assert decision.ruling is not Ruling.ACT
+    assert gates(replace(make_case(), expired=True))["target"].why == "the release index has expired"
+
+
 def test_bundles_of_another_model_are_no_target():
     foreign = tuple(replace(bundle, model=ModelName("other")) for bundle in INDEX)
     assert find_target(replace(make_case(), bundles=foreign)) is None

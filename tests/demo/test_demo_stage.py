@@ -107,7 +107,7 @@ def test_secrets_of_the_demo_can_be_read_by_their_owner_only(stage, settings):
 def test_the_rollback_is_automatic_and_the_clock_is_a_replay():
     document = settings_document("http://127.0.0.1:1", "http://127.0.0.1:2", 3, 4)
     assert document["replay"] is True
-    assert document["models"]["delays"]["rollback"] == {"mode": "auto"}
+    assert document["models"]["delays"]["rollback"] == {"mode": "auto", "bake": "0s"}
     assert document["models"]["delays"]["target"]["demo"] is True
     assert yaml.safe_load(yaml.safe_dump(document)) == document
 

@@ -55,7 +55,9 @@ def test_every_mutating_route_asks_for_a_scope():
 @pytest.mark.parametrize("scope", Scope, ids=lambda scope: scope.value)
 @pytest.mark.parametrize("spec", ROUTES, ids=lambda spec: f"{spec.method} {spec.path}")
 def test_a_token_may_do_what_its_scope_says_and_nothing_else(service, spec, scope):
+    state = "bad" if spec.name == "gate_rollback" else "ok"
     service.control.results |= {"reload": [], "ready": (True, ""), "report": b"<!doctype html>"}
+    service.control.results["gate"] = {"data": {"state": state}}
     answer = go(service, spec, scope.name.lower())
     assert answer.status_code == (200 if spec.scope in (scope, None) else 403)
     if answer.status_code == 403:
@@ -253,7 +255,7 @@ def step(service, body=b'{"now": 2000000000}', **more):
 @pytest.mark.parametrize("body", [b'{"now": 2000000000}', b'{"now": 2e9}', b'{"now": "2033-05-18T03:33:20Z"}'])
 def test_the_clock_is_stepped_to_a_time(service, body):
     assert step(service, body).json() == {"did": "advance"}
-    assert service.control.asked == [("advance", 2e9)]
+    assert service.control.asked == [("advance", 2e9, "clock")]
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])

@@ -1,7 +1,7 @@
 """S13 on running processes: what clients write, and all of a sensitive column, is searched in all that is told.
 
 The metrics page (pictures, quantiles, segments), status, incidents, `tocsin status` and `top`, notices, what an
-Alertmanager is posted, logs; of what holds rows (samples, reports), the sensitive columns.
+Alertmanager is posted, logs, the audit log; of what holds rows (samples, reports), the sensitive columns.
 """
 
 import json
@@ -130,6 +130,15 @@ def typed(loop, *command):
     return said.stdout + said.stderr
 
 
+def audited(loop, command):
+    said = subprocess.run(
+        [sys.executable, "-m", "monitor.cli", "audit", command, "--dir", str(loop.directory / "state" / "audit")],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    return said.stdout + said.stderr
+
+
 def test_nothing_that_a_client_writes_is_told_and_nothing_sensitive_is_kept(loop):
     loop.advance()
     for _ in range(3):
@@ -148,7 +157,10 @@ def test_nothing_that_a_client_writes_is_told_and_nothing_sensitive_is_kept(loop
         "typed": typed(loop, "status", "--json") + typed(loop, "status") + typed(loop, "top", "--once"),
         "evidence list": json.dumps(loop.get("/v1/evidence")),
         "log": (loop.directory / "daemon.log").read_text(),
+        "audit": "".join(path.read_text() for path in (loop.directory / "state" / "audit").glob("*.jsonl")),
+        "audit show": audited(loop, "show") + audited(loop, "export") + audited(loop, "verify"),
     }
+    assert "incident.opened" in told["audit"]
     assert [where for where, text in told.items() if CANARY in text or f"{NUMBER:.0f}" in text] == []
     assert all(text.strip("[]") for where, text in told.items() if where != "log")
     kept = [pq.read_table(path) for path in (loop.directory / "state" / "samples").glob("*.parquet")]

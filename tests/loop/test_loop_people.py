@@ -69,6 +69,16 @@ def test_a_signal_stops_automation_over_a_restart_and_only_a_person_lets_it_go(m
     assert loop.get("/v1/status")["kill_switch"] is None
 
 
+def test_a_script_that_deploys_is_told_that_nobody_knows_yet(make_loop):
+    loop = make_loop().start()
+    ended = typed(loop, f"tocsin gate {MODEL}")
+    assert (ended.returncode, ended.stdout.splitlines()[0]) == (7, "state: unknown"), ended.stderr
+    hooks = [
+        loop.call("POST", f"/v1/gate/{MODEL}/{hook}", json={"name": "m"}).status_code for hook in ("go", "rollback")
+    ]
+    assert hooks == [httpx.codes.CONFLICT] * 2
+
+
 @pytest.mark.parametrize("first", ["replay", "live"])
 def test_a_state_that_the_other_kind_has_used_is_refused(make_loop, first):
     loop = make_loop(replay=first == "replay").start()

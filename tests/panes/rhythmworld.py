@@ -63,6 +63,20 @@ W3 = World(wander=0.1, session=10, agree=0.3)
 W4 = World(wander=0.1, memory_h=24.0)
 
 
+def rain(days, seed, wet=0.05, spell_h=5.0, rows_a_minute=1.0):
+    """Times and one column: 0 in dry hours, an amount in wet ones, which come in spells of some hours."""
+    rng = np.random.default_rng(seed)
+    leave, begin = (1 / spell_h, wet / (1 - wet) / spell_h) if wet < 1 else (0.0, 1.0)
+    wets, state = [], False
+    for draw in rng.random(24 * days):
+        state = draw >= leave if state else draw < begin
+        wets.append(state)
+    many = int(days * 1440 * rows_a_minute)
+    times = np.sort(rng.uniform(0, days * 86_400, many))
+    falls = np.array(wets)[(times // 3600).astype(int)]
+    return MONDAY_S + times, np.where(falls, rng.uniform(0.1, 1, many), 0.0)[:, np.newaxis]
+
+
 def shares_above(edges, means):
     """True shares of normal values above `edges`, around these means."""
     return np.vectorize(NormalDist().cdf)(means - edges)

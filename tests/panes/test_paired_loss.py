@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from watchedworld import learned, receipts, stream
 
-from monitor.detectors.sequential.bets import ETAS
 from monitor.facts import FIXED_POINT, Task
 from monitor.panes.errors import split_sums, worse_rows
 from monitor.panes.outcomes import count_outcomes
 from monitor.panes.rhythm_labels import NO_LABELS, complete_labels
 from monitor.panes.signals import What
+from monitor.panes.tilts import ETAS
 
 SHARES = st.lists(st.floats(0, 1, allow_subnormal=False), min_size=2, max_size=5)
 

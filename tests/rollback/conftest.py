@@ -11,7 +11,7 @@ import released
 
 from monitor.facts import BundleStatus, Mode, ModelName, Rollback, RollbackStep
 from monitor.rollback.release import read
-from monitor.rollback.symlink import SymlinkTarget
+from monitor.rollback.targets.symlink import Link
 
 DELAYS = ModelName("delays")
 
@@ -79,14 +79,20 @@ def releases(tmp_path):
         (folder / f"{name}.json").write_bytes(f"reference {name}".encode())
         status = BundleStatus.KNOWN_GOOD if name == "v1" else BundleStatus.CANDIDATE
         bundles[name] = released.register(
-            index, DELAYS, f"{name}.bin", f"{name}.json", wall=float(i), status=status, name=name
+            index,
+            DELAYS,
+            f"{name}.bin",
+            f"{name}.json",
+            wall=float(i),
+            status=status,
+            name=name,
+            locators={"mlflow": {"v1": "6", "v2": "7"}[name], "kserve": "elsewhere"},
         )
     link = folder / "current"
     link.symlink_to("v2.bin")
-    target = SymlinkTarget(link)
     believed = released.belief(index)
     return SimpleNamespace(
-        folder=folder, index=index, link=link, target=target, read=lambda: read.load(index, believed), **bundles
+        folder=folder, index=index, link=link, under=Link(link), read=lambda: read.load(index, believed), **bundles
     )
 
 

@@ -8,9 +8,10 @@ import released
 from msgspec.structs import replace
 
 from monitor.clock import ManualClock
-from monitor.decisions.rollback import ATTEMPTS_MAX
+from monitor.decisions.rollback import ATTEMPTS_MAX, Place
 from monitor.facts import BundleId, BundleStatus, RollbackStep, Verdict
 from monitor.rollback.execute import Executor
+from monitor.rollback.targets.symlink import SymlinkTarget
 from monitor.serving.open_inference import OpenInference
 
 Step = RollbackStep
@@ -47,9 +48,10 @@ class World:
     async def _run(self, rollback, source_digest, options):
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and costs nothing
         server = OpenInference(self.server.url, "delays", 30.0, self.reload_timeout_s, tls)
+        target = options.pop("target", None) or SymlinkTarget(self.releases.under, server.reload)
         around = {"clock": self.clock, "sleep": self.sleep} | options
         try:
-            executor = Executor(self.releases.read, self.releases.target, server, self.journal, **around)
+            executor = Executor(self.releases.read, target, server, self.journal, **around)
             return await executor.run(rollback, source_digest)
         finally:
             await server.aclose()
@@ -280,3 +282,46 @@ def test_a_bad_bundle_that_comes_back_while_the_good_one_bakes_is_not_fought(wor
     world.server.loaded = b"checkpoint v2"
     ended = world.run(baking, bake_s=600.0)
     assert (ended.step, world.link(), world.server.loads) == (Step.FAILED, "v1.bin", 1)
+
+
+# ---------------------------------------------------------------- another kind of target
+
+
+class Deployed:
+    """A target that is told of releases, and has the server load what it was switched to."""
+
+    def __init__(self, server):
+        self.server, self.told, self.now = server, [], "7"
+
+    async def place(self, source, target):
+        self.told.append((source, target))
+        return {source.locator: Place.SOURCE, target.locator: Place.TARGET}.get(self.now, Place.OTHER)
+
+    async def switch(self, source, target):
+        changed, self.now = self.now != target.locator, target.locator
+        return changed
+
+    async def load(self):
+        self.server.loaded = {"7": b"checkpoint v2", "6": b"checkpoint v1"}[self.now]
+
+
+def test_a_target_of_another_kind_is_told_where_its_kind_finds_the_bundles(world, plan, releases, server):
+    target = Deployed(server)
+    assert world.run(plan, target=target, kind="mlflow").step is Step.COMMITTED
+    source, goal = target.told[0]
+    assert (source.bundle, source.name, source.digest, source.locator) == (
+        releases.v2.id,
+        "v2",
+        releases.v2.checkpoint_digest,
+        "7",
+    )
+    assert (goal.bundle, goal.path, goal.locator) == (releases.v1.id, releases.folder / "v1.bin", "6")
+    assert (target.now, world.link(), server.loads) == ("6", "v2.bin", 0)
+
+
+def test_a_source_that_nobody_registered_has_its_digest_and_nothing_else(world, plan, releases, server):
+    target = Deployed(server)
+    unknown = replace(plan, source=BundleId("unregistered"))
+    assert world.run(unknown, target=target, kind="mlflow").step is Step.REFUSED
+    source, _ = target.told[0]
+    assert (source.name, source.digest, source.locator) == ("", releases.v2.checkpoint_digest, "")

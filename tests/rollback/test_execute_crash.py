@@ -9,9 +9,9 @@ import pytest
 from monitor.clock import ManualClock
 from monitor.errors import Transient
 from monitor.facts import RollbackStep
-from monitor.rollback import symlink
 from monitor.rollback.execute import Executor
-from monitor.rollback.symlink import SymlinkTarget
+from monitor.rollback.targets import symlink
+from monitor.rollback.targets.symlink import Link, SymlinkTarget
 from monitor.serving.open_inference import OpenInference
 
 EFFECTS = ["applied", "not applied", "applied but timed out"]
@@ -51,7 +51,7 @@ class Actuator:
             raise Transient("timed out")
 
 
-class Link(SymlinkTarget):
+class Faulty(Link):
     def __init__(self, link, actuator):
         super().__init__(link)
         self.actuator = actuator
@@ -104,8 +104,8 @@ def _life(releases, server, journal, manners=("applied", "applied"), at=None):
         clock.step(clock.now() + seconds)
 
     async def live():
-        link = Link(releases.link, Actuator(manners[0], journal.trip))
         http = Server(server.url, Actuator(manners[1], journal.trip))
+        link = SymlinkTarget(Faulty(releases.link, Actuator(manners[0], journal.trip)), http.reload)
         around = {"clock": clock, "sleep": sleep, "prove_within_s": 3.0}
         try:
             await Executor(releases.read, link, http, journal, **around).run(

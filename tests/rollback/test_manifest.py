@@ -76,6 +76,7 @@ def test_a_path_that_is_not_plain_is_refused(path):
         ((ONE, ONE, REFERENCE), "2 times"),
         ((REFERENCE, ONE), "in order"),
         ((ONE, replace(ONE, path="b"), REFERENCE), "a directory of their own"),
+        ((replace(ONE, path="/a"), replace(ONE, path="b"), REFERENCE), "must be relative"),
         ((ONE,), "length >= 2"),
         ((replace(ONE, digest="md5:1"), REFERENCE), "files[0].digest"),
         ((replace(ONE, size=-1), REFERENCE), "files[0].size"),

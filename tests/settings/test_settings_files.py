@@ -66,7 +66,7 @@ def test_a_model_without_a_known_good_is_told(home: Path, problems_of: Problems)
     index = home / "releases.json"
     released.set_status(index, released.load(index)[0].id, BundleStatus.CANDIDATE)
     assert "has no known-good bundle of delays" in problems_of()[0].message
-    assert "tocsin bundle register" in problems_of()[0].hint
+    assert "tocsin bundle create" in problems_of()[0].hint
 
 
 def test_a_bundle_of_another_model_is_no_known_good(problems_of: Problems) -> None:
@@ -74,18 +74,35 @@ def test_a_bundle_of_another_model_is_no_known_good(problems_of: Problems) -> No
 
 
 def test_an_edited_index_is_told(home: Path, problems_of: Problems) -> None:
-    text = (home / "releases.json").read_text()
-    (home / "releases.json").write_text(
-        text.replace('"checkpoint_digest": "sha256:', '"checkpoint_digest": "sha256:0', 1)
-    )
-    assert all("releases.json" in problem.message for problem in problems_of())
-    assert problems_of()
+    body = (home / "releases.json").read_bytes()
+    (home / "releases.json").write_bytes(body.replace(b'"payload":"', b'"payload":"AAAA', 1))
+    [problem] = problems_of()
+    assert "releases.json" in problem.message
+    assert "damaged" in problem.message
+
+
+@pytest.mark.parametrize("name", ["release.pub", "v1.delays.bundle.json"])
+def test_a_key_or_a_manifest_that_is_gone_is_told(home: Path, problems_of: Problems, name: str) -> None:
+    (home / name).unlink()
+    [problem] = problems_of()
+    assert problem.path == "models.delays.release"
+    assert str(home / name) in problem.message
+
+
+def test_a_private_key_in_the_place_of_a_public_one_is_told(problems_of: Problems) -> None:
+    assert "release.key" in problems_of(("[./release.pub]", "[./release.key]"))[0].message
+
+
+def test_more_people_than_there_are_keys_are_told(problems_of: Problems) -> None:
+    for which in ("index", "bundle", "approval"):
+        [problem] = problems_of((f"{which}: 1  ", f"{which}: 2  "))
+        assert (problem.path, f"thresholds.{which}: is 2" in problem.message) == ("models.delays.release", True)
 
 
 @pytest.mark.parametrize("change", [b" ", b"\n"])
 def test_an_edited_profile_is_told(home: Path, problems_of: Problems, change: bytes) -> None:
     (home / "reference.json").write_bytes(reference_body() + change)
-    assert "has other bytes than were registered" in problems_of()[0].message
+    assert "has other bytes than were signed" in problems_of()[0].message
 
 
 def test_a_missing_profile_is_told(home: Path, problems_of: Problems) -> None:

@@ -92,6 +92,7 @@ def test_a_pod_may_mount_the_file_as_a_link(home: Path) -> None:
         ([("mode: observe", "mode: approve"), (section("target"), "")], "models.delays.target"),
         ([("model: delays-known-good", "model: delays")], "models.delays.known_good.model"),
         ([("replay: false", "replay: true")], "models.delays.target.demo"),
+        ([(section("serving"), ""), (section("target"), "")], "models.delays.probes"),
     ],
 )
 def test_a_contradiction_is_told_where_it_is(changes: list[tuple[str, str]], path: str, problems_of: Problems) -> None:
@@ -103,7 +104,7 @@ def test_a_contradiction_is_told_where_it_is(changes: list[tuple[str, str]], pat
     [
         [AUTO],
         [("mode: observe", "mode: approve"), (section("known_good"), "")],
-        [(section("serving"), ""), (section("known_good"), ""), (section("target"), "")],
+        [(section("serving"), ""), (section("known_good"), ""), (section("target"), ""), (section("probes"), "")],
         [("port: 8470", "port: 0"), ("port: 9470", "port: 0")],
         [("host: 127.0.0.1             # 0", "host: 0.0.0.0 # 0")],
         [("length: 1m", "length: 1h")],

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from world import MODEL, Faulty, Spy, Turns, control_of, encode, many, rule
 
 from monitor.alerts.retry import Delivery
+from monitor.decisions.clearance import Asked
 from monitor.decisions.rules import parse_pack
 from monitor.decisions.state import ModelState
 from monitor.detectors import DETECTORS
@@ -144,6 +145,8 @@ def test_the_canaries_were_taken_in_and_seen(house):
 
 def test_no_canary_is_in_the_status_or_the_incidents(house):
     told = [house.control.status(), house.control.incidents(), house.control.rollbacks()]
+    told.append(house.control.gate("m", Asked(bundle=CANARY, digest=CANARY)))
+    told.append(house.control.gate("m", Asked()))
     told += [house.control.incident(one) for one in house.turns.watched.incidents]
     assert house.turns.watched.incidents
     assert CANARY not in json.dumps(told)
@@ -198,6 +201,12 @@ HOSTILE = [
     ("POST", f"/v1/rollbacks/{CANARY}/approve", {}),
     ("POST", "/v1/rollbacks", {"json": {"model": CANARY, "reason": CANARY}}),
     ("POST", "/v1/rollbacks/unlatch", {"json": {"model": CANARY}}),
+    ("GET", f"/v1/gate/{CANARY}", {}),
+    ("GET", f"/v1/gate/m?bundle={CANARY}&digest={CANARY}", {}),
+    ("GET", f"/v1/gate/m?needs={CANARY}", {}),
+    ("GET", f"/v1/gate/m?{CANARY}={CANARY}", {}),
+    ("POST", f"/v1/gate/m/go?bundle={CANARY}", {"json": {"name": CANARY, "metadata": {CANARY: CANARY}}}),
+    ("POST", f"/v1/gate/m/rollback?severity={CANARY}", {"content": CANARY}),
     ("POST", "/v1/incidents/release", {"json": {"model": CANARY, "alert": CANARY, "reason": CANARY}}),
     ("POST", "/v1/incidents/release", {"json": {"model": "m", "alert": CANARY, "reason": CANARY}}),
     ("POST", "/v1/clock", {"json": {"now": CANARY}}),

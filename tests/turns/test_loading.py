@@ -5,14 +5,19 @@ import os
 import numpy as np
 import pytest
 import released
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from world import MODEL, reference
 
-from monitor.errors import SettingsError
+from monitor.errors import SettingsError, Transient
 from monitor.facts import BundleStatus, ModelName, Schema, Task
 from monitor.panes.build import HistoryBatch, build_reference
-from monitor.panes.reference import digest, encode_reference
+from monitor.panes.reference import digest, encode_reference, schema_digest
 from monitor.panes.rows import Predictions
+from monitor.rollback.release import read
+from monitor.rollback.release.document import encode
+from monitor.rollback.signing import Purpose
 from monitor.turns import loading
 from monitor.turns.loading import Releases, Shelf, shelved
 
@@ -35,8 +40,9 @@ def register(home, name, status=BundleStatus.CANDIDATE, model=MODEL):
     return released.register(index, model, f"{name}.model", f"{name}.ref", wall=wall, status=status, name=name)
 
 
-def releases(home):
-    return Releases(home / "releases.json", MODEL, Shelf(home / "state" / "references"))
+def releases(home, **more):
+    index = home / "releases.json"
+    return Releases(index, MODEL, Shelf(home / "state" / "references"), belief=released.belief(index), **more)
 
 
 def numbers():
@@ -83,9 +89,10 @@ def test_a_change_that_keeps_size_and_time_is_seen(home):
     bundles = found.load()
     path = home / "releases.json"
     before = path.stat()
-    replace_file(path, path.read_text().replace('"v1"', '"vx"'))
+    replace_file(path, "x" * before.st_size)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert names(found.refreshed(bundles)) == ["vx"]
+    assert found.refreshed(bundles) is bundles
+    assert "never signed" in found.problem
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"format": "another"}', "\udc80", "[" * 100_000])
@@ -173,6 +180,96 @@ def test_a_copy_that_cannot_be_written_is_a_problem_and_tried_again(home):
         found.load()
     (home / "state").unlink()
     assert names(found.refreshed(())) == ["v1"]
+
+
+# ---------------------------------------------------------------- what is remembered
+
+
+def put_back(home, body):
+    """Write an index over the present one, as somebody does who may write the file."""
+    (home / "releases.json").write_bytes(body)
+
+
+def test_an_old_index_keeps_the_newer_one_and_says_so(home):
+    old, found = (home / "releases.json").read_bytes(), releases(home)
+    register(home, "v2")
+    bundles = found.load()
+    put_back(home, old)
+    assert found.refreshed(bundles) is bundles
+    assert "an old index was put back" in found.problem
+
+
+def test_what_was_seen_is_stored_before_it_is_in_force_and_outlives_the_daemon(home):
+    old, stored = (home / "releases.json").read_bytes(), []
+    register(home, "v2")
+    found = releases(home, remember=stored.append)
+    found.load()
+    put_back(home, old)
+    with pytest.raises(SettingsError, match="an old index was put back"):
+        releases(home, memory=stored[-1]).load()
+
+
+def test_an_index_that_cannot_be_remembered_is_not_in_force(home):
+    def full(_):
+        raise Transient("the disk is full")
+
+    found = releases(home, remember=full)
+    with pytest.raises(Transient):
+        found.load()
+    assert (found.expires, found.memory.serial) == (None, 0)
+
+
+def test_what_was_remembered_once_is_not_written_again(home):
+    stored = []
+    found = releases(home, remember=stored.append)
+    found.load()
+    found.load()
+    assert len(stored) == 1
+
+
+def test_an_index_that_nobody_trusted_signed_is_refused_while_the_daemon_runs(home):
+    found = releases(home)
+    bundles = found.load()
+    document = read.load(home / "releases.json", released.belief(home / "releases.json")).document
+    put_back(home, released.signer(home, "mallory").sign(Purpose.INDEX, encode(document)))
+    assert found.refreshed(bundles) is bundles
+    assert "nobody who is trusted" in found.problem
+
+
+def test_an_expired_index_is_shown_and_gives_no_targets(home):
+    wall = [released.NOW]
+    found = releases(home, wall=lambda: wall[0])
+    assert (found.expired, found.told()) == (False, {})
+    bundles = found.load()
+    assert (found.expired, found.told()["expired"]) == (False, False)
+    wall[0] = found.expires
+    assert (found.expired, found.told()["expired"], found.refreshed(bundles)) == (True, True, bundles)
+
+
+def test_the_floor_is_the_highest_that_was_seen(home):
+    found = releases(home)
+    found.load()
+    released.editor(home / "releases.json").refresh(floor=3)
+    found.refreshed(())
+    assert (found.floor, found.told()["floor"], found.told()["serial"]) == (3, 3, 4)
+
+
+def test_a_bundle_is_told_with_what_it_is_fed_and_answers(home):
+    register(home, "v2")
+    schemas = [bundle.schema_digest for bundle in releases(home).load()]
+    assert schemas[0] == schemas[1] == schema_digest(reference().schema)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.binary(max_size=60), st.integers(0, 4000), st.integers(0, 200))
+def test_whatever_the_file_holds_a_reload_never_raises(home, junk, at, cut):
+    original = (home / "releases.json").read_bytes()
+    found = releases(home)
+    bundles = found.load()
+    put_back(home, original[:at] + junk + original[at + cut :])
+    found._seen = ()  # looked at again, though it was written within the clock's tick
+    assert found.refreshed(bundles) == bundles
+    put_back(home, original)
 
 
 # ---------------------------------------------------------------- the shelf

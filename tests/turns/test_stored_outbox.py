@@ -8,7 +8,6 @@ from hook import Hook
 from msgspec.structs import replace
 from world import Killed, open_store
 
-from monitor.alerts.addresses import networks
 from monitor.alerts.outbox import Courier
 from monitor.alerts.retry import GIVE_UP_S, Delivery, DeliveryState, Outcome
 from monitor.alerts.transport import Line
@@ -17,6 +16,7 @@ from monitor.errors import Transient
 from monitor.store.protocol import Change
 from monitor.turns import outbox as stored
 from monitor.turns.outbox import Delivered, StoredOutbox
+from monitor.wire.addresses import networks
 
 WAITING, SENT, DEAD, WITHDRAWN = DeliveryState
 OK, BUSY, GONE = Outcome(200), Outcome(503), Outcome(410)

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from msgspec.structs import replace
-from world import Turns, acting, alive, control_of, only
+from world import MODEL, Turns, acting, alive, control_of, only
 
 from monitor.clock import ReplayClock
 from monitor.errors import Rejected
@@ -91,12 +91,12 @@ def test_an_incident_is_shown_with_its_evidence_while_it_is_open_and_its_rollbac
 
 def stepped(turns, to, start=1000.0):
     clock = ReplayClock(start)
-    return turns.do(control_of(turns, clock).advance(to))
+    return turns.do(control_of(turns, clock).advance(to, "person"))
 
 
 def test_the_clock_of_live_traffic_is_nobodys_to_move(turns):
     with pytest.raises(ValueError, match="not ours"):
-        turns.do(control_of(turns).advance(10.0))
+        turns.do(control_of(turns).advance(10.0, "person"))
 
 
 @pytest.mark.parametrize("to", [999.0, 1000.0 + 32 * 86_400.0])
@@ -121,7 +121,7 @@ def test_a_step_of_replay_is_answered_when_all_of_it_is_done(turns):
 
 def test_health_is_what_the_daemon_says(turns):
     made = control_of(turns)
-    assert (made.healthy(), made.ready(), turns.do(made.reload())) == ((True, "ok"), (False, "starting"), ())
+    assert (made.healthy(), made.ready(), turns.do(made.reload("person"))) == ((True, "ok"), (False, "starting"), ())
 
 
 # ---------------------------------------------------------------- evidence and silences
@@ -209,3 +209,16 @@ def test_without_kept_rows_no_report_is_promised(turns):
     turns.settle(0.0)
     turns.settle(60.0)
     assert not any(b"/v1/evidence/" in one.body for one in turns.outbox.every())
+
+
+def test_the_daemon_says_what_a_candidate_lacks_and_signs_nothing(tmp_path):
+    turns = acting(tmp_path, Mode.OBSERVE)
+    turns.settle(0.0)
+    turns.settle(60.0)
+    told = control_of(turns).promotion(MODEL)
+    assert (told["model"], told["name"], told["earned"]) == (MODEL, "v2", False)
+    held = {gate["name"]: gate["held"] for gate in told["gates"]}
+    assert (held["candidate"], held["soak"], held["calm"], held["probes"]) == (True, False, False, None)
+    with pytest.raises(KeyError):
+        control_of(turns).promotion("another")
+    turns.close()

@@ -51,11 +51,13 @@ from monitor.panes.layout import Layout
 from monitor.panes.ranking import score_place
 from monitor.panes.reference import FORMAT, CategoryBins, NumericBins, Reference
 from monitor.panes.window import sum_bodies, sum_panes
-from monitor.settings import LabelFeed, MonitoredModel, RollbackLimits, Serving, Target
+from monitor.settings import LabelFeed, MonitoredModel, RollbackLimits, Serving
 from monitor.settings.model_sections import Release
+from monitor.settings.target_sections import Symlink
 from monitor.store import Limits, SqliteStore
 from monitor.store import Parts as StoreParts
 from monitor.store.protocol import Change
+from monitor.turns.auditing import NoAudit
 from monitor.turns.control import Control
 from monitor.turns.counting import FoldSettings
 from monitor.turns.fold import Fold
@@ -75,7 +77,7 @@ from monitor.turns.watched import Reached, Timeline, Totals, Watched
 from monitor.turns.wheel import Bounds, Parts, Wheel, consumed
 
 MODEL = ModelName("m")
-TARGET = Target.model_construct(link=Path("current"))
+TARGET = Symlink.model_construct(link=Path("current"))
 SERVING = Serving.model_construct(url="http://127.0.0.1:1", model="m")
 SCHEMA = Schema(MODEL, (Feature("x", FeatureKind.NUMERIC), Feature("c", FeatureKind.CATEGORICAL)), ("no", "yes"), "yes")
 NUMBERS = Schema(MODEL, SCHEMA.features, task=Task.REGRESSION)
@@ -396,6 +398,7 @@ class Turns:
             refusals=self.refusals,
             report=self.wheel_of.get("report", lambda _watched, _incident: None),
             sign=self.wheel_of.get("sign", unsigned),
+            audit=self.wheel_of.get("audit", NoAudit()),
         )
         bounds = Bounds(("on-call",), "http://tocsin.example.test", self.wheel_of.get("look_every_s", 60.0), 86_400.0)
         return Wheel(parts, bounds, self.ring)
@@ -546,7 +549,7 @@ def tapped(turns, share=1.0, off=0):
 def control_of(turns, clock=None, reports=None, silenced=lambda _: ""):
     """The daemon's side of the API over these turns."""
 
-    async def nothing():
+    async def nothing(_actor):
         return ()
 
     async def stepped(_now):

@@ -39,16 +39,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.panes.rhythm import Bounds
+from monitor.panes.tilts import EDGE_MIN, score_costs, share_costs
 
 Doubles: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
 
-ETAS: Final = (0.25, 0.75, 2.0)  # logits: about 0.15, 0.45 and 1.2 sigma at the median
 STAKES: Final = (0.1, 0.35, 0.9)  # below 1, so that no multiplier is 0
-SCORE_ETAS: Final = (0.15, 0.45, 1.2)  # of the normal score, sigma: what ETAS are at the median
-EDGE_MIN: Final = 1e-9  # a smaller u is raised to it: a category never seen is bet against at this share
-_TILT_MAX: Final = 30.0  # sigma; a band edge that needs more is outside the bins
-_NEWTON: Final = 60  # steps at most; about 5 are taken
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,10 +64,10 @@ def tabulate(bounds: Bounds, signal: NDArray[np.intp], falls: Flags) -> Table:
     known = edge < 1.0 - EDGE_MIN  # False for NaN
     u = np.where(known, np.maximum(edge, EDGE_MIN), 0.5)
     rate = _rates(bounds.design[signal], known)
-    cost = np.log1p(u * np.expm1(np.array(ETAS))[:, None])
+    cost = share_costs(u)
     z = np.where(bounds.score_shares > 0, bounds.score_z, 0.0)
-    up = _tilt(bounds.score_shares, z, bounds.score_high)
-    down = _tilt(bounds.score_shares, -z, -bounds.score_low)
+    up = score_costs(bounds.score_shares, z, bounds.score_high)
+    down = score_costs(bounds.score_shares, -z, -bounds.score_low)
     scores_known = np.concatenate((up[0], down[0]))
     return Table(
         keep=np.concatenate((known, scores_known)).astype(np.float64),
@@ -86,26 +82,3 @@ def _rates(design: Doubles, known: Flags) -> Doubles:
     """1/d where something can be bet, else 0; a design below 1 is taken as 1."""
     usable = known & np.isfinite(design)
     return np.where(usable, 1.0 / np.maximum(np.where(usable, design, 1.0), 1.0), 0.0)
-
-
-def _tilt(shares: Doubles, z: Doubles, edge: Doubles) -> tuple[Flags, Doubles]:
-    """Which columns have a tilt whose mean is `edge`, and K(t + eta) - K(t) there; f8[bets, columns]."""
-    total = shares.sum(axis=1, keepdims=True)
-    usable = np.isfinite(edge) & (total[:, 0] > 0)
-    weights = np.where(usable[:, None], shares / np.where(total > 0, total, 1.0), 0.0)
-    aim = np.where(usable, edge, 0.0)
-    tilt = np.zeros(len(edge))
-    miss = np.full(len(edge), np.inf)
-    for _ in range(_NEWTON):
-        tilted = weights * np.exp(z * tilt[:, None])
-        mass = np.maximum(tilted.sum(axis=1), 1e-300)
-        mean = (tilted * z).sum(axis=1) / mass
-        spread = np.maximum((tilted * z * z).sum(axis=1) / mass - mean * mean, 1e-12)
-        miss = mean - aim
-        if np.all((np.abs(miss) < 1e-12) | ~usable):
-            break
-        tilt = np.clip(tilt - np.clip(miss / spread, -1.0, 1.0), -_TILT_MAX, _TILT_MAX)
-    known = usable & (np.abs(miss) < 1e-6)
-    start = np.log(np.maximum((weights * np.exp(z * tilt[:, None])).sum(axis=1), 1e-300))
-    ends = [np.log(np.maximum((weights * np.exp(z * (tilt[:, None] + eta))).sum(axis=1), 1e-300)) for eta in SCORE_ETAS]
-    return known, np.where(known, np.array(ends).reshape(len(SCORE_ETAS), -1) - start, 0.0)

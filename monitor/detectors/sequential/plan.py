@@ -24,11 +24,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detectors.sequential.bets import ETAS, SCORE_ETAS, STAKES, Doubles, Flags, Table, tabulate
+from monitor.detectors.sequential.bets import STAKES, Doubles, Flags, Table, tabulate
 from monitor.detectors.sequential.ledger import Ledger
 from monitor.facts import Family
 from monitor.panes.rhythm import Bounds
 from monitor.panes.signals import Signal, What
+from monitor.panes.tilts import ETAS, SCORE_ETAS
 
 ROWS_MIN: Final = 5  # of a lane, else its rows wait
 SCORE_SHARE: Final = 0.5  # of the weight of a group that has a scored column

@@ -29,13 +29,14 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from monitor.detectors.sequential.bets import ETAS, STAKES, Doubles, Flags, Table
+from monitor.detectors.sequential.bets import STAKES, Doubles, Flags, Table
 from monitor.detectors.sequential.latch import turn
 from monitor.detectors.sequential.ledger import DAY, TIERS, Tier
 from monitor.detectors.sequential.plan import Lane, Plan
 from monitor.detectors.sequential.state import Carried, Floats, State, demand, pack, start, unpack
 from monitor.panes.rhythm import Bounds
 from monitor.panes.signals import Counted
+from monitor.panes.tilts import ETAS
 
 LOG_MAX: Final = 60.0  # e^60 A is far below float32's largest
 WAITED_MAX: Final = DAY  # minutes a lane is given at most after a silence

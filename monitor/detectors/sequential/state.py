@@ -12,10 +12,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detectors.sequential.bets import ETAS, Doubles
+from monitor.detectors.sequential.bets import Doubles
 from monitor.detectors.sequential.latch import Latch
 from monitor.detectors.sequential.ledger import TIERS
 from monitor.detectors.sequential.plan import Plan
+from monitor.panes.tilts import ETAS
 
 Floats = NDArray[np.float32]
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.errors import Problem, SettingsError
 from monitor.rollback.keys import key_id, read_public
 from monitor.rollback.release.memory import AHEAD_MAX
 from monitor.rollback.signing import Purpose, Trust
@@ -42,7 +43,9 @@ class Belief:
         thresholds = {Purpose.INDEX: index_min, Purpose.BUNDLE: bundle_min}
         believed = Trust.load(keys, thresholds)
         releases = dict.fromkeys(trust, RELEASES)
-        Trust.load(releases, {Purpose.INDEX: approvers_min})  # so many there are
+        if approvers_min > len(releases):
+            why = f"is {approvers_min}, but only {len(releases)} of the keys may approve"
+            raise SettingsError([Problem("thresholds.approval", why)])
         names = sorted({key_id(read_public(path)) for path in trust})
         signers = f"sha256:{hashlib.sha256(' '.join(names).encode()).hexdigest()}"
         return cls(believed, Trust.load(releases), signers, approvers_min, ahead_max)

@@ -17,17 +17,20 @@ back. The link goes relative to its own directory, so that the volume can be mou
 Failure mode: file systems without RENAME_EXCHANGE (some NFS, FUSE) answer EINVAL: Permanent, nothing has changed.
 """
 
+import asyncio
 import ctypes
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
+from monitor.decisions.rollback import Place
 from monitor.errors import Permanent, Transient
 from monitor.rollback.digest import SIZE_MAX
+from monitor.rollback.targets.contract import Conflict, Release
 from monitor.rollback.tree import digest_at
 
 AT_FDCWD = -100  # <fcntl.h>
@@ -39,10 +42,6 @@ _renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
 
 
 Entry: TypeAlias = tuple[int, int, str | None]  # inode, when it was made, what it says
-
-
-class Conflict(Permanent):
-    """The link is not what was expected, and is left as somebody else put it."""
 
 
 def exchange(one: Path, other: Path) -> None:
@@ -58,6 +57,39 @@ def exchange(one: Path, other: Path) -> None:
 
 
 class SymlinkTarget:
+    """A link as a rollback target. Nothing of it needs a locator: the digest says what a link names."""
+
+    def __init__(self, link: "Link", reload: Callable[[], Awaitable[None]]) -> None:
+        """`reload` tells the model server to follow the link; Transient, Permanent."""
+        self._link = link
+        self._reload = reload
+
+    async def place(self, source: Release, target: Release) -> Place:
+        """Finish, or undo, what a killed switch left, then tell what the link names; its bytes are read for that."""
+        return await asyncio.to_thread(self._place, source, target)
+
+    async def switch(self, source: Release, target: Release) -> bool:
+        """Exchange the link: True if it was changed, False if it was there already; Conflict, Transient, Permanent."""
+        return await asyncio.to_thread(self._link.switch, target.path, source.digest, target.digest)
+
+    async def load(self) -> None:
+        """Tell the server to load what the link names now; Transient, Permanent."""
+        await self._reload()
+
+    def _place(self, source: Release, target: Release) -> Place:
+        try:
+            self._link.finish(target.path, source.digest)
+            found = self._link.observe()
+        except Permanent:  # no link, or it names nothing that can be read, or a deployment that was given back
+            return Place.OTHER
+        except (Transient, OSError):
+            return Place.UNKNOWN
+        if found == target.digest:
+            return Place.TARGET
+        return Place.SOURCE if found == source.digest else Place.OTHER
+
+
+class Link:
     """One link. Calls block for as long as it takes to read the checkpoint; run them on a thread."""
 
     def __init__(self, link: Path, size_max: int = SIZE_MAX) -> None:

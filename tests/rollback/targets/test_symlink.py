@@ -9,19 +9,20 @@ from pathlib import Path
 import pytest
 
 from monitor.errors import Permanent, Transient
-from monitor.rollback import symlink
-from monitor.rollback.symlink import Conflict, SymlinkTarget, exchange
+from monitor.rollback.targets import symlink
+from monitor.rollback.targets.contract import Conflict
+from monitor.rollback.targets.symlink import Link, exchange
 
 LEFTOVERS = {".current.tocsin-next"}
 
 
 def _switch(releases):
     v1, v2 = releases.v1.checkpoint_digest, releases.v2.checkpoint_digest
-    return releases.target.switch(releases.folder / "v1.bin", v2, v1)
+    return releases.under.switch(releases.folder / "v1.bin", v2, v1)
 
 
 def _finish(releases):
-    releases.target.finish(releases.folder / "v1.bin", releases.v2.checkpoint_digest)
+    releases.under.finish(releases.folder / "v1.bin", releases.v2.checkpoint_digest)
 
 
 def _clean(releases):
@@ -51,7 +52,7 @@ def _while_exchanging(monkeypatch, *actions):
 def test_points_the_link_from_the_source_to_the_target(releases):
     assert _switch(releases) is True
     assert str(releases.link.readlink()) == "v1.bin"
-    assert releases.target.observe() == releases.v1.checkpoint_digest
+    assert releases.under.observe() == releases.v1.checkpoint_digest
     assert _clean(releases)
 
 
@@ -86,7 +87,7 @@ def test_another_spelling_of_the_source_is_no_conflict(releases, spelling):
 def test_a_target_elsewhere_is_named_relative_to_the_link(releases, tmp_path):
     (tmp_path / "live").mkdir()
     (tmp_path / "live" / "current").symlink_to("../releases/v2.bin")
-    target = SymlinkTarget(tmp_path / "live" / "current")
+    target = Link(tmp_path / "live" / "current")
     target.switch(releases.folder / "v1.bin", releases.v2.checkpoint_digest, releases.v1.checkpoint_digest)
     assert str((tmp_path / "live" / "current").readlink()) == "../releases/v1.bin"
 
@@ -96,7 +97,7 @@ def test_what_is_no_symbolic_link_is_refused_and_left_alone(releases, make):
     releases.link.unlink()
     make(releases.link)
     before = releases.link.lstat() if releases.link.exists() else None
-    for use in (releases.target.current, releases.target.observe, lambda: _switch(releases)):
+    for use in (releases.under.current, releases.under.observe, lambda: _switch(releases)):
         with pytest.raises((Permanent, Transient)):
             use()
     assert (releases.link.lstat() if releases.link.exists() else None) == before
@@ -110,7 +111,7 @@ def test_a_link_to_nothing_cannot_be_observed(releases):
 
 
 def test_current_is_the_file_and_not_the_link(releases):
-    assert releases.target.current() == (releases.folder / "v2.bin").resolve()
+    assert releases.under.current() == (releases.folder / "v2.bin").resolve()
 
 
 def test_a_deployment_at_the_same_time_wins(releases, monkeypatch):
@@ -222,8 +223,8 @@ def test_a_reader_always_finds_one_or_the_other(releases):
     reader.start()
     v1, v2 = releases.v1.checkpoint_digest, releases.v2.checkpoint_digest
     for _ in range(50):
-        releases.target.switch(releases.folder / "v1.bin", v2, v1)
-        releases.target.switch(releases.folder / "v2.bin", v1, v2)
+        releases.under.switch(releases.folder / "v1.bin", v2, v1)
+        releases.under.switch(releases.folder / "v2.bin", v1, v2)
     stop.set()
     reader.join()
     assert seen <= {b"checkpoint v1", b"checkpoint v2"}
@@ -265,7 +266,7 @@ def test_a_switch_killed_at_any_step_is_finished(releases, at):
     assert _clean(releases)
     assert str(releases.link.readlink()) == ("v2.bin" if at < 4 else "v1.bin")
     assert _switch(releases) is (at < 4)
-    assert releases.target.observe() == releases.v1.checkpoint_digest
+    assert releases.under.observe() == releases.v1.checkpoint_digest
 
 
 @pytest.mark.parametrize("at", range(1, 5))
@@ -274,7 +275,7 @@ def test_a_finish_killed_at_any_step_is_finished(releases, at):
     _killed(lambda: _finish(releases), at)
     _finish(releases)
     assert _clean(releases)
-    assert releases.target.observe() == releases.v1.checkpoint_digest
+    assert releases.under.observe() == releases.v1.checkpoint_digest
 
 
 def test_a_deployment_hidden_by_a_switch_that_was_killed_is_given_back(releases):
@@ -303,9 +304,9 @@ def test_a_deployment_after_a_switch_that_was_killed_stays(releases):
 
 def test_a_source_that_is_not_known_is_nobodys_link(releases):
     with pytest.raises(Conflict):
-        releases.target.switch(releases.folder / "v1.bin", "", releases.v1.checkpoint_digest)
+        releases.under.switch(releases.folder / "v1.bin", "", releases.v1.checkpoint_digest)
     assert _killed(lambda: _switch(releases), 4)
     (releases.folder / "v2.bin").unlink()  # what came back names nothing now
     with pytest.raises(Conflict):
-        releases.target.finish(releases.folder / "v1.bin", "")
+        releases.under.finish(releases.folder / "v1.bin", "")
     assert str(releases.link.readlink()) == "v2.bin"

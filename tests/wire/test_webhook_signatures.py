@@ -6,8 +6,8 @@ import standardwebhooks.webhooks as oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.alerts.signing import headers, load_keys, parse_keys
 from monitor.errors import SettingsError
+from monitor.wire.webhooks import headers, load_keys, parse_keys
 
 OLD = "whsec_" + base64.b64encode(b"o" * 32).decode()
 NEW = "whsec_" + base64.b64encode(b"n" * 24).decode()

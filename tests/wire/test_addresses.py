@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.alerts.addresses import NEVER, PRIVATE, faces, host_problem, networks, refusal
+from monitor.wire.addresses import NEVER, PRIVATE, faces, host_problem, networks, refusal
 
 EVERYWHERE = networks(["0.0.0.0/0", "::/0"])
 
