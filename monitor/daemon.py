@@ -55,12 +55,15 @@ from monitor.turns import bounds, clearing, opinion, show
 from monitor.turns.audit_start import documents, open_audit
 from monitor.turns.auditing import Deed
 from monitor.turns.claim import claim
+from monitor.turns.contact import WRITE_EVERY_S, Contacts, boot_id
 from monitor.turns.control import Control
 from monitor.turns.couriers import Couriers
 from monitor.turns.deeds import DAEMON
 from monitor.turns.evidence import Reports
 from monitor.turns.fold import Fold
 from monitor.turns.gathering import Sources
+from monitor.turns.kill_switch import FILE as KILL_SWITCH
+from monitor.turns.kill_switch import KillSwitch, Said
 from monitor.turns.loading import Shelf
 from monitor.turns.look import Look, Ticks
 from monitor.turns.noticing import Noticing
@@ -85,6 +88,7 @@ from monitor.wire.connect import tls_context
 
 EXIT_OK, EXIT_INTERNAL = 0, 70
 HEARTBEAT_S = 1.0
+KILL_SWITCH_EVERY_S = 1.0  # between two looks whether incidents are to be told; it is in force without them
 PROBES_EVERY_S = 1.0  # how often it is looked whether probes are due
 EVIDENCE_EVERY_S = 60.0  # how often it is looked whether a period is over
 UPKEEP_EVERY_S = 3_600.0
@@ -149,8 +153,12 @@ class Daemon:
         self._shelf = Shelf(settings.state_dir / "references")
         self._tokens = Tokens(settings.tokens_file, self._clock)
         self._links = Links(settings.state_dir / KEY_FILE, self._clock, settings.evidence.link_for)
+        self._contacts = Contacts(self._store, self._clock, boot_id(), _contact_within(settings))
+        self._kill_switch = KillSwitch(settings.state_dir / KILL_SWITCH)
         for name in settings.models:
             self._models[name] = resumed(self._store, self._shelf, settings, name, packs[name])
+            self._models[name].killed = self._kill_switch.is_set
+            self._models[name].silent_s = self._contacts.silent_s
         self._reports = self._build_reports()
         self._refusals = Refusals(
             self._clock.now,
@@ -281,6 +289,7 @@ class Daemon:
             reload_settings=self.reload,
             stepped=self._stepped,
             reports=self._reports,
+            kill_switch=self._kill_switch,
             silenced=self._pushers.words,
         )
         app = build_app(
@@ -295,6 +304,7 @@ class Daemon:
             encode=self._encode,
             links=self._links,
             refused=self._refusals.note,
+            contacted=self._contacts.note,
         )
         self._listening = Listening(app, settings.http.host, settings.http.port)
         await self._listening.start()
@@ -319,6 +329,8 @@ class Daemon:
         settings = self.settings
         self._scheduler = AsyncIOScheduler(timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
         self._every(HEARTBEAT_S, "heartbeat", self._heartbeat)
+        self._every(WRITE_EVERY_S, "operator contact", self._contacts.keep)
+        self._every(KILL_SWITCH_EVERY_S, "kill switch", self._control.noticed)
         self._every(settings.metrics.render_every, "render", self.render)
         if not settings.replay:
             self._every(settings.fold.every, "turn", self._wheel.turn)
@@ -380,6 +392,17 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._stop_soon, EXIT_OK)
         self._loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
+        self._loop.add_signal_handler(signal.SIGUSR1, self._stop_automation)
+
+    def _stop_automation(self) -> None:
+        said = Said("a signal", "SIGUSR1", time.time())
+        self._kill_switch.unwritten = said  # at once, whatever the disk does
+
+        async def write() -> None:
+            await asyncio.to_thread(self._kill_switch.set, said)
+            await self._control.noticed()
+
+        self._usr1 = self._loop.create_task(self._supervisor.run("kill switch", write))
 
     def _reload_soon(self) -> None:
         async def reload() -> None:
@@ -529,8 +552,15 @@ class Daemon:
             evidence=self._reports.state(),
             swept=self._reports.swept,
             removed=self._reports.removed,
+            kill_switch=self._kill_switch.is_set(),
+            operator_contact=self._contacts.at,
             audit=self._audit.view(),
         )
+
+
+def _contact_within(settings: Settings) -> float:
+    """The shortest time any model acts without an operator."""
+    return min((each.rollback.contact_within for each in settings.models.values()), default=0.0)
 
 
 def _advise(models: Iterable[Watched]) -> None:

@@ -176,6 +176,8 @@ def full():
         incidents_open=1,
         incidents_opened=3,
         rollbacks={RollbackStep.COMMITTED: 2},
+        contact_within_s=86_400.0,
+        degrades_in_s=80_000.0,
         last_rollback=NOW - 86_400,
         totals=Totals(9_000, 8_000, 50, pairs=900, unattributed=7, claim_mismatches=1),
         outputs=(ClassRows("late", 10), ClassRows("on_time", 40)),
@@ -204,6 +206,7 @@ def full():
         NOW,
         (busy,),
         daemon(
+            operator_contact=NOW - 6_400,
             intake=IntakeView(
                 accepted={RowKind.PREDICTIONS: 9_000},
                 rejected={RejectReason.TIME_IN_FUTURE: 4},

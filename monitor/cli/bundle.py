@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor.cli import bundle_shown as shown
-from monitor.cli.options import AsJson, IndexFile
+from monitor.cli.exits import Exit, Stop
+from monitor.cli.options import DEFAULT_URL, AsJson, IndexFile, TokenFile, Url
 from monitor.cli.output import say
 from monitor.cli.signing import (
     INDEX,
@@ -179,6 +180,47 @@ def approve(
     shown.say_waits(editor)
     if bundle.status.value == "candidate" and not editor.waits():
         say(f"{len(bundle.approved)} of {approvers} people have approved.")
+
+
+@app.command()
+def promote(
+    which: Which,
+    *,
+    url: Url = DEFAULT_URL,
+    token_file: TokenFile = None,
+    index: IndexFile = INDEX,
+    key: KeyFile = KEY,
+    passphrase_file: PassphraseFile = None,
+    trust: TrustFiles = None,
+    signers: Signers = 1,
+    approvers: Approvers = 1,
+    valid: Valid = VALID,
+    progress: Shown = False,
+    as_json: AsJson = False,
+) -> None:
+    """Approve a bundle if the daemon says that it has earned it; else say what is lacking, and sign nothing."""
+    editor = editor_of(index, signer_of(key, passphrase_file), belief_of(index, trust, signers, approvers), valid)
+    found = editor.read()
+    bundle = find(found, which)
+    _demand_earned(bundle.model, bundle.id, url, token_file)
+    _verify(found, which, progress=progress)
+    shown.show(editor.approve(bundle.id), as_json=as_json)
+    shown.say_waits(editor)
+
+
+def _demand_earned(model: str, ident: str, url: str, token_file: Path | None) -> None:
+    """Stop unless the daemon serves this bundle and says that it has earned to be known-good."""
+    from urllib.parse import quote
+
+    from monitor.cli.api import Api
+
+    told = Api(url, token_file).get(f"/v1/promotion/{quote(model, safe='')}")
+    if told["bundle"] != ident:
+        raise Stop(Exit.REFUSED, f"the daemon watches {told['name'] or 'another bundle'}, not this one")
+    for gate in told["gates"]:
+        say(f"{ {True: 'yes', False: 'no', None: 'unknown'}[gate['held']] }: {gate['name']}: {gate['why']}")
+    if told["earned"] is not True:
+        raise Stop(Exit.REFUSED, "it has not earned to be known-good; tocsin bundle approve does not ask")
 
 
 @app.command()

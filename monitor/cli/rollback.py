@@ -9,7 +9,10 @@ from monitor.cli.options import DEFAULT_URL, AsJson, TokenFile, Url
 from monitor.cli.output import say, show_facts, show_json, show_table
 from monitor.cli.watch import rows_of
 
-app = typer.Typer(help="List rollbacks, start one by hand, agree to one or decline it, unlatch.", no_args_is_help=True)
+app = typer.Typer(
+    help="List rollbacks, start, approve and decline them; stop automation, let it go, unlatch it.",
+    no_args_is_help=True,
+)
 
 Ident = Annotated[
     str,
@@ -79,6 +82,23 @@ def unlatch(
         as_json=as_json,
         then="Rollbacks may start by themselves again, as far as rollback.mode permits.",
     )
+
+
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; incidents are told.")]
+
+
+@app.command()
+def stop(reason: Why, *, url: Url = DEFAULT_URL, token_file: TokenFile = None, as_json: AsJson = False) -> None:
+    """Set the kill switch: nothing is rolled back by itself until somebody lets it go."""
+    then = "Nothing is rolled back by itself until tocsin rollback go."
+    _post(url, token_file, "/v1/rollbacks/stop", {"reason": reason}, as_json=as_json, then=then)
+
+
+@app.command()
+def go(reason: Why, *, url: Url = DEFAULT_URL, token_file: TokenFile = None, as_json: AsJson = False) -> None:
+    """Unset the kill switch, whoever set it and however."""
+    then = "Rollbacks may start by themselves again, as far as rollback.mode permits."
+    _post(url, token_file, "/v1/rollbacks/go", {"reason": reason}, as_json=as_json, then=then)
 
 
 def _post(

@@ -50,6 +50,7 @@ class Signal(msgspec.Struct, frozen=True):
     of: int  # M
     slots: tuple[Slot, ...]
     budgeted: bool = False  # whether it is a crossing of the budget of false alarms, at the tier `rollback`
+    mean_error: bool = False  # whether its value is the served model's, in the unit of the paired difference
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -67,6 +68,7 @@ class Case(msgspec.Struct, frozen=True):
     asked: BundleId | None = None  # the bundle that answers as known-good, as proved
     latch: str = ""  # why automation is off until a person says otherwise
     kill_switch: bool = False
+    degraded: str = ""  # why `mode` is less than the settings say
     limits: Limits = Limits()
     floor: int = 0  # the least security version of a target
     expired: bool = False  # whether the release index has: then nothing in it is a target

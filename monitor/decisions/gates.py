@@ -3,7 +3,7 @@
 A gate is held, failed, or None: it could not be told. The guards among them say nothing about the evidence.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from monitor.decisions.case import (
     BOUNDED,
@@ -18,10 +18,11 @@ from monitor.decisions.case import (
     solid,
     supporting,
     title,
+    windows,
 )
 from monitor.decisions.choosing import find_target, skipped
 from monitor.decisions.rollback import RUNNING
-from monitor.facts import TRANSITION, UNREGISTERED, Gate, Mode, RollbackStep, Verdict
+from monitor.facts import TRANSITION, UNREGISTERED, Gate, Mode, Reading, RollbackStep, Verdict
 
 DAY_S = 86400.0
 GUARDS = ("kill_switch", "latch", "idle", "once", "new", "cooldown", "budget")
@@ -34,7 +35,8 @@ def _mode(case: Case) -> Gate:
         Mode.APPROVE: "waits for approval",
         Mode.AUTO: "acts at once",
     }
-    return Gate("mode", True, f"{case.mode.value}: what the evidence says {words[case.mode]}")
+    why = f" ({case.degraded})" if case.degraded else ""
+    return Gate("mode", True, f"{case.mode.value}: what the evidence says {words[case.mode]}{why}")
 
 
 def _kill_switch(case: Case) -> Gate:
@@ -178,6 +180,34 @@ def _selection(case: Case) -> Gate:
     return Gate("selection", True, "labelled rows are like all rows" if told else "nothing says that labels are chosen")
 
 
+def _plausible(case: Case) -> Gate:
+    """Labels by which the known-good fails, too, speak of the labels or of the world, not of this bundle.
+
+    Who may write labels and sees what was served can call every answer wrong. Where the known-good answered otherwise
+    it is then right, so the paired difference is as large as the two models disagree; but on all other rows it is as
+    wrong. Its error is the served model's less the paired difference, over the windows that breach.
+    """
+    paired = {
+        (slot.start, slot.end): slot.reading for each in solid(case) if each.better for slot in breaching(each, case)
+    }
+    errors = [slot for each in supporting(case) if each.mean_error for slot in windows(each, case)]
+    told = list(_known_good_errors((slot.reading, paired.get((slot.start, slot.end))) for slot in errors))
+    rows_told = sum(n for n, _, _ in told)
+    if not rows_told:
+        return Gate("plausible", True, "no windows of errors stand beside the paired ones")
+    error = sum(n * known_good for n, known_good, _ in told) / rows_told
+    limit = sum(n * most for n, _, most in told) / rows_told
+    words = f"by these labels the known-good errs by {error:.3g}, at most {limit:.3g} was allowed"
+    return Gate("plausible", error <= limit, words)
+
+
+def _known_good_errors(windows: Iterable[tuple[Reading, Reading | None]]) -> Iterator[tuple[int, float, float]]:
+    """Rows, error of the known-good and what was allowed of the served model, of every window where both are told."""
+    for error, paired in windows:
+        if paired is not None and error.value is not None and error.limit is not None and paired.value is not None:
+            yield error.n, error.value - paired.value, error.limit
+
+
 GATES: tuple[Callable[[Case], Gate], ...] = (
     _mode,
     _kill_switch,
@@ -197,6 +227,7 @@ GATES: tuple[Callable[[Case], Gate], ...] = (
     _better,
     _false_alarms,
     _selection,
+    _plausible,
 )
 
 

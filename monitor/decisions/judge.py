@@ -19,7 +19,9 @@ from monitor.decisions.rollback import end_unstarted
 from monitor.decisions.rules import BUILT_IN, RulePack
 from monitor.decisions.served import calm, watch
 from monitor.decisions.state import Judgement, ModelState, Terms, end_rollback, settle, supersede, with_alerts
+from monitor.detectors.error import Error
 from monitor.detectors.label_selection import LabelSelection
+from monitor.detectors.mean_absolute_error import MeanAbsoluteError
 from monitor.facts import (
     TRANSITION,
     UNREGISTERED,
@@ -38,6 +40,7 @@ from monitor.facts import (
 
 Slots = Mapping[tuple[str, str], Sequence[Slot]]  # by (rule, segment), oldest first
 Lines = tuple[Line, ...]
+MEAN_ERRORS = (Error, MeanAbsoluteError)  # less the paired difference: the known-good's error on the same rows
 POLICY = "policy"  # who agreed to a rollback that no person did
 
 __all__ = ["POLICY", "Judgement", "ModelState", "Slots", "Terms", "build_case", "judge"]
@@ -69,6 +72,7 @@ def build_case(state: ModelState, terms: Terms, slots: Slots, now: float) -> Cas
         model=state.model,
         now=now,
         mode=terms.mode,
+        degraded=terms.degraded,
         epoch=state.epoch,
         bundles=terms.bundles,
         floor=terms.floor,
@@ -214,6 +218,7 @@ def _signals(state: ModelState, pack: RulePack, slots: Slots) -> list[Signal]:
             of=rule.of,
             slots=recent(_present(state, slots.get((rule.name, ""), ())), rule),
             budgeted=rule.tier is not None,
+            mean_error=isinstance(rule.detector, MEAN_ERRORS),
         )
         for rule in (*pack.rules, *pack.budgeted)
         if rule.rollback

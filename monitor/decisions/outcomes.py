@@ -171,6 +171,11 @@ def trusted_again(state: ModelState, terms: Terms, *, incident: str, actor: str,
     return settle(replace(state, suspicions=kept), terms, (line,), now)
 
 
+def automation_stopped(state: ModelState, terms: Terms, words: str, now: float) -> Judgement:
+    """The kill switch was set or unset: the open incident is told, and people with it."""
+    return settle(state, terms, (Line(words, loud=True),), now)
+
+
 def unlatched(state: ModelState, terms: Terms, *, actor: str, now: float) -> Judgement:
     """A person lets automation act again."""
     line = Line(f"{actor} unlatched automation, which was off: {state.latch}")

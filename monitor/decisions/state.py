@@ -70,6 +70,7 @@ class Terms:
 
     rules: RulePack
     mode: Mode = Mode.OBSERVE
+    degraded: str = ""  # why that is less than the settings say
     limits: Limits = field(default_factory=Limits)
     bundles: tuple[Bundle, ...] = ()  # of this model
     floor: int = 0  # of the release index: the least security version of a target

@@ -13,6 +13,8 @@ def add_daemon(series: Series, snapshot: Snapshot) -> None:
     series.add("tocsin_build_info", 1, version=daemon.version)
     series.add("tocsin_start_timestamp_seconds", daemon.started)
     series.add("tocsin_clock_timestamp_seconds", daemon.clock)
+    series.add("tocsin_kill_switch_set", daemon.kill_switch)
+    series.add("tocsin_operator_contact_timestamp_seconds", daemon.operator_contact)
     _rows(series, daemon.intake)
     series.add("tocsin_rows_duplicate_total", daemon.duplicates)
     series.add("tocsin_rows_late_total", daemon.late_rows)

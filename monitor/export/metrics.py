@@ -74,6 +74,8 @@ DAEMON = (
     _info("tocsin_build_info", "Version of the daemon.", "version"),
     _gauge("tocsin_start_timestamp_seconds", "Wall time the daemon started."),
     _gauge("tocsin_clock_timestamp_seconds", "Event time: the wall clock, or where a replay stands."),
+    _gauge("tocsin_kill_switch_set", "1 when the kill switch is set: nothing is rolled back by itself."),
+    _gauge("tocsin_operator_contact_timestamp_seconds", "Wall time an operator last called the API."),
     _counter("tocsin_rows_accepted_total", "Rows acknowledged.", "kind"),
     _counter("tocsin_rows_rejected_total", "Rows refused by validation.", "reason"),
     _counter("tocsin_requests_refused_total", "Whole requests refused, by HTTP status and why.", "code", "reason"),
@@ -229,6 +231,14 @@ MODEL = (
     _gauge(
         "tocsin_release_index_expires_timestamp_seconds",
         "Wall time from which the release index gives no targets, unless somebody signs a newer one.",
+        "model",
+    ),
+    _gauge(
+        "tocsin_rollback_contact_within_seconds", "How long mode auto acts without contact of an operator.", "model"
+    ),
+    _gauge(
+        "tocsin_rollback_degrades_in_seconds",
+        "Until mode auto only proposes because no operator was in touch; below 0 since it does.",
         "model",
     ),
     _gauge("tocsin_gate_state", "1 for what a deployer is told: ok, bad or unknown.", "model", "state"),

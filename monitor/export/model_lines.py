@@ -21,6 +21,8 @@ def add_model(series: Series, view: ModelView) -> None:
     series.add("tocsin_incidents_open", view.incidents_open, model=view.model)
     series.add("tocsin_incidents_total", view.incidents_opened, model=view.model)
     series.add("tocsin_rollback_mode_info", 1, model=view.model, mode=view.mode.value)
+    series.add("tocsin_rollback_contact_within_seconds", view.contact_within_s, model=view.model)
+    series.add("tocsin_rollback_degrades_in_seconds", view.degrades_in_s, model=view.model)
     series.add("tocsin_release_index_usable", view.release_index_ok, model=view.model)
     series.add("tocsin_release_index_serial", view.release_index_serial, model=view.model)
     series.add("tocsin_release_index_expires_timestamp_seconds", view.release_index_expires, model=view.model)

@@ -126,6 +126,8 @@ class ModelView:
     known_good: BundleId | None = None
     known_good_name: str = ""
     mode: Mode = Mode.OBSERVE
+    contact_within_s: float | None = None  # how long automation acts without an operator; None: not, or for ever
+    degrades_in_s: float | None = None  # until it only proposes; below 0: since
     release_index_ok: bool = True  # False: the last good one is in force
     release_index_expires: float | None = None  # wall time; from then on it gives no targets
     release_index_serial: int = 0  # of the newest that was believed
@@ -200,6 +202,8 @@ class DaemonView:
     evidence: EvidenceView | None = None  # None: no model asks for it
     audit: AuditView | None = None  # None: nothing is written down
     links: Mapping[str, int] = field(default_factory=dict)  # total of requests by a link to a report, by outcome
+    kill_switch: bool = False  # whether it is set
+    operator_contact: float | None = None  # wall time an operator was last in touch
 
 
 @dataclass(frozen=True, slots=True)

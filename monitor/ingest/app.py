@@ -43,11 +43,13 @@ def build_app(
     encode: Encode | None = None,
     links: Links | None = None,
     refused: Callable[[int], None] = lambda _: None,
+    contacted: Callable[[], None] = lambda: None,
 ) -> Starlette:
     """Build the ASGI application. `schemas` is asked at every request, so a reload shows at once.
 
     `encode` makes the body of a journal record where a request holds many rows; it runs on the parser's thread.
-    `links` judges signed links to reports; None: there are none. `refused` is told how many predictions were not taken.
+    `links` judges signed links to reports; None: there are none. `refused` is told how many predictions were not taken,
+    `contacted` that an operator called.
     """
     limits = limits or Limits()
     admission = Admission(limits, counters)
@@ -55,10 +57,8 @@ def build_app(
     intake = Intake(journal, clock, schemas, limits, counters, admission, parser, Rates(clock), encode, refused)
     specs = [spec for spec in ROUTES if replay or not spec.replay]
     handlers = _handlers(intake, Controls(control, admission, limits), specs)
-    routes = [
-        Route(spec.path, Endpoint(spec, handlers[spec.name], tokens, counters, links), methods=[spec.method])
-        for spec in specs
-    ]
+    endpoints = [Endpoint(spec, handlers[spec.name], tokens, counters, links, contacted=contacted) for spec in specs]
+    routes = [Route(each.spec.path, each, methods=[each.spec.method]) for each in endpoints]
     app = Starlette(routes=routes, lifespan=_lifespan(parser), exception_handlers=_elsewhere(counters))
     app.router.redirect_slashes = False  # a redirect would answer with the sender's own path
     return app

@@ -16,7 +16,7 @@ from monitor.ingest.gate import read_asked
 from monitor.ingest.limits import Limits
 from monitor.ingest.problems import Answer, Refused, retry_after
 from monitor.ingest.times import parse_time
-from monitor.ingest.wire import ClockStep, Health, ManualRollback, Release, Suspect, Unlatch
+from monitor.ingest.wire import ClockStep, Health, ManualRollback, Release, Stop, Suspect, Unlatch
 
 T = TypeVar("T")
 
@@ -103,6 +103,18 @@ class Control(Protocol):
 
     def unlatch(self, model: str, actor: str, /) -> Any:
         """Let the automation of a model act again; LookupError if there is no such model."""
+        ...
+
+    def promotion(self, model: str, /) -> Any:
+        """Whether what is served has earned to be known-good; LookupError if there is no such model."""
+        ...
+
+    def stop_automation(self, reason: str, actor: str, /) -> Any:
+        """Set the kill switch."""
+        ...
+
+    def let_automation_go(self, reason: str, actor: str, /) -> Any:
+        """Unset the kill switch; Transient if that could not be made durable."""
         ...
 
     async def advance(self, to: float, actor: str, /) -> Any:
@@ -207,6 +219,20 @@ class Controls:
         """POST /v1/rollbacks/unlatch."""
         wanted = await self._body(call, Unlatch)
         return await _ask(self.control.unlatch, wanted.model, call.actor)
+
+    async def promotion(self, call: Call) -> Answer:
+        """GET /v1/promotion/{model}."""
+        return await _ask(self.control.promotion, call.scope["path_params"]["model"])
+
+    async def stop_automation(self, call: Call) -> Answer:
+        """POST /v1/rollbacks/stop."""
+        wanted = await self._body(call, Stop)
+        return await _ask(self.control.stop_automation, wanted.reason, call.actor)
+
+    async def let_automation_go(self, call: Call) -> Answer:
+        """POST /v1/rollbacks/go."""
+        wanted = await self._body(call, Stop)
+        return await _ask(self.control.let_automation_go, wanted.reason, call.actor)
 
     async def clock(self, call: Call) -> Answer:
         """POST /v1/clock."""

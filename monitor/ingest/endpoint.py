@@ -9,7 +9,7 @@ from monitor.ingest.admission import Disconnected, Receive
 from monitor.ingest.counters import AdmissionReason, Counters
 from monitor.ingest.problems import Answer, Refused
 from monitor.ingest.routes import RouteSpec
-from monitor.ingest.tokens import Token, Tokens
+from monitor.ingest.tokens import Scope, Token, Tokens
 
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -19,6 +19,7 @@ _LINKS: Final = {
     AdmissionReason.LINK_INVALID: "the link is not one of ours, or its key was replaced",
     AdmissionReason.LINKS_OFF: "links are turned off; a token that may read is needed",
 }
+OPERATORS: Final = frozenset({Scope.OPERATE, Scope.APPROVE, Scope.ADMIN})  # who holds one of these is a person
 _CHALLENGE: Final = ((b"www-authenticate", b"Bearer"),)
 
 
@@ -71,8 +72,17 @@ class Endpoint:
     """An ASGI application: one route behind its scope."""
 
     def __init__(
-        self, spec: RouteSpec, handler: Handler, tokens: Tokens, counters: Counters, links: Links | None = None
+        self,
+        spec: RouteSpec,
+        handler: Handler,
+        tokens: Tokens,
+        counters: Counters,
+        links: Links | None = None,
+        *,
+        contacted: Callable[[], None] = lambda: None,
     ) -> None:
+        """`contacted` is told whenever an operator is let in."""
+        self._contacted = contacted
         self.spec = spec
         self._links = links if spec.linked else None
         self._handler = handler
@@ -105,6 +115,8 @@ class Endpoint:
             raise Refused(401, AdmissionReason.UNAUTHENTICATED.value, "a valid bearer token is needed", _CHALLENGE)
         if self.spec.scope not in token.scopes:
             raise Refused(403, AdmissionReason.FORBIDDEN.value, f"the token lacks the scope {self.spec.scope.value}")
+        if not OPERATORS.isdisjoint(token.scopes):
+            self._contacted()
         return token
 
     def _by_link(self, scope: Mapping[str, Any]) -> bool:

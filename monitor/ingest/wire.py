@@ -107,6 +107,12 @@ class Unlatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: Text
 
 
+class Stop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A person stops automation, or lets it go again."""
+
+    reason: Text
+
+
 class ClockStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Replay: move event time forward to `now`."""
 

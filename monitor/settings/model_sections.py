@@ -118,6 +118,15 @@ class RollbackLimits(Section):
     approval_valid: Annotated[Duration, between("1m", "1d")] = duration("1h")
     rows_min: Annotated[int, Field(ge=30, le=1_000_000)] = 200
     bake: Annotated[Duration, between("0s", "7d")] = duration("10m")
+    contact_within: Annotated[Duration, between("0s", "365d")] = duration("1d")
+
+
+class Promotion(Section):
+    """What a served candidate must have shown before people are told that it has earned to be known-good."""
+
+    soak: Annotated[Duration, between("1h", "90d")] = duration("7d")
+    labels_min: Annotated[int, Field(ge=100, le=10_000_000)] = 1_000
+    worse_max: Annotated[float, Field(ge=0, le=1_000_000)] = 0.01
 
 
 class SegmentColumn(Section):
@@ -140,4 +149,5 @@ class MonitoredModel(Section):
     labels: LabelFeed = LabelFeed()
     samples: Samples = Samples()
     rollback: RollbackLimits = RollbackLimits()
+    promotion: Promotion = Promotion()
     evidence: ModelEvidence = ModelEvidence()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from monitor.clock import Clock, ReplayClock
 from monitor.decisions import outcomes
 from monitor.decisions.clearance import Asked
 from monitor.decisions.exclusions import exclusions
+from monitor.decisions.promotion import Candidacy, Needed, promotion
 from monitor.decisions.state import Judgement, Terms
 from monitor.decisions.taint import words_of
 from monitor.errors import Problem, Rejected, Transient
@@ -23,6 +25,7 @@ from monitor.turns import account, clearing, show
 from monitor.turns.auditing import Deed
 from monitor.turns.evidence import Reports
 from monitor.turns.gathering import link, path_of, reported
+from monitor.turns.kill_switch import KillSwitch, Said, words
 from monitor.turns.watched import Watched
 from monitor.turns.wheel import Wheel
 
@@ -49,14 +52,26 @@ class Control:
     reload_settings: Callable[[str], Awaitable[Sequence[Problem]]]  # who asks
     stepped: Callable[[float], Awaitable[None]]  # after a step of the replay clock
     reports: Reports
+    kill_switch: KillSwitch
     silenced: Callable[[Key], str] = lambda _: ""  # by which silence an alert is held
+    _why: dict[ModelName, str] = field(default_factory=dict)  # what was told of degraded modes
+    _known: Said | None = None  # what was told of the kill switch
     _stepping: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self._known = self.kill_switch.said()  # what an earlier run left was told then
 
     def status(self) -> dict[str, Any]:
         """All models."""
         health, reports = self.wheel.parts.store.health(), self.reports.reports()
         models = {name: account.status(each, health, reports, self.silenced) for name, each in self.models.items()}
-        return {"now": self.clock.now(), "models": models, "evidence": account.worker(self.reports.state())}
+        said = self.kill_switch.said()
+        return {
+            "now": self.clock.now(),
+            "models": models,
+            "evidence": account.worker(self.reports.state()),
+            "kill_switch": None if said is None else msgspec.to_builtins(said),
+        }
 
     def evidence(self) -> list[Any]:
         """All reports that are there, newest first."""
@@ -191,6 +206,57 @@ class Control:
         self._decided(watched, decision, deed)
         return {"model": model, "latch": watched.state.latch}
 
+    def promotion(self, model: str, /) -> Any:
+        """Whether what is served has earned to be known-good: every condition, with what was seen."""
+        found = promotion(candidacy(self.models[ModelName(model)], self.clock.now()))
+        return {"model": model, **msgspec.to_builtins(found)}
+
+    def stop_automation(self, reason: str, actor: str, /) -> Any:
+        """Set the kill switch; in force when this returns, durable if it says so."""
+        durable = self.kill_switch.set(Said(actor, reason, self.clock.wall()))
+        self._wait(self._say(Deed(Kind.KILL_SWITCH_SET, actor, {"reason": reason, "durable": durable})))
+        return {"kill_switch": msgspec.to_builtins(self.kill_switch.said()), "durable": durable}
+
+    def let_automation_go(self, reason: str, actor: str, /) -> Any:
+        """Unset the kill switch; Transient if the disk does not take that, and then it stays set."""
+        try:
+            self.kill_switch.unset(actor, reason)
+        except OSError as error:
+            raise Transient(f"the kill switch stays set: {error.strerror}") from error
+        deed = Deed(Kind.KILL_SWITCH_UNSET, actor, {"reason": reason})
+        self._wait(self._say(deed, f"{words(None)}: {actor} says {reason}"))
+        return {"kill_switch": None, "durable": True}
+
+    async def _say(self, deed: Deed, told: str = "") -> None:
+        """Write down who did it, and tell open incidents."""
+        await self.wheel.parts.audit.record([deed])
+        await self.noticed(told)
+
+    async def noticed(self, told: str = "") -> None:
+        """Tell open incidents where the kill switch was set or unset since the last time, by whatever way.
+
+        `told` is in whose words, where a person just said it.
+        """
+        await self._degraded()
+        said = await asyncio.to_thread(self.kill_switch.said)
+        if said == self._known:
+            return
+        self._known, what = said, told or words(said)
+        for watched in self.models.values():
+            await self.wheel.decide(watched, partial(self._stopped, watched, what))
+
+    async def _degraded(self) -> None:
+        """Tell an open incident when its model's mode becomes less than the settings say, and when it is that again."""
+        for name, watched in self.models.items():
+            mode, why = watched.mode
+            if why != self._why.get(name, ""):
+                self._why[name] = why
+                what = why or f"an operator is in touch again: mode {mode.value}"
+                await self.wheel.decide(watched, partial(self._stopped, watched, what))
+
+    def _stopped(self, watched: Watched, what: str, terms: Terms) -> Judgement:
+        return outcomes.automation_stopped(watched.state, terms, what, self.clock.now())
+
     async def advance(self, to: float, actor: str, /) -> dict[str, Any]:
         """Replay: step event time to `to` and finish what is due; ValueError if that is back, too far, or live."""
         if not isinstance(self.clock, ReplayClock):
@@ -254,6 +320,24 @@ class Control:
             return asyncio.run_coroutine_threadsafe(work, self.loop).result(ANSWER_WITHIN_S)
         except TimeoutError:
             raise Transient("the decision is still being written") from None
+
+
+def candidacy(watched: Watched, now: float) -> Candidacy:
+    """What is known of the bundle that is served."""
+    state, probed, needed = watched.state, watched.probed, watched.settings.promotion
+    present = probed is not None and state.epoch is not None and probed.epoch == state.epoch.number
+    return Candidacy(
+        state=state,
+        rules=watched.pack,
+        now=now,
+        bundles=watched.bundles,
+        slots=watched.slots,
+        incidents=tuple(watched.incidents.values()),
+        suspicions=state.suspicions,
+        probes=probed.reading.verdict if probed is not None and present else None,
+        floor=watched.releases.floor,
+        needed=Needed(needed.soak, needed.labels_min, needed.worse_max),
+    )
 
 
 def _moment(wanted: object, absent: float | None) -> float | None:

@@ -29,7 +29,7 @@ RULED: Final = {
 def deeds_of(watched: Watched, judged: Judgement) -> list[Deed]:
     """Everything a judgement does, in the order it follows from one another."""
     before, after, model = watched.state, judged.state, watched.name
-    found = [*_incidents(watched, judged), *_decided(model, before, after, watched.settings.rollback.mode)]
+    found = [*_incidents(watched, judged), *_decided(model, before, after, watched.mode[0])]
     found += [deed for rollback in judged.rollbacks for deed in _stepped(watched, rollback)]
     if after.latch != before.latch:
         kind = Kind.LATCH_SET if after.latch else Kind.LATCH_RELEASED

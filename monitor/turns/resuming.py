@@ -9,11 +9,10 @@ from monitor.rollback.release.memory import IndexMemory
 from monitor.settings import MonitoredModel, Settings
 from monitor.settings.fits import believed, fit_problems, judging
 from monitor.store.protocol import Change, Store
+from monitor.turns.kill_switch import FILE, KillSwitch
 from monitor.turns.loading import Releases, Shelf, shelved
 from monitor.turns.telling import telling
 from monitor.turns.watched import Reached, Timeline, Totals, Watched
-
-KILL_SWITCH = "kill_switch"  # a file of this name in the state directory keeps automation from acting
 
 
 def resumed(store: Store, shelf: Shelf, settings: Settings, name: ModelName, pack: RulePack) -> Watched:
@@ -49,7 +48,7 @@ def resumed(store: Store, shelf: Shelf, settings: Settings, name: ModelName, pac
         totals=store.facts(Totals).get(name, Totals()),
         incidents={key: one for key, one in store.facts(Incident).items() if one.model == name},
         rollbacks={key: one for key, one in store.facts(Rollback).items() if one.model == name},
-        killed=(settings.state_dir / KILL_SWITCH).exists,
+        killed=KillSwitch(settings.state_dir / FILE).is_set,
         telling=telling(settings),
     )
 

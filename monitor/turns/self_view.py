@@ -76,6 +76,8 @@ def self_view(
     evidence: EvidenceState | None = None,
     swept: Swept = NOTHING_SWEPT,
     removed: int = 0,
+    kill_switch: bool = False,
+    operator_contact: float | None = None,
     audit: AuditView | None = None,
 ) -> DaemonView:
     """Gather what the daemon knows of itself.
@@ -106,6 +108,8 @@ def self_view(
         alertmanagers=tuple(alertmanager(each) for each in told),
         evidence=None if evidence is None else evidence_view(evidence, swept, removed),
         links=links(counted),
+        kill_switch=kill_switch,
+        operator_contact=operator_contact,
         audit=audit,
     )
 

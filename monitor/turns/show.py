@@ -27,7 +27,7 @@ from monitor.export.snapshot import (
     Timing,
     Totals,
 )
-from monitor.facts import TRANSITION, UNREGISTERED, Bundle, BundleStatus, RollbackStep, Severity
+from monitor.facts import TRANSITION, UNREGISTERED, Bundle, BundleStatus, Mode, RollbackStep, Severity
 from monitor.turns.pictures import Drawing
 from monitor.turns.timed import Timed
 from monitor.turns.watched import Shown, Watched
@@ -60,7 +60,8 @@ def status(watched: Watched) -> dict[str, Any]:
         "incident": msgspec.to_builtins(incident) if incident else None,
         "rollbacks": [msgspec.to_builtins(rollback) for rollback in rollbacks(watched)],
         "latch": watched.state.latch,
-        "mode": watched.settings.rollback.mode.value,
+        "mode": watched.mode[0].value,
+        "degraded": watched.mode[1],
         "release_index_problem": watched.releases.problem,
         "release_index": watched.releases.told(),
         "totals": msgspec.to_builtins(watched.totals) | {"rows": watched.totals.predictions},
@@ -127,6 +128,12 @@ def serving_status(watched: Watched) -> ServingStatus:
     return STATUS[found.status] if found else ServingStatus.UNREGISTERED
 
 
+def within_s(watched: Watched) -> float | None:
+    """How long automation acts without an operator; None where it does not act, or for ever."""
+    allowed = watched.settings.rollback
+    return allowed.contact_within if allowed.mode is Mode.AUTO and allowed.contact_within else None
+
+
 def model_view(
     watched: Watched, drawing: Drawing = NO_FEATURES, gate: ClearanceState | None = None
 ) -> ModelView | None:
@@ -149,7 +156,9 @@ def model_view(
         probes=probes(watched),
         known_good=watched.good.id,
         known_good_name=watched.good.name,
-        mode=watched.settings.rollback.mode,
+        mode=watched.mode[0],
+        contact_within_s=within_s(watched),
+        degrades_in_s=None if (within := within_s(watched)) is None else within - watched.silent_s(),
         latched=bool(state.latch),
         gate=gate,
         release_index_ok=not watched.releases.problem,

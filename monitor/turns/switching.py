@@ -67,4 +67,4 @@ class Switching:
 
 def automatic(watched: Watched) -> bool:
     """Whether automation may still act, as the operator says now."""
-    return watched.settings.rollback.mode is Mode.AUTO and not watched.killed()
+    return watched.mode[0] is Mode.AUTO and not watched.killed()

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.decisions.contact import effective
 from monitor.decisions.epochs import last_known_good
 from monitor.decisions.probes import Probed
 from monitor.decisions.rules import RulePack
@@ -24,6 +25,7 @@ from monitor.facts import (
     Epoch,
     Histogram,
     Incident,
+    Mode,
     ModelName,
     Reading,
     Rollback,
@@ -159,6 +161,7 @@ class Watched:
     rollbacks: dict[str, Rollback] = field(default_factory=dict)  # by id, oldest first
     asked: BundleId | None = None  # the bundle that answers as known-good, as proved
     killed: Callable[[], bool] = lambda: False  # whether the operator's kill switch is set
+    silent_s: Callable[[], float] = lambda: 0.0  # for how long no operator was in touch
     telling: Telling = field(default_factory=Telling)  # when people are told, as the settings say
     unproved_since: float | None = None  # monotonic; None while the server proves what it serves
     unproved_s: float | None = None  # how long that was at the last question
@@ -201,6 +204,12 @@ class Watched:
         """How rows are parted by the settings of this moment; whoever counts or looks takes it once."""
         self._parting = self._parting.by(self.settings.segments)
         return self._parting
+
+    @property
+    def mode(self) -> tuple[Mode, str]:
+        """The rollback mode that holds, and why it is another than the settings say."""
+        allowed = self.settings.rollback
+        return effective(allowed.mode, self.silent_s(), allowed.contact_within)
 
     @property
     def newest(self) -> float | None:

@@ -324,10 +324,11 @@ class Wheel:
 
 def terms(watched: Watched) -> Terms:
     """What the operator and the release index say of a model at this moment."""
-    allowed = watched.settings.rollback
+    allowed, (mode, degraded) = watched.settings.rollback, watched.mode
     return Terms(
         rules=watched.pack,
-        mode=allowed.mode,
+        mode=mode,
+        degraded=degraded,
         limits=Limits(
             cooldown_s=allowed.cooldown,
             per_day=allowed.per_day,

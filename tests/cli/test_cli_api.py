@@ -81,6 +81,15 @@ def test_a_decision_reaches_the_daemon_with_its_actor(
     assert ask("rollback", *arguments, "--json").json == {"did": asked[0]}
 
 
+@pytest.mark.parametrize(("command", "asked"), [("stop", "stop_automation"), ("go", "let_automation_go")])
+def test_the_kill_switch_reaches_the_daemon_with_its_actor(tocsin: Tocsin, api: Any, command: str, asked: str) -> None:
+    token = api.token_file(Scope.OPERATE)
+    words = ("rollback", command, "--reason", "the index is wrong", "--url", api.url)
+    assert tocsin(*words, "--token-file", token).code == Exit.OK
+    [found] = api.control.asked
+    assert found[:2] == (asked, "the index is wrong")
+
+
 def test_letting_go_of_a_latch_reaches_the_daemon_with_its_actor(tocsin: Tocsin, api: Any) -> None:
     token = api.token_file(Scope.OPERATE)
     words = ("incidents", "release", "delays", "features_page/age", "--reason", "mended", "--url", api.url)

@@ -11,6 +11,7 @@ import pytest
 import released
 
 from monitor.cli.exits import Exit
+from monitor.ingest.tokens import Scope
 
 Tocsin = Callable[..., Any]
 
@@ -276,3 +277,32 @@ def test_what_cannot_be_created_is_told(
     assert said in ended.err
     assert (v2 / "releases.json").read_bytes() == before
     assert not list(v2.rglob("v2.bundle.json"))
+
+
+def promoted(tocsin: Tocsin, api: Any, **told: object) -> Any:
+    """What comes of promoting v2 when the daemon says this of what is served."""
+    create(tocsin, "--name", "v2")
+    [ident] = [row["id"] for row in tocsin("bundle", "list", "--json").json if row["name"] == "v2"]
+    gates = [{"name": "soak", "held": told.get("earned"), "why": "served for 9 d, needs 7 d"}]
+    api.control.results["promotion"] = {"bundle": ident, "name": "v2", "earned": True, "gates": gates} | told
+    return tocsin("bundle", "promote", "v2", "--url", api.url, "--token-file", api.token_file(Scope.READ))
+
+
+def test_what_has_earned_it_is_approved_by_the_persons_key(tocsin: Tocsin, v2: Path, api: Any) -> None:
+    ended = promoted(tocsin, api, earned=True)
+    assert (ended.code, statuses(tocsin)) == (Exit.OK, ["known_good", "known_good"])
+    assert "yes: soak: served for 9 d" in ended.err
+    assert api.control.asked == [("promotion", "delays")]
+
+
+@pytest.mark.parametrize("earned", [False, None])
+def test_what_has_not_or_is_not_known_to_is_not_approved(tocsin: Tocsin, v2: Path, api: Any, earned: object) -> None:
+    ended = promoted(tocsin, api, earned=earned)
+    assert (ended.code, statuses(tocsin)) == (Exit.REFUSED, ["known_good", "candidate"])
+    assert f"{'unknown' if earned is None else 'no'}: soak" in ended.err
+
+
+def test_evidence_about_another_bundle_promotes_none(tocsin: Tocsin, v2: Path, api: Any) -> None:
+    ended = promoted(tocsin, api, bundle="sha256:another", name="v3", earned=True)
+    assert (ended.code, statuses(tocsin)) == (Exit.REFUSED, ["known_good", "candidate"])
+    assert "the daemon watches v3, not this one" in ended.err

@@ -28,10 +28,10 @@ COMMANDS = {
     "tune": (),
     "incidents": ("list", "show", "release", "suspect", "trust", "exclusions", "exclude"),
     "evidence": ("list", "fetch", "rotate"),
-    "rollback": ("list", "start", "approve", "decline", "unlatch"),
+    "rollback": ("list", "start", "approve", "decline", "unlatch", "stop", "go"),
     "reference": ("build", "show"),
     "bundle": (
-        *("create", "add", "sign", "approve", "quarantine", "revoke", "refresh"),
+        *("create", "add", "sign", "approve", "promote", "quarantine", "revoke", "refresh"),
         *("verify", "show", "list", "diff"),
     ),
     "checkpoint": ("sign", "verify"),

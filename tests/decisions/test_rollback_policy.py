@@ -197,3 +197,33 @@ def test_no_rollback_rests_on_labels_of_chosen_rows():
 @pytest.mark.parametrize("selection", [(), (chosen(Verdict.OK),)])
 def test_labels_that_nothing_speaks_against_may_support_one(selection):
     assert decide(replace(make_case(), selection=selection)).ruling is Ruling.ACT
+
+
+def erring(error: float, paired: float, **changes):
+    """Evidence by which the served model errs so often, and so much more than the known-good; .2 was allowed."""
+    found = []
+    for signal, value, limit in zip(make_case().signals, (paired, error), (0.03, 0.2), strict=True):
+        reading = Reading(Verdict.BREACH, 500, value, limit, limit + 0.001, 1.0)
+        slots = tuple(replace(slot, reading=reading) for slot in signal.slots)
+        found.append(replace(signal, slots=slots, mean_error=signal.rule == "error"))
+    return replace(make_case(), signals=tuple(found), **changes)
+
+
+def test_a_known_good_that_would_be_right_may_be_rolled_back_to():
+    assert decide(erring(0.3, 0.15)).ruling is Ruling.ACT
+    assert (
+        gates(erring(0.3, 0.15))["plausible"].why
+        == "by these labels the known-good errs by 0.15, at most 0.2 was allowed"
+    )
+
+
+def test_labels_by_which_the_known_good_fails_too_begin_nothing():
+    assert gates(erring(1.0, 0.44))["plausible"].held is False
+    assert decide(erring(1.0, 0.44)).ruling is Ruling.DENY
+
+
+def test_only_errors_of_the_same_windows_are_compared_with_the_pairs():
+    case = erring(1.0, 0.44)
+    later = tuple(replace(slot, start=slot.start + HOUR) for slot in case.signals[1].slots)
+    apart = replace(case, signals=(case.signals[0], replace(case.signals[1], slots=later)))
+    assert gates(apart)["plausible"].held

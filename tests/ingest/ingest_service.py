@@ -126,6 +126,7 @@ class Service:
         self.tokens_file.write_bytes(body)
         self.links = links(self.clock)
         self.refused = []
+        self.contacts = []
         self.app = build_app(
             journal=self.journal,
             control=self.control,
@@ -138,6 +139,7 @@ class Service:
             encode=encode,
             links=self.links,
             refused=self.refused.append,
+            contacted=lambda: self.contacts.append(self.clock.now()),
         )
 
     def call(self, method, path, token=None, peer="127.0.0.1", headers=None, **more):

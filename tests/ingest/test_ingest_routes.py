@@ -16,6 +16,8 @@ BODIES = {
     "labels": b'{"id": "a", "label": "late"}',
     "start_rollback": b'{"model": "delays", "reason": "wrong since noon"}',
     "unlatch": b'{"model": "delays"}',
+    "stop_automation": b'{"reason": "the index is wrong"}',
+    "let_automation_go": b'{"reason": "it is right"}',
     "release": b'{"model": "delays", "alert": "features_page/age", "reason": "the sensor was mended"}',
     "suspect": b'{"sources": ["crowd/*"], "since": 1999999000}',
     "clock": b'{"now": 2000000000}',
@@ -128,6 +130,27 @@ def test_the_name_of_the_token_is_the_actor(service):
         ("decline", "r-2", "approve"),
         ("unlatch", "delays", "approve"),
     ]
+
+
+@pytest.mark.parametrize(("way", "name"), [("stop", "stop_automation"), ("go", "let_automation_go")])
+def test_automation_is_stopped_and_let_go_by_whoever_operates_and_says_why(service, way, name):
+    assert service.call("POST", f"/v1/rollbacks/{way}", "operate", content=b"{}").status_code == 422
+    service.call("POST", f"/v1/rollbacks/{way}", "operate", content=BODIES[name])
+    [asked] = service.control.asked
+    assert (asked[0], asked[2]) == (name, "operate")
+
+
+def test_only_a_token_that_may_operate_approve_or_administrate_is_contact(service):
+    reading = {"read", "ingest_labels", "ingest_predictions"}
+    for token in (*reading, None):
+        service.call("GET", "/v1/status", token)
+        service.call("POST", "/v1/rollbacks/stop", token, content=BODIES["stop_automation"])
+    assert service.contacts == []
+    ways = {"operate": "/v1/rollbacks/go", "approve": "/v1/rollbacks/unlatch", "admin": "/-/reload"}
+    service.control.results["reload"] = []
+    for number, (token, path) in enumerate(ways.items(), start=1):
+        service.call("POST", path, token, content=b"{}")
+        assert len(service.contacts) == number
 
 
 def test_who_lets_go_of_a_latch_is_the_token_too(service):

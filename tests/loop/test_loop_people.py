@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 
@@ -52,6 +53,20 @@ def test_letting_go_is_for_what_is_latched_and_people_who_may(make_loop):
     assert loop.call("POST", "/v1/incidents/release", "ops", json=wanted).status_code == httpx.codes.FORBIDDEN
     answer = loop.call("POST", "/v1/incidents/release", json=wanted)
     assert (answer.status_code, answer.json()["type"]) == (httpx.codes.CONFLICT, "urn:tocsin:problem:not_latched")
+
+
+def test_a_signal_stops_automation_over_a_restart_and_only_a_person_lets_it_go(make_loop):
+    loop = make_loop().start()
+    loop.daemon.send_signal(signal.SIGUSR1)
+    wait_for(lambda: loop.get("/v1/status")["kill_switch"], "the signal is taken")
+    assert loop.get("/v1/status")["kill_switch"]["reason"] == "SIGUSR1"
+    wait_for((loop.directory / "state" / "kill_switch").exists, "it is on disk")
+    assert loop.stop() == 0
+    loop.start()
+    assert loop.get("/v1/status")["kill_switch"]
+    ended = typed(loop, "tocsin rollback go --reason 'looked at it'")
+    assert ended.returncode == 0, ended.stderr
+    assert loop.get("/v1/status")["kill_switch"] is None
 
 
 def test_a_script_that_deploys_is_told_that_nobody_knows_yet(make_loop):

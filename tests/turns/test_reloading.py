@@ -46,6 +46,7 @@ MAY = {
     "models__delays__rules": "other.yaml",
     "models__delays__labels__trusted_sources": ["ops"],
     "models__delays__rollback": {"mode": "auto", "cooldown": "1h", "per_day": 1, "rows_min": 100},
+    "models__delays__promotion": {"soak": "1d", "labels_min": 200, "worse_max": 0.02},
     "models__delays__known_good__share": 0.1,
     "models__delays__known_good__rows_max": 7,
     "models__delays__segments": {"origin": {"values_max": 3}, "device": {"values": ["ios"]}},

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from msgspec.structs import replace
-from world import Turns, acting, alive, control_of, only
+from world import MODEL, Turns, acting, alive, control_of, only
 
 from monitor.clock import ReplayClock
 from monitor.errors import Rejected
@@ -209,3 +209,16 @@ def test_without_kept_rows_no_report_is_promised(turns):
     turns.settle(0.0)
     turns.settle(60.0)
     assert not any(b"/v1/evidence/" in one.body for one in turns.outbox.every())
+
+
+def test_the_daemon_says_what_a_candidate_lacks_and_signs_nothing(tmp_path):
+    turns = acting(tmp_path, Mode.OBSERVE)
+    turns.settle(0.0)
+    turns.settle(60.0)
+    told = control_of(turns).promotion(MODEL)
+    assert (told["model"], told["name"], told["earned"]) == (MODEL, "v2", False)
+    held = {gate["name"]: gate["held"] for gate in told["gates"]}
+    assert (held["candidate"], held["soak"], held["calm"], held["probes"]) == (True, False, False, None)
+    with pytest.raises(KeyError):
+        control_of(turns).promotion("another")
+    turns.close()

@@ -62,6 +62,8 @@ from monitor.turns.control import Control
 from monitor.turns.counting import FoldSettings
 from monitor.turns.fold import Fold
 from monitor.turns.gathering import unsigned
+from monitor.turns.kill_switch import FILE as KILL_SWITCH
+from monitor.turns.kill_switch import KillSwitch
 from monitor.turns.loading import Releases, Shelf
 from monitor.turns.look import Look, Ticks
 from monitor.turns.opinion import Opinion, sample, silent
@@ -362,6 +364,7 @@ class Turns:
         allowed = RollbackLimits(mode=self.mode)
         self.watched.settings = self.watched.settings.model_copy(update={"rollback": allowed, **self.settings})
         self.watched.pack = self.pack
+        self.watched.killed = KillSwitch(self.directory / KILL_SWITCH).is_set
         self.watched.state = self._stored(ModelState(MODEL), MODEL)
         self.watched.totals = self._stored(Totals(), MODEL)
         self.watched.reached = self._stored(Reached(), MODEL)
@@ -563,6 +566,7 @@ def control_of(turns, clock=None, reports=None, silenced=lambda _: ""):
         reload_settings=nothing,
         stepped=stepped,
         reports=reports or reports_of(turns),
+        kill_switch=KillSwitch(turns.directory / KILL_SWITCH),
         silenced=silenced,
     )
 

@@ -1,0 +1,308 @@
+"""Whether automation rolls back what is worse, and nothing else: the figures of the promise S8, simulated.
+
+    counts of a day -> the default pack's own detectors -> slots -> judge, gates, policy, in mode auto
+
+Rows are not simulated: what labels say of a day are four numbers (both models right, one of them wrong, both wrong),
+drawn as a multinomial. From there on everything is the product's: readings of `rules/default.yaml` by their intervals,
+N of M, the e-detector's crossing on errors and pairs hour by hour, incident, gates, plan.
+
+- *worse*: the served model errs ten points more often than the known-good, from a midnight on; 400 labelled pairs a
+  day. Of the e-detector only the error and the paired error bet; the product's other signals of labels could only cross
+  earlier. Its bands are learned from a simulated fortnight of labelled history.
+- *world*: from a midnight on both models err ten points more often. Never a rollback.
+- *quiet*: nothing changes but how hard the days are (both models alike) and, a little, which model they suit. A
+  rollback is a false one; the model then begins anew. Without the e-detector, hence without the gate `false_alarms`:
+  a gate can only forbid, so this bounds the product from above.
+
+Seeds are fixed; nothing depends on the machine. `python -m bench safety` writes bench/safety.md.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from scipy.stats import chi2
+
+from bench.figure import Figure
+from monitor.decisions.alerts import put
+from monitor.decisions.judge import judge
+from monitor.decisions.rules import RulePack, parse_pack
+from monitor.decisions.state import ModelState, Terms
+from monitor.detectors import DETECTORS
+from monitor.detectors.sequential import Plan, State, step
+from monitor.facts import (
+    Bundle,
+    BundleId,
+    BundleStatus,
+    Epoch,
+    Mode,
+    ModelName,
+    Outcomes,
+    Pairs,
+    Schema,
+    Slot,
+    Subject,
+)
+from monitor.panes.build import HistoryBatch, build_reference
+from monitor.panes.layout import Layout
+from monitor.panes.rhythm import Rhythm
+from monitor.panes.rows import Predictions
+from monitor.panes.shares import What
+from monitor.panes.signals import Counted, Signals
+from monitor.turns.latched import freeze
+
+DAY, HOUR = 86_400.0, 3_600.0
+MODEL = ModelName("simulated")
+GOOD, SERVED = BundleId("good"), BundleId("served")
+ROOT = Path(__file__).parents[1]
+LABELS = 400  # a day
+REFERENCE_ROWS = 14 * LABELS
+WITHIN = 3  # windows
+QUIET_BEFORE = 3  # days before anything changes
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """How often each of the two models errs, and how often the wrong ones are of one of them alone."""
+
+    served: float
+    good: float
+    apart: float  # share of rows that the better of the two gets wrong alone
+
+    def cells(self) -> tuple[float, float, float, float]:
+        """Shares: both right, only the served wrong, only the known-good wrong, both wrong."""
+        better = min(self.served, self.good)
+        both = better - self.apart
+        return 1 - both - (self.served - both) - (self.good - both), self.served - both, self.good - both, both
+
+
+ALIKE = Errors(0.1, 0.1, 0.03)  # 6 % of the answers differ in being right
+
+
+@cache
+def packs() -> dict[bool, RulePack]:
+    """The default pack's rules that may support a rollback, with the e-detector and without."""
+    document = yaml.safe_load((ROOT / "rules" / "default.yaml").read_text())
+    rules = [rule for rule in document["rules"] if rule.get("rollback")]
+    bare: dict[str, Any] = {"version": 1, "rules": rules}
+    return {
+        False: parse_pack(bare, DETECTORS),
+        True: parse_pack(bare | {"sequential": document["sequential"]}, DETECTORS),
+    }
+
+
+def pairs(cells: np.ndarray) -> Pairs:
+    """What the two models said of labelled rows."""
+    right, only_served, only_good, wrong = (int(each) for each in cells)
+    n = int(cells.sum())
+    return Pairs(n, n, only_served + only_good, right, only_served, only_good, wrong)
+
+
+def outcomes(n: int, wrong: int) -> Outcomes:
+    """What labels said of the served one."""
+    return Outcomes(n, ((n - wrong, 0), (wrong, 0)), 0, 0, (n,))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Watching:
+    """The e-detector with bands that it learned."""
+
+    signals: Signals
+    rhythm: Rhythm
+    plan: Plan
+    error: int  # places of the two signals
+    paired: int
+
+    def counted(self, cells: np.ndarray) -> Counted:
+        """One closed window of labels."""
+        shape, alone = len(self.signals.signals), int(cells[1] + cells[2])
+        x, n = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        n[self.error], x[self.error] = int(cells.sum()), int(cells[1] + cells[3])
+        n[self.paired], x[self.paired] = alone, int(cells[1])
+        return Counted(x, n, np.zeros((len(self.signals.scored), 22), np.int64))
+
+
+@cache
+def watching(error: float) -> Watching:
+    """Learn from a fortnight in which this share of the answers was wrong."""
+    rng = np.random.default_rng([8, round(1000 * error)])
+    times = np.sort(rng.uniform(0, 14 * DAY, REFERENCE_ROWS))
+    said = rng.integers(0, 2, REFERENCE_ROWS).astype(np.uint8)
+    rows = Predictions.unsent({}, times=times, outputs=said, scores=np.full(REFERENCE_ROWS, np.nan))
+    truth = (said ^ (rng.random(REFERENCE_ROWS) < error)).astype(float)
+    history = HistoryBatch(rows, truth)
+    schema = Schema(MODEL, (), ("no", "yes"), "yes")
+    reference = build_reference(lambda: iter([history]), schema, lambda _: None)
+    assert reference.rhythm is not None, "every reference has bands"
+    signals = Signals.table(Layout.of(reference))
+    watch = packs()[True].watch
+    assert watch is not None, "the default pack sets a budget"
+    places = {each.what: i for i, each in reversed(list(enumerate(signals.signals)))}  # the first of each: the whole
+    plan = Plan.of(signals, watch.ledger)
+    return Watching(signals, reference.rhythm, plan, places[What.ERROR], places[What.PAIRED_ERROR])
+
+
+@dataclass(slots=True)
+class World:
+    """One served bundle, day after day."""
+
+    seed: tuple[int, ...]
+    sequential: bool
+    reference_error: float = ALIKE.good
+    labels: int = LABELS
+    state: ModelState = field(init=False)
+    slots: dict[tuple[str, str], tuple[Slot, ...]] = field(default_factory=dict)
+    latched: tuple[Slot, ...] = ()
+    bets: State | None = None
+    rows: int = 0
+    rng: np.random.Generator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rng = np.random.default_rng(self.seed)
+        self.state = ModelState(MODEL, Epoch(2, MODEL, SERVED, "served", 0.0, 0.0))
+
+    def terms(self) -> Terms:
+        """Mode auto, and a known-good that answers the same rows."""
+        return Terms(packs()[self.sequential], Mode.AUTO, bundles=(_bundle(GOOD), _bundle(SERVED)), asked=GOOD)
+
+    def day(self, number: int, errors: Errors) -> bool:
+        """Live through one day; whether a rollback begins."""
+        hours = self.rng.multinomial(self.rng.multinomial(self.labels, np.full(24, 1 / 24)), errors.cells())  # [24, 4]
+        if self.sequential:
+            for hour, cells in enumerate(hours):
+                self._bet(24 * number + hour, cells)
+        self._read(number, hours.sum(axis=0))
+        judged = judge(self.state, self.terms(), self.slots, DAY * (number + 1))
+        self.state = judged.state
+        return self.state.rollback is not None
+
+    def _read(self, number: int, cells: np.ndarray) -> None:
+        n, wrong = int(cells.sum()), int(cells[1] + cells[3])
+        history = outcomes(REFERENCE_ROWS, round(REFERENCE_ROWS * self.reference_error))
+        views = {
+            Subject.PAIRS: (pairs(np.zeros(4, int)), pairs(cells)),
+            Subject.OUTCOMES: (history, outcomes(n, wrong)),
+        }
+        for rule in packs()[self.sequential].rules:
+            reading = rule.detector.read(*views[rule.subject])  # type: ignore[union-attr]
+            slot = Slot(rule.name, "", 2, DAY * number, DAY * (number + 1), reading)
+            self.slots[rule.name, ""] = put(self.slots.get((rule.name, ""), ()), slot, rule)
+
+    def _bet(self, hour: int, cells: np.ndarray) -> None:
+        watched, now = watching(self.reference_error), HOUR * (hour + 1)
+        bounds = watched.rhythm.bounds(hour)
+        said, self.bets = step(watched.plan, [(bounds, watched.counted(cells))], 60.0, self.bets, now)
+        self.rows += int(cells.sum())
+        rows = dict.fromkeys({family.value for family in watched.plan.families}, self.rows)
+        self.latched = freeze(watched.plan, said, self.latched, self.bets, rows, (2, now))
+        self.slots |= {(slot.rule, slot.segment): (slot,) for slot in self.latched}
+
+
+def _bundle(name: BundleId) -> Bundle:
+    status = BundleStatus.KNOWN_GOOD if name == GOOD else BundleStatus.CANDIDATE
+    return Bundle(name, MODEL, name, name, name, name, status, 1.0, name, cutoff=-1e9)
+
+
+# ---------------------------------------------------------------- the three questions
+
+
+def worse(run: int, errors: Errors = ALIKE, drop: float = 0.1, days: int = 7) -> float:
+    """Windows from the drop of the served model to the rollback; infinite where none begins. 0: before it."""
+    world = World((1, run), sequential=True, reference_error=errors.good)
+    for number in range(QUIET_BEFORE):
+        if world.day(number, errors):
+            return 0.0
+    bad = Errors(errors.served + drop, errors.good, errors.apart)
+    for number in range(days):
+        if world.day(QUIET_BEFORE + number, bad):
+            return number + 1.0
+    return float("inf")
+
+
+def harder(run: int, errors: Errors = ALIKE, drop: float = 0.1, days: int = 14) -> bool:
+    """Whether a world that became harder for both models ever begins a rollback."""
+    world = World((2, run), sequential=False, reference_error=errors.good)
+    bad = Errors(errors.served + drop, errors.good + drop, errors.apart)
+    return any(world.day(number, errors if number < QUIET_BEFORE else bad) for number in range(days))
+
+
+def quiet(run: int, days: int, errors: Errors = ALIKE, labels: int = LABELS, suits: float = 0.005) -> int:
+    """False rollbacks in so many days. How hard a day is has a deviation of .02, whom it suits one of `suits`."""
+    world, found = World((3, run), sequential=False, reference_error=errors.good, labels=labels), 0
+    for number, (hard, apart) in enumerate(_days(world.rng, days, suits)):
+        served, good = np.clip([errors.served + hard + apart / 2, errors.good + hard - apart / 2], errors.apart, 0.9)
+        if world.day(number, Errors(float(served), float(good), errors.apart)):
+            found += 1
+            world = World((3, run, number), sequential=False, reference_error=errors.good, labels=labels)
+    return found
+
+
+def _days(rng: np.random.Generator, days: int, suits: float) -> Iterator[tuple[float, float]]:
+    yield from zip(rng.normal(0, 0.02, days), rng.normal(0, suits, days), strict=True)
+
+
+def interval(events: int, exposure: float) -> tuple[float, float]:
+    """95 % of a Poisson rate, exact (Garwood 1936, Biometrika 28:437)."""
+    low = chi2.ppf(0.025, 2 * events) / 2 if events else 0.0
+    return float(low / exposure), float(chi2.ppf(0.975, 2 * events + 2) / 2 / exposure)
+
+
+# ---------------------------------------------------------------- the page
+
+RUNS, QUIET_DAYS, MODELS = 200, 10_000, 100
+LEVELS = (Errors(0.05, 0.05, 0.02), ALIKE, Errors(0.2, 0.2, 0.05), Errors(1 / 3, 1 / 3, 0.1))
+QUIET = (
+    ("as above", ALIKE, LABELS, 0.005),
+    ("a retrain that differs on three rows in ten", Errors(1 / 3, 1 / 3, 0.15), LABELS, 0.005),
+    ("200 labels a day", ALIKE, 200, 0.005),
+    ("days that suit one of the two by .02", ALIKE, LABELS, 0.02),
+)
+PAGE = ROOT / "bench" / "safety.md"
+HEAD = """# Does automation roll back what is worse, and nothing else?
+
+Written by `python -m bench safety`; simulated counts, fixed seeds, the rules of `rules/default.yaml`. What is simulated
+and what is the product's own code stands at the top of `bench/safety.py`. Windows are days of 400 labelled pairs.
+
+"""
+
+
+def measure() -> list[Figure]:
+    """Simulate all of it, and write the page."""
+    windows = {errors: np.array([worse(run, errors) for run in range(RUNS)]) for errors in LEVELS}
+    began = {errors: sum(harder(run, errors) for run in range(RUNS)) for errors in LEVELS}
+    false = [sum(quiet(run, QUIET_DAYS // MODELS, *rest) for run in range(MODELS)) for _, *rest in QUIET]
+    PAGE.write_text(HEAD + "\n".join((*_dropped(windows), "", *_harder(began), "", *_quiet(false))) + "\n")
+    caught = 100 * float(np.mean(windows[ALIKE] <= WITHIN))
+    rate = 1000 * interval(false[0], QUIET_DAYS)[1]
+    return [
+        Figure("10 points worse than the known-good, rolled back within 3 windows", caught, "% of 200 runs", ">= 95"),
+        Figure("the same drop of both models, rolled back", float(began[ALIKE]), "of 200 runs", "<= 0"),
+        Figure("false rollbacks in 1,000 quiet model-days, upper end of 95 %", rate, "", "<= 1"),
+    ]
+
+
+def _dropped(windows: dict[Errors, np.ndarray]) -> Iterator[str]:
+    yield "## The served model errs ten points more often: windows until the rollback\n"
+    yield "| error before | runs | within 2 | within 3 | within 7 | before the drop |\n|---:|---:|---:|---:|---:|---:|"
+    for errors, found in windows.items():
+        within = [f"{100 * float(np.mean((found > 0) & (found <= days))):.1f} %" for days in (2, 3, 7)]
+        yield f"| {errors.good:.2f} | {len(found)} | {' | '.join(within)} | {int((found == 0).sum())} |"
+
+
+def _harder(began: dict[Errors, int]) -> Iterator[str]:
+    yield "## Both models err ten points more often: rollbacks in 14 windows\n"
+    yield "| error before | runs | rollbacks |\n|---:|---:|---:|"
+    for errors, number in began.items():
+        yield f"| {errors.good:.2f} | {RUNS} | {number} |"
+
+
+def _quiet(false: list[int]) -> Iterator[str]:
+    yield "## Quiet model-days: false rollbacks\n"
+    yield "| world | model-days | rollbacks | in 1,000 days, 95 % |\n|---|---:|---:|---|"
+    for (name, *_), number in zip(QUIET, false, strict=True):
+        low, high = (1000 * end for end in interval(number, QUIET_DAYS))
+        yield f"| {name} | {QUIET_DAYS:,} | {number} | {1000 * number / QUIET_DAYS:.3g} [{low:.3g}, {high:.3g}] |"
