@@ -62,6 +62,11 @@ class World:
     async def reload(self) -> None:
         self.loads += 1
 
+    def reset(self) -> None:
+        """v2 is set again, and nothing has happened yet."""
+        self.set("v2")
+        self.history.clear()
+
     def make(self) -> Target: ...  # type: ignore[empty-body]  # the target, as after a start of the daemon
     def set(self, name: str) -> None: ...
     def now(self) -> str: ...  # type: ignore[empty-body]
@@ -108,6 +113,10 @@ class SymlinkWorld(World):
     def now(self) -> str:
         return self.link.read_text().removeprefix("checkpoint ")
 
+    def reset(self) -> None:
+        self.manner = ""
+        super().reset()
+
     def fault(self, at: int, manner: str) -> None:
         self.manner = manner
 
@@ -135,6 +144,10 @@ class HttpWorld(World):
 
     def changes(self, method: str, path: str, body: bytes) -> bool:
         return method != "GET"
+
+    def reset(self) -> None:
+        self.relay.reset()
+        super().reset()
 
     def caller(self) -> Caller:
         return Caller(self.relay.url, "the fake", WITHIN_S, credentials=service_account(self.folder / "token"))
@@ -316,6 +329,11 @@ class CommandWorld(World):
         self.script.write_text(SCRIPT)
         self.script.chmod(0o755)
         self.set("v2")
+
+    def reset(self) -> None:
+        for left in ("history", "fault"):
+            (self.folder / left).unlink(missing_ok=True)
+        super().reset()
 
     def make(self) -> Target:
         return CommandTarget([str(self.script), str(self.folder), "canary-token $(touch shell)"], WITHIN_S)
