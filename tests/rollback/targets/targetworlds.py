@@ -1,9 +1,11 @@
 """One world for each kind of target: what is set, what somebody else sets, and what can go wrong on the way."""
 
+import asyncio
 import base64
 import copy
 import hashlib
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from relays import CANARY, Relay, Upstream
 
 from monitor.clock import WallClock
 from monitor.facts import BundleId
-from monitor.rollback.targets import symlink
+from monitor.rollback.targets import staging, symlink
 from monitor.rollback.targets.calls import Caller
 from monitor.rollback.targets.cluster import ObjectTarget, service_account
 from monitor.rollback.targets.command import CommandTarget
@@ -23,6 +25,7 @@ from monitor.rollback.targets.kserve import inference_service
 from monitor.rollback.targets.kubernetes import deployment
 from monitor.rollback.targets.mlflow import MlflowTarget
 from monitor.rollback.targets.open_inference import OpenInferenceTarget
+from monitor.rollback.targets.staging import Staging
 from monitor.rollback.targets.symlink import Link, SymlinkTarget
 from monitor.rollback.targets.webhook import WebhookTarget
 from monitor.wire.webhooks import parse_keys
@@ -88,6 +91,7 @@ class SymlinkWorld(World):
         self.link.symlink_to("v2.bin")
         self.manner, self.before = "", ""
         monkeypatch.setattr(symlink, "exchange", self._exchange)
+        asyncio.run(self.make().stage(self.goal))  # what is switched to was verified before
 
     def _exchange(self, one: Path, other: Path, original: Callable[..., None] = symlink.exchange) -> None:
         before, self.before = self.before, ""
@@ -104,7 +108,7 @@ class SymlinkWorld(World):
             raise OSError(5, "Input/output error")
 
     def make(self) -> Target:
-        return SymlinkTarget(Link(self.link), self.reload)
+        return SymlinkTarget(Link(self.link), self.reload, Staging(self.folder))
 
     def set(self, name: str) -> None:
         (self.folder / "new").symlink_to(f"{name}.bin")
@@ -115,6 +119,7 @@ class SymlinkWorld(World):
 
     def reset(self) -> None:
         self.manner = ""
+        shutil.rmtree(self.folder / staging.FOLDER)
         super().reset()
 
     def fault(self, at: int, manner: str) -> None:
@@ -124,6 +129,7 @@ class SymlinkWorld(World):
         self.before = name
 
     def down(self) -> None:
+        (self.folder / ".current.tocsin-lock").unlink(missing_ok=True)
         (self.folder / ".current.tocsin-lock").symlink_to("nobody")  # is not taken through a link
 
     def garble(self, rubbish: bytes) -> None:

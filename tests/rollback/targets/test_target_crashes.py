@@ -23,7 +23,7 @@ ONE_WRONG = [(switch, load) for switch, load in itertools.product(MANNERS, MANNE
 SWITCH_LOADS = (OpenInferenceWorld, ClusterWorld)  # what is set is served; there is nothing to load
 DELAYS = ModelName("delays")
 STRIDES = {CommandWorld: 3, VariableWorld: 3, OpenInferenceWorld: 2}  # slow, or much like another: the soak skips none
-POINTS = 16  # five steps, a look, a switch and a load, before and after each
+POINTS = 18  # five steps, a look, a stage, a switch and a load, before and after each
 
 
 class Killed(BaseException):
@@ -57,6 +57,9 @@ class Mortal:
 
     async def place(self, source, target):
         return await self._call(self.target.place, source, target)
+
+    async def stage(self, target):
+        await self._call(self.target.stage, target)
 
     async def switch(self, source, target):
         return await self._call(self.target.switch, source, target)
