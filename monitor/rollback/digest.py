@@ -23,6 +23,7 @@ CHUNK_BYTES = 1 << 20
 SIZE_MAX = 64 << 30  # of one checkpoint file
 
 Progress: TypeAlias = Callable[[int], None]  # told how many bytes were read since the last time
+Copy: TypeAlias = Callable[[memoryview], object]  # given every byte that was read, in order; OSError
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
@@ -40,6 +41,10 @@ def nobody(_bytes: int) -> None:
     """Whom nobody tells."""
 
 
+def nowhere(_bytes: memoryview) -> None:
+    """Where nothing is copied to."""
+
+
 def path_problem(relative: str) -> str:
     """Return what is wrong with a path that must stay inside a directory, or "".
 
@@ -54,7 +59,9 @@ def path_problem(relative: str) -> str:
     return "must not leave its directory" if ".." in path.parts else ""
 
 
-def measure_beneath(folder: Path, relative: str, size_max: int = SIZE_MAX, progress: Progress = nobody) -> Measured:
+def measure_beneath(
+    folder: Path, relative: str, size_max: int = SIZE_MAX, progress: Progress = nobody, copy: Copy = nowhere
+) -> Measured:
     """Read the file at `relative` inside `folder` to its end.
 
     Permanent if it is not there, not a regular file, behind a symbolic link, outside, or larger than `size_max` bytes;
@@ -63,7 +70,7 @@ def measure_beneath(folder: Path, relative: str, size_max: int = SIZE_MAX, progr
     if problem := path_problem(relative):
         raise Permanent(f"{relative!r} {problem}")
     with _errors(relative), _opened(folder, PurePosixPath(relative)) as file:
-        return _measure(file, relative, size_max, progress)
+        return _measure(file, relative, size_max, progress, copy)
 
 
 def digest_beneath(folder: Path, relative: str, size_max: int = SIZE_MAX) -> str:
@@ -103,7 +110,7 @@ def _opened(folder: Path, relative: PurePosixPath) -> Iterator[int]:
         os.close(at)
 
 
-def _measure(file: int, name: str, size_max: int, progress: Progress) -> Measured:
+def _measure(file: int, name: str, size_max: int, progress: Progress, copy: Copy) -> Measured:
     if not stat.S_ISREG(os.fstat(file).st_mode):
         raise Permanent(f"{name!r} is not a regular file")
     found, chunk, size = hashlib.sha256(), bytearray(CHUNK_BYTES), 0
@@ -112,5 +119,6 @@ def _measure(file: int, name: str, size_max: int, progress: Progress) -> Measure
         if size > size_max:
             raise Permanent(f"{name!r} is larger than {size_max} bytes")
         found.update(memoryview(chunk)[:count])
+        copy(memoryview(chunk)[:count])
         progress(count)
     return Measured(f"sha256:{found.hexdigest()}", size)

@@ -24,7 +24,7 @@ from monitor.errors import Permanent, SettingsError, Transient
 from monitor.facts import Bundle, BundleId, Rollback, Verdict
 from monitor.rollback.release.read import Index
 from monitor.rollback.release.verify import verify
-from monitor.rollback.targets.contract import Conflict, Release, Target
+from monitor.rollback.targets.contract import Conflict, Release, Target, Unfit
 
 POLL_S = 0.5  # between two questions while the server still loads
 LONGEST_PAUSE_S = 30.0  # after a setback; they double from 2 s
@@ -171,7 +171,7 @@ class Executor:
                 return await self._reload()
             index = await asyncio.to_thread(self._index)
             if command is Command.VERIFY:
-                return await asyncio.to_thread(self._verify, index, rollback.target)
+                return await self._verify(index, rollback.target)
             bundle = index.find(rollback.target)
             if bundle is None:
                 return Observation.CANNOT_TELL
@@ -196,11 +196,12 @@ class Executor:
         path = index.folder / bundle.checkpoint
         return Release(identity, bundle.name, digest, path, bundle.locators.get(self._kind, ""))
 
-    def _verify(self, index: Index, identity: BundleId) -> Observation:
-        why = index.no_target(identity, self._clock.wall())
+    async def _verify(self, index: Index, identity: BundleId) -> Observation:
+        why, bundle = index.no_target(identity, self._clock.wall()), index.find(identity)
         try:
-            if not why:
-                verify(index, identity)
+            if not why and bundle is not None:
+                await asyncio.to_thread(verify, index, identity)
+                await self._target.stage(self._release(index, identity, bundle.checkpoint_digest))
         except Permanent as error:
             why = str(error)
         if why:
@@ -217,6 +218,9 @@ class Executor:
         except Conflict as error:
             log.warning("rollback conflict", why=str(error))
             return Observation.CONFLICT
+        except Unfit as error:
+            log.warning("rollback target refused", bundle=target.bundle, why=str(error))
+            return Observation.BAD_TARGET
         return Observation.SWITCHED if changed else Observation.ALREADY
 
     async def _reload(self) -> Observation:

@@ -48,6 +48,7 @@ class Symlink(Proof):
 
     kind: Literal["symlink"] = "symlink"
     link: FilePath
+    stage: bool = True
 
     @property
     def moves(self) -> tuple[str, ...]:

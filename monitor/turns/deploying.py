@@ -16,6 +16,7 @@ from monitor.rollback.targets.kserve import inference_service
 from monitor.rollback.targets.kubernetes import deployment
 from monitor.rollback.targets.mlflow import MlflowTarget
 from monitor.rollback.targets.open_inference import OpenInferenceTarget
+from monitor.rollback.targets.staging import Staging
 from monitor.rollback.targets.symlink import Link, SymlinkTarget
 from monitor.rollback.targets.webhook import WebhookTarget
 from monitor.settings import target_sections as sections
@@ -30,7 +31,8 @@ def built(settings: sections.Target, reload: Callable[[], Awaitable[None]], cloc
     """Make the target; `reload` tells the model server to load what is set, where the target itself does not."""
     match settings:
         case sections.Symlink():
-            return SymlinkTarget(Link(settings.link), reload)
+            staging = Staging(settings.link.parent) if settings.stage else None
+            return SymlinkTarget(Link(settings.link), reload, staging)
         case sections.ModelRepository():
             caller = _caller(settings, "the model repository", _bearer(settings.bearer_file))
             return OpenInferenceTarget(caller, settings.load_within)

@@ -297,6 +297,9 @@ class Deployed:
         self.told.append((source, target))
         return {source.locator: Place.SOURCE, target.locator: Place.TARGET}.get(self.now, Place.OTHER)
 
+    async def stage(self, target):
+        self.staged = target
+
     async def switch(self, source, target):
         changed, self.now = self.now != target.locator, target.locator
         return changed

@@ -25,7 +25,7 @@ import msgspec
 from monitor.decisions.rollback import Place
 from monitor.errors import Permanent, Transient
 from monitor.rollback.targets.calls import Caller, refused
-from monitor.rollback.targets.contract import Conflict, Release, located, standing
+from monitor.rollback.targets.contract import Conflict, Release, Unstaged, located, standing
 
 TOKEN_BYTES_MAX = 64 * 1024
 OK, CONFLICT, UNPROCESSABLE = 200, 409, 422
@@ -43,7 +43,7 @@ class Field(msgspec.Struct, frozen=True):
     around: tuple[Operation, ...] = ()  # further operations of the patch
 
 
-class ObjectTarget:
+class ObjectTarget(Unstaged):
     """One object; which text of it is switched is up to `find`."""
 
     def __init__(self, caller: Caller, path: str, find: Callable[[Mapping[str, Any]], Field | None]) -> None:

@@ -28,14 +28,14 @@ import msgspec
 
 from monitor.decisions.rollback import Place
 from monitor.errors import Permanent, Transient
-from monitor.rollback.targets.contract import Conflict, Release
+from monitor.rollback.targets.contract import Conflict, Release, Unstaged
 
 DONE, AT_SOURCE, AT_TARGET, AT_OTHER, TRY_AGAIN = 0, 10, 11, 12, 75  # 75 is EX_TEMPFAIL of <sysexits.h>
 PLACES = {AT_SOURCE: Place.SOURCE, AT_TARGET: Place.TARGET, AT_OTHER: Place.OTHER}
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-class CommandTarget:
+class CommandTarget(Unstaged):
     """One program with its arguments."""
 
     def __init__(self, argv: Sequence[str], timeout_s: float) -> None:

@@ -27,6 +27,10 @@ class Conflict(Permanent):
     """What is set is not what was expected, and is left as somebody else put it."""
 
 
+class Unfit(Permanent):
+    """What was staged is not, or no longer, what was verified."""
+
+
 class Release(msgspec.Struct, frozen=True):
     """What a target is told of a bundle."""
 
@@ -44,16 +48,31 @@ class Target(Protocol):
         """Tell which of the two is set, after finishing or undoing a switch of ours that was cut off; never raises."""
         ...
 
+    async def stage(self, target: Release) -> None:
+        """Have what was verified where the switch will take it from; Unfit, Transient, Permanent. It can be repeated.
+
+        Most kinds are told of a release by name, and stage nothing.
+        """
+        ...
+
     async def switch(self, source: Release, target: Release) -> bool:
         """Set the target where the source is set: True if that changed it, False if it was there already.
 
-        Conflict if something else is set; Transient if it may or may not have happened; Permanent.
+        Conflict if something else is set; Unfit if what was staged has changed; Transient if it may or may not have
+        happened; Permanent.
         """
         ...
 
     async def load(self) -> None:
         """Tell the server to load what is set, nothing where the switch does that; Transient, Permanent."""
         ...
+
+
+class Unstaged:
+    """A kind of target that is told of a release, and gets the bytes itself."""
+
+    async def stage(self, target: Release) -> None:
+        """Do nothing."""
 
 
 def located(release: Release) -> str:

@@ -19,7 +19,7 @@ import msgspec
 from monitor.decisions.rollback import Place
 from monitor.errors import Permanent, Transient
 from monitor.rollback.targets.calls import Caller, refused
-from monitor.rollback.targets.contract import Conflict, Release, located, standing
+from monitor.rollback.targets.contract import Conflict, Release, Unstaged, located, standing
 
 ALIAS = "/api/2.0/mlflow/registered-models/alias"
 MISSING = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}  # MLflow 3 says the second of an alias that is not set
@@ -27,7 +27,7 @@ OK = 200
 WHAT = "the model registry"
 
 
-class MlflowTarget:
+class MlflowTarget(Unstaged):
     """One alias of one registered model."""
 
     def __init__(self, caller: Caller, name: str, alias: str, reload: Callable[[], Awaitable[None]]) -> None:

@@ -21,13 +21,13 @@ from urllib.parse import quote
 from monitor.decisions.rollback import Place
 from monitor.errors import Permanent, Transient
 from monitor.rollback.targets.calls import Caller, refused
-from monitor.rollback.targets.contract import Conflict, Release, located
+from monitor.rollback.targets.contract import Conflict, Release, Unstaged, located
 
 OK, GONE = 200, {400, 404}  # of an unload: KServe and MLServer say 404, Triton 400
 WHAT = "the model repository"
 
 
-class OpenInferenceTarget:
+class OpenInferenceTarget(Unstaged):
     """One server with a repository of models."""
 
     def __init__(self, caller: Caller, load_within_s: float) -> None:

@@ -24,6 +24,7 @@ import fcntl
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -31,6 +32,7 @@ from monitor.decisions.rollback import Place
 from monitor.errors import Permanent, Transient
 from monitor.rollback.digest import SIZE_MAX
 from monitor.rollback.targets.contract import Conflict, Release
+from monitor.rollback.targets.staging import Staging
 from monitor.rollback.tree import digest_at
 
 AT_FDCWD = -100  # <fcntl.h>
@@ -59,18 +61,30 @@ def exchange(one: Path, other: Path) -> None:
 class SymlinkTarget:
     """A link as a rollback target. Nothing of it needs a locator: the digest says what a link names."""
 
-    def __init__(self, link: "Link", reload: Callable[[], Awaitable[None]]) -> None:
-        """`reload` tells the model server to follow the link; Transient, Permanent."""
+    def __init__(self, link: "Link", reload: Callable[[], Awaitable[None]], staging: Staging | None = None) -> None:
+        """`reload` tells the model server to follow the link; Transient, Permanent.
+
+        With `staging` the link is switched to the copy there, without it to the bundle's own files.
+        """
         self._link = link
         self._reload = reload
+        self._staging = staging
 
     async def place(self, source: Release, target: Release) -> Place:
         """Finish, or undo, what a killed switch left, then tell what the link names; its bytes are read for that."""
         return await asyncio.to_thread(self._place, source, target)
 
+    async def stage(self, target: Release) -> None:
+        """Copy the checkpoint beside the link, if copies are kept; Unfit, Transient, Permanent."""
+        if self._staging is not None:
+            await asyncio.to_thread(self._link.stage, self._staging, target)
+
     async def switch(self, source: Release, target: Release) -> bool:
-        """Exchange the link: True if it was changed, False if it was there already; Conflict, Transient, Permanent."""
-        return await asyncio.to_thread(self._link.switch, target.path, source.digest, target.digest)
+        """Exchange the link: True if it was changed, False if it was there already.
+
+        Conflict, Transient, Permanent; Unfit if the copy is not what was staged.
+        """
+        return await asyncio.to_thread(self._switch, source, target)
 
     async def load(self) -> None:
         """Tell the server to load what the link names now; Transient, Permanent."""
@@ -78,7 +92,7 @@ class SymlinkTarget:
 
     def _place(self, source: Release, target: Release) -> Place:
         try:
-            self._link.finish(target.path, source.digest)
+            self._link.finish(self._installed(target), source.digest)
             found = self._link.observe()
         except Permanent:  # no link, or it names nothing that can be read, or a deployment that was given back
             return Place.OTHER
@@ -87,6 +101,15 @@ class SymlinkTarget:
         if found == target.digest:
             return Place.TARGET
         return Place.SOURCE if found == source.digest else Place.OTHER
+
+    def _switch(self, source: Release, target: Release) -> bool:
+        if self._staging is None:
+            return self._link.switch(target.path, source.digest, target.digest)
+        ready = partial(self._staging.check, target.digest)
+        return self._link.switch(self._installed(target), source.digest, target.digest, ready)
+
+    def _installed(self, target: Release) -> Path:
+        return target.path if self._staging is None else self._staging.path(target.digest)
 
 
 class Link:
@@ -109,10 +132,18 @@ class Link:
         """Return the digest of what the link names now; Permanent if there is nothing to read, Transient."""
         return digest_at(self.current(), self._size_max)
 
-    def switch(self, target: Path, source_digest: str, target_digest: str) -> bool:
+    def stage(self, staging: Staging, target: Release) -> None:
+        """Copy what the link is to name, while nobody else of us is at work; Unfit, Transient, Permanent."""
+        with self._locked():
+            staging.stage(target, self.current())
+
+    def switch(
+        self, target: Path, source_digest: str, target_digest: str, ready: Callable[[], None] = lambda: None
+    ) -> bool:
         """Point the link from the source to `target`: True if it was changed, False if it was there already.
 
-        Conflict if it names neither, or is changed by others meanwhile; Transient if that cannot be told or done now.
+        `ready` is called right before it is changed, and raises what speaks against it. Conflict if it names
+        neither, or is changed by others meanwhile; Transient if that cannot be told or done now.
         """
         with self._locked():
             self._finish(target, source_digest)
@@ -121,6 +152,7 @@ class Link:
                 return False
             if digest != source_digest:
                 raise Conflict(f"{self.link} names something else than the source")
+            ready()
             self._swap(self._wanted(target), held)
             return True
 

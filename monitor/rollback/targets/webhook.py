@@ -23,7 +23,7 @@ from monitor.clock import Clock
 from monitor.decisions.rollback import Place
 from monitor.errors import Permanent, SettingsError, Transient
 from monitor.rollback.targets.calls import Answer, Caller, refused
-from monitor.rollback.targets.contract import Conflict, Release
+from monitor.rollback.targets.contract import Conflict, Release, Unstaged
 from monitor.wire.webhooks import Keys, headers
 
 CONFLICT = 409
@@ -31,7 +31,7 @@ DONE = range(200, 300)
 WHAT = "the deployment webhook"
 
 
-class WebhookTarget:
+class WebhookTarget(Unstaged):
     """One receiver."""
 
     def __init__(

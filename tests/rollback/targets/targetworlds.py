@@ -1,9 +1,11 @@
 """One world for each kind of target: what is set, what somebody else sets, and what can go wrong on the way."""
 
+import asyncio
 import base64
 import copy
 import hashlib
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from relays import CANARY, Relay, Upstream
 
 from monitor.clock import WallClock
 from monitor.facts import BundleId
-from monitor.rollback.targets import symlink
+from monitor.rollback.targets import staging, symlink
 from monitor.rollback.targets.calls import Caller
 from monitor.rollback.targets.cluster import ObjectTarget, service_account
 from monitor.rollback.targets.command import CommandTarget
@@ -23,6 +25,7 @@ from monitor.rollback.targets.kserve import inference_service
 from monitor.rollback.targets.kubernetes import deployment
 from monitor.rollback.targets.mlflow import MlflowTarget
 from monitor.rollback.targets.open_inference import OpenInferenceTarget
+from monitor.rollback.targets.staging import Staging
 from monitor.rollback.targets.symlink import Link, SymlinkTarget
 from monitor.rollback.targets.webhook import WebhookTarget
 from monitor.wire.webhooks import parse_keys
@@ -62,6 +65,11 @@ class World:
     async def reload(self) -> None:
         self.loads += 1
 
+    def reset(self) -> None:
+        """v2 is set again, and nothing has happened yet."""
+        self.set("v2")
+        self.history.clear()
+
     def make(self) -> Target: ...  # type: ignore[empty-body]  # the target, as after a start of the daemon
     def set(self, name: str) -> None: ...
     def now(self) -> str: ...  # type: ignore[empty-body]
@@ -83,6 +91,7 @@ class SymlinkWorld(World):
         self.link.symlink_to("v2.bin")
         self.manner, self.before = "", ""
         monkeypatch.setattr(symlink, "exchange", self._exchange)
+        asyncio.run(self.make().stage(self.goal))  # what is switched to was verified before
 
     def _exchange(self, one: Path, other: Path, original: Callable[..., None] = symlink.exchange) -> None:
         before, self.before = self.before, ""
@@ -99,7 +108,7 @@ class SymlinkWorld(World):
             raise OSError(5, "Input/output error")
 
     def make(self) -> Target:
-        return SymlinkTarget(Link(self.link), self.reload)
+        return SymlinkTarget(Link(self.link), self.reload, Staging(self.folder))
 
     def set(self, name: str) -> None:
         (self.folder / "new").symlink_to(f"{name}.bin")
@@ -108,6 +117,11 @@ class SymlinkWorld(World):
     def now(self) -> str:
         return self.link.read_text().removeprefix("checkpoint ")
 
+    def reset(self) -> None:
+        self.manner = ""
+        shutil.rmtree(self.folder / staging.FOLDER)
+        super().reset()
+
     def fault(self, at: int, manner: str) -> None:
         self.manner = manner
 
@@ -115,6 +129,7 @@ class SymlinkWorld(World):
         self.before = name
 
     def down(self) -> None:
+        (self.folder / ".current.tocsin-lock").unlink(missing_ok=True)
         (self.folder / ".current.tocsin-lock").symlink_to("nobody")  # is not taken through a link
 
     def garble(self, rubbish: bytes) -> None:
@@ -135,6 +150,10 @@ class HttpWorld(World):
 
     def changes(self, method: str, path: str, body: bytes) -> bool:
         return method != "GET"
+
+    def reset(self) -> None:
+        self.relay.reset()
+        super().reset()
 
     def caller(self) -> Caller:
         return Caller(self.relay.url, "the fake", WITHIN_S, credentials=service_account(self.folder / "token"))
@@ -316,6 +335,11 @@ class CommandWorld(World):
         self.script.write_text(SCRIPT)
         self.script.chmod(0o755)
         self.set("v2")
+
+    def reset(self) -> None:
+        for left in ("history", "fault"):
+            (self.folder / left).unlink(missing_ok=True)
+        super().reset()
 
     def make(self) -> Target:
         return CommandTarget([str(self.script), str(self.folder), "canary-token $(touch shell)"], WITHIN_S)
