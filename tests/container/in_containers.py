@@ -163,4 +163,4 @@ def test_it_starts_again_with_what_it_knew() -> None:
     compose("restart", "--timeout", "20", "tocsin")
     wait_for(lambda: compose("exec", "-T", "tocsin", "tocsin", "healthy", ok=False).returncode == 0, "its health", 60)
     assert tocsin("status")["models"]["delays"]["totals"]["rows"] >= rows
-    assert tocsin("rollback", "list")[0]["step"] == "committed"
+    assert tocsin("rollback", "list")[0]["step"] in {"baking", "committed"}  # bakes ten minutes, over a restart
