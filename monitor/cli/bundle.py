@@ -30,7 +30,9 @@ from monitor.cli.signing import (
 )
 
 if TYPE_CHECKING:
+    from monitor.facts import BundleStatus
     from monitor.rollback.release.read import Index
+    from monitor.rollback.release.write import Editor
 
 app = typer.Typer(help="Sign bundles, and the index of those that may be rolled back to.", no_args_is_help=True)
 
@@ -240,9 +242,7 @@ def quarantine(
     from monitor.facts import BundleStatus
 
     editor = editor_of(index, signer_of(key, passphrase_file), belief_of(index, trust, signers), valid)
-    bundle = editor.set_aside(find(editor.read(), which).id, BundleStatus.QUARANTINED, reason)
-    shown.show(bundle, as_json=as_json)
-    shown.say_waits(editor)
+    _set_aside(editor, which, BundleStatus.QUARANTINED, reason, as_json=as_json)
 
 
 @app.command()
@@ -262,9 +262,7 @@ def revoke(
     from monitor.facts import BundleStatus
 
     editor = editor_of(index, signer_of(key, passphrase_file), belief_of(index, trust, signers), valid)
-    bundle = editor.set_aside(find(editor.read(), which).id, BundleStatus.REVOKED, reason)
-    shown.show(bundle, as_json=as_json)
-    shown.say_waits(editor)
+    _set_aside(editor, which, BundleStatus.REVOKED, reason, as_json=as_json)
 
 
 @app.command()
@@ -347,3 +345,10 @@ def _say_next(status: str, command: list[str], index: Path) -> None:
     if status == "candidate":
         typed = shlex.join(["tocsin", "bundle", *command, *(["--index", str(index)] if index != INDEX else [])])
         say(f"It is a candidate: {typed} makes it a target of rollbacks.")
+
+
+def _set_aside(editor: "Editor", which: str, status: "BundleStatus", reason: str, *, as_json: bool) -> None:
+    """Take a bundle from what may be rolled back to, and show it."""
+    bundle = editor.set_aside(find(editor.read(), which).id, status, reason)
+    shown.show(bundle, as_json=as_json)
+    shown.say_waits(editor)

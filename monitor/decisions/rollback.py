@@ -21,7 +21,7 @@ and no tug-of-war. Nothing here ever switches forward.
 
 Served means the digest that the server says it loaded *and*, where golden probes were recorded for it, the answers it
 gives: a server that names the right bytes and answers otherwise has failed. What was proved is then watched for the
-bake time; what happens meanwhile ends the rollback or not, and never moves the link.
+bake time; what happens meanwhile ends the rollback or not, and switches nothing.
 
 Whatever does not lead forward is a setback; `attempts` counts them over the whole rollback, crashes included, and
 `ATTEMPTS_MAX` of them end it. Each loses two steps at most, so any run ends within 36 observations, whatever they are,
@@ -42,10 +42,10 @@ PLAN_VALID_S = 3600.0  # a plan found after a long outage rests on evidence abou
 class Command(Enum):
     """What is to be done next. Each can be repeated without harm."""
 
-    LOOK = "look"  # read the link and what is served, change nothing; answer with `seen`
+    LOOK = "look"  # read what is set and what is served, change nothing; answer with `seen`
     VERIFY = "verify"  # the target's bytes against the release index
     PROBE = "probe"  # the candidate's answers to the golden probes, where it can be asked before it serves
-    SWITCH = "switch"  # compare-and-swap the link from the source to the target, durably
+    SWITCH = "switch"  # compare-and-swap what is set from the source to the target, durably
     RELOAD = "reload"  # tell the server
     PROVE = "prove"  # K consecutive answers of the server's loaded digest, and its answers to the golden probes
 
@@ -53,8 +53,8 @@ class Command(Enum):
 class Observation(Enum):
     """What came of a command."""
 
-    AT_SOURCE = "at_source"  # LOOK: the link points to the source
-    AT_TARGET = "at_target"  # LOOK: the link points to the target, which is not served yet
+    AT_SOURCE = "at_source"  # LOOK: the source is set
+    AT_TARGET = "at_target"  # LOOK: the target is set, and not served yet
     AT_TARGET_SERVED = "at_target_served"
     AT_OTHER = "at_other"  # LOOK: neither, or something else is served: somebody else is at work
     VERIFIED = "verified"
@@ -63,8 +63,8 @@ class Observation(Enum):
     UNPROBED = "unprobed"  # PROBE: nothing was recorded, or nobody can be asked before the switch
     ANSWERS_WRONG = "answers_wrong"  # PROBE, PROVE: other answers than were recorded for these bytes
     SWITCHED = "switched"
-    ALREADY = "already"  # the link pointed to the target before
-    CONFLICT = "conflict"  # the link was neither, and is as it was
+    ALREADY = "already"  # the target was set before
+    CONFLICT = "conflict"  # neither was set, and what was is as it was
     STOPPED = "stopped"  # VERIFY, PROBE, SWITCH: not done, automation was switched off since it was planned
     TOLD = "told"
     RELOAD_FAILED = "reload_failed"
@@ -150,10 +150,10 @@ WELL = (S.BAKING, O.SERVED_TARGET)  # neither forward nor a setback
 RUNNING = frozenset(COMMAND)
 ENDED = frozenset({S.COMMITTED, S.REFUSED, S.FAILED, S.EXPIRED})
 REASONS: dict[Observation, str] = {
-    O.AT_SOURCE: "the link was set back to the source by somebody else",
-    O.AT_OTHER: "the link, or the server, is at neither the source nor the target",
+    O.AT_SOURCE: "the source was set again by somebody else",
+    O.AT_OTHER: "neither the source nor the target is set, or served",
     O.BAD_TARGET: "the target is missing or not what was approved",
-    O.CONFLICT: "somebody else changed the link at the same time",
+    O.CONFLICT: "somebody else changed what is set at the same time",
     O.STOPPED: "automation was switched off since it was planned",
     O.SERVED_SOURCE: "the source is served again: somebody else put it back",
     O.SERVED_OTHER: "the server loaded neither the source nor the target",
@@ -173,7 +173,7 @@ def seen(link: Place, served: Place) -> Observation:
 def begin(rollback: Rollback) -> Move:
     """How a run starts, the first or one after a crash: by a look at the world.
 
-    Of what bakes only what is served matters, and is asked: where the link points to costs reading a checkpoint.
+    Of what bakes only what is served matters, and is asked: what a link names costs reading a checkpoint.
     """
     if rollback.step is S.BAKING:
         return Move(rollback, Command.PROVE)
