@@ -102,7 +102,9 @@ def make_bundle(models: Path, name: str, signing: tuple[str, ...]) -> None:
     if name not in {bundle["name"] for bundle in known}:
         files = ("--checkpoint", models / f"{name}.json", "--reference", profile)
         approved = ["--approve"] if name == "v1" else []
-        tocsin("bundle", "create", "--model", MODEL, *files, "--name", name, "--index", index, *signing, *approved)
+        cutoff = (START + timedelta(seconds=HISTORY_S)).isoformat()  # no later data trained it: no later fault is in it
+        said = ("--model", MODEL, "--name", name, "--cutoff", cutoff)
+        tocsin("bundle", "create", *said, *files, "--index", index, *signing, *approved)
 
 
 def make_token(home: Path, name: str, folder: str, scopes: list[str]) -> None:

@@ -28,6 +28,7 @@ from monitor.facts import (
     Alert,
     AlertState,
     Decision,
+    Epoch,
     Reading,
     Rollback,
     RollbackStep,
@@ -100,18 +101,23 @@ def attach(state: ModelState, pack: RulePack, fired: Sequence[Alert], now: float
     if state.incident is None:
         number = state.incidents + 1
         incident, lines = open_incident(state.epoch, number, fired, pack, now)
-        incident = replace(incident, onset=_onset(None, fired))
+        incident = replace(incident, onset=_onset(None, fired, state.epoch))
         return replace(state, incident=incident, incidents=number, decision=None, held_back=0), lines
     new = {label(alert) for alert in fired}
     present = [a for a in state.alerts if a.state is AlertState.FIRING and a.epoch == state.epoch.number]
     firing = [a for a in present if label(a) not in new]
     incident, lines = join(state.incident, fired, firing, pack)
-    return replace(state, incident=replace(incident, onset=_onset(incident.onset, fired))), lines
+    return replace(state, incident=replace(incident, onset=_onset(incident.onset, fired, state.epoch))), lines
 
 
-def _onset(before: float | None, fired: Sequence[Alert]) -> float | None:
-    """When the earliest evidence of an incident begins: what is known to be wrong is wrong since then at the latest."""
-    starts = [slot.start for alert in fired for slot in alert.evidence]
+def _onset(before: float | None, fired: Sequence[Alert], epoch: Epoch) -> float | None:
+    """When the earliest evidence of an incident begins: what is known to be wrong is wrong since then at the latest.
+
+    A window may begin before the epoch that it tells of, and holds none of the earlier rows. Were it counted from its
+    own beginning, a bundle made shortly before the deployment would look as if it had been trained on what followed.
+    """
+    slots = [slot for alert in fired for slot in alert.evidence]
+    starts = [max(slot.start, epoch.start) if slot.epoch == epoch.number else slot.start for slot in slots]
     return min([*starts, *([] if before is None else [before])], default=None)
 
 

@@ -148,7 +148,11 @@ def test_a_bad_retrain_is_found_and_a_person_puts_the_known_good_back() -> None:
     def proposed() -> list[dict[str, Any]]:
         return [each for each in tocsin("rollback", "list") if each["step"] == "proposed"]
 
-    (rollback,) = wait_for(proposed, "a proposal", STORY_S)
+    try:
+        (rollback,) = wait_for(proposed, "a proposal", STORY_S)
+    except AssertionError as error:
+        shown = [tocsin("incidents", "show", each["id"]) for each in tocsin("incidents", "list")]
+        raise AssertionError(json.dumps(shown, indent=1)) from error
     assert tocsin("rollback", "approve", rollback["id"])["approved_by"] == "person"
     wait_for(lambda: served() == "v1", "the known-good to be served", 60)
     assert {each["cause"] for each in tocsin("incidents", "list")} == {"paired_error"}

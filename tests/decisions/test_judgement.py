@@ -70,6 +70,15 @@ def test_the_plan_names_both_ends_and_bears_its_decision():
     assert all(gate.held for gate in plan.decision.gates)
 
 
+def test_a_known_good_made_in_the_window_of_the_deployment_was_not_trained_on_what_followed():
+    made, switched = 0.5 * DAY, 0.9 * DAY  # the first window of evidence is the day that both are in
+    bundles = (replace(INDEX[0], cutoff=None, registered=made), *INDEX[1:])
+    state = make_state(epoch=make_epoch(2, V2, switched))
+    result = judge(state, make_terms(mode=Mode.AUTO, bundles=bundles), BAD, NOW)
+    assert result.incidents[0].onset == switched
+    assert [rollback.target for rollback in result.rollbacks] == [V1]
+
+
 def test_a_second_turn_with_the_same_facts_changes_nothing():
     first = judged()
     again = judge(first.state, make_terms(), BAD, NOW + 60)
