@@ -56,7 +56,7 @@ from monitor.turns.audit_start import documents, open_audit
 from monitor.turns.auditing import Deed
 from monitor.turns.claim import claim
 from monitor.turns.contact import WRITE_EVERY_S, Contacts, boot_id
-from monitor.turns.control import Control
+from monitor.turns.control import Control, earned
 from monitor.turns.couriers import Couriers
 from monitor.turns.deeds import DAEMON
 from monitor.turns.evidence import Reports
@@ -530,8 +530,11 @@ class Daemon:
         """Replace the metrics page by one of now."""
         metrics = self.settings.metrics
         drawing = Drawing(metrics.features_drawn_max, metrics.category_names)
+        now = self._clock.now()
         shown = (
-            show.model_view(watched, drawing, clearing.cleared(self._wheel, watched, Asked()).state)
+            show.model_view(
+                watched, drawing, clearing.cleared(self._wheel, watched, Asked()).state, earned(watched, now)
+            )
             for watched in self._models.values()
         )
         views = [view for view in shown if view is not None]

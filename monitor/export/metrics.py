@@ -241,6 +241,12 @@ MODEL = (
         "Until mode auto only proposes because no operator was in touch; below 0 since it does.",
         "model",
     ),
+    _gauge(
+        "tocsin_promotion_held",
+        "1 for what a served candidate has earned of being known-good, 0 for what speaks against it.",
+        "model",
+        "condition",
+    ),
     _gauge("tocsin_gate_state", "1 for what a deployer is told: ok, bad or unknown.", "model", "state"),
     _gauge("tocsin_rollback_latched", "1 when automation is off until a person unlatches it.", "model"),
     _counter("tocsin_rollbacks_total", "Rollbacks that reached this step.", "model", "step"),

@@ -24,6 +24,7 @@ from monitor.facts import (
     Alert,
     BundleId,
     Family,
+    Gate,
     Mode,
     ModelName,
     Reading,
@@ -133,6 +134,7 @@ class ModelView:
     release_index_serial: int = 0  # of the newest that was believed
     latched: bool = False  # automation is off until a person says so
     gate: ClearanceState | None = None  # what a deployer is told who asks for nothing in particular
+    promotion: tuple[Gate, ...] = ()  # what a served candidate has earned so far; () of anything else
     rules: tuple[RuleView, ...] = ()
     readings: tuple[ReadingView, ...] = ()
     segments: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ from monitor.decisions.promotion import Candidacy, Needed, promotion
 from monitor.decisions.state import Judgement, Terms
 from monitor.decisions.taint import words_of
 from monitor.errors import Problem, Rejected, Transient
-from monitor.facts import Incident, ModelName, Suspicion
+from monitor.facts import BundleStatus, Gate, Incident, ModelName, Suspicion
 from monitor.ingest.times import parse_time
 from monitor.ingest.wire import Suspect
 from monitor.turns import account, clearing, show
@@ -320,6 +320,12 @@ class Control:
             return asyncio.run_coroutine_threadsafe(work, self.loop).result(ANSWER_WITHIN_S)
         except TimeoutError:
             raise Transient("the decision is still being written") from None
+
+
+def earned(watched: Watched, now: float) -> tuple[Gate, ...]:
+    """The conditions of a promotion for the metrics page: while a candidate is served, else none."""
+    case = candidacy(watched, now)
+    return promotion(case).gates if case.bundle and case.bundle.status is BundleStatus.CANDIDATE else ()
 
 
 def candidacy(watched: Watched, now: float) -> Candidacy:

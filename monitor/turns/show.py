@@ -27,7 +27,7 @@ from monitor.export.snapshot import (
     Timing,
     Totals,
 )
-from monitor.facts import TRANSITION, UNREGISTERED, Bundle, BundleStatus, Mode, RollbackStep, Severity
+from monitor.facts import TRANSITION, UNREGISTERED, Bundle, BundleStatus, Gate, Mode, RollbackStep, Severity
 from monitor.turns.pictures import Drawing
 from monitor.turns.timed import Timed
 from monitor.turns.watched import Shown, Watched
@@ -135,7 +135,10 @@ def within_s(watched: Watched) -> float | None:
 
 
 def model_view(
-    watched: Watched, drawing: Drawing = NO_FEATURES, gate: ClearanceState | None = None
+    watched: Watched,
+    drawing: Drawing = NO_FEATURES,
+    gate: ClearanceState | None = None,
+    promotion: tuple[Gate, ...] = (),
 ) -> ModelView | None:
     """One model for the metrics page; None before anything is known of it. `gate` is what deployers are told."""
     if not watched.epochs:
@@ -161,6 +164,7 @@ def model_view(
         degrades_in_s=None if (within := within_s(watched)) is None else within - watched.silent_s(),
         latched=bool(state.latch),
         gate=gate,
+        promotion=promotion,
         release_index_ok=not watched.releases.problem,
         release_index_expires=watched.releases.expires,
         release_index_serial=watched.releases.memory.serial,
