@@ -102,6 +102,7 @@ def run(path: Path) -> int:
     SettingsError, Permanent or Corrupt before it is ready.
     """
     configure_log()
+    settle_memory()
     return uvloop.run(_serve(path, load(path)))
 
 
@@ -186,7 +187,6 @@ class Daemon:
         self._handle_signals()
         self._wheel.drive()
         calm_collector()
-        settle_memory()
         self._ready = True
         _advise(self._models.values())
         log.info("daemon.ready", version=monitor.__version__, port=settings.http.port, replay=settings.replay)
