@@ -9,6 +9,13 @@ N of M, the e-detector's crossing on errors and pairs hour by hour, incident, ga
 - *worse*: the served model errs ten points more often than the known-good, from a midnight on; 400 labelled pairs a
   day. Of the e-detector only the error and the paired error bet; the product's other signals of labels could only cross
   earlier. Its bands are learned from a simulated fortnight of labelled history.
+  Two laws of which rows: the two models differ by chance before and after, as a poisoned retrain on other rows does
+  (late flights of 2013, two models retrained on flipped labels to be ten points worse: of rows where one alone errs the
+  known-good has .22 to .33); or the served one spoils rows that were right (two honest retrains there: 1 to 4 % of all
+  rows are got wrong by one alone).
+- *any test*: the power of the most powerful test of the pairs of three windows whose laws are both known, before a
+  difference of the pack's limit, at the level 3 in 1,000. No policy of this tolerance that rolls back falsely once in
+  1,000 days can do better on the pairs alone; the gates ask for a second signal besides.
 - *world*: from a midnight on both models err ten points more often. Never a rollback.
 - *quiet*: nothing changes but how hard the days are (both models alike) and, a little, which model they suit. A
   rollback is a false one; the model then begins anew. Without the e-detector, hence without the gate `false_alarms`:
@@ -25,7 +32,8 @@ from typing import Any
 
 import numpy as np
 import yaml
-from scipy.stats import chi2
+from scipy.optimize import brentq
+from scipy.stats import binom, chi2
 
 from bench.figure import Figure
 from monitor.decisions.alerts import put
@@ -251,10 +259,51 @@ def interval(events: int, exposure: float) -> tuple[float, float]:
     return float(low / exposure), float(chi2.ppf(0.975, 2 * events + 2) / 2 / exposure)
 
 
+# ---------------------------------------------------------------- what any test could do
+
+
+def attainable(errors: Errors, limit: float, drop: float = 0.1, level: float = WITHIN / 1000) -> float:
+    """Power of the most powerful test of `WITHIN` windows of pairs: this drop against a difference of `limit`.
+
+    Of the laws with that difference the one that is hardest to tell apart is the tilted one, for which the likelihood
+    ratio is the difference in counts; so its test is the best of all of them (Lehmann & Romano 2005, theorem 3.8.1).
+    """
+    bad = Errors(errors.served + drop, errors.good, errors.apart)
+    rejects_null, rejects = (_differences(WITHIN * LABELS, law)[::-1].cumsum() for law in (_nearest(bad, limit), bad))
+    last = int(np.searchsorted(rejects_null, level)) - 1
+    between = (level - rejects_null[last]) / (rejects_null[last + 1] - rejects_null[last])
+    return float(rejects[last] + between * (rejects[last + 1] - rejects[last]))
+
+
+def _nearest(bad: Errors, limit: float) -> Errors:
+    """The law of least divergence from `bad` among those whose difference is `limit`: its exponential tilt."""
+    right, served, good, both = bad.cells()
+
+    def cells(tilt: float) -> tuple[float, float, float]:
+        whole = right + both + served * np.exp(-tilt) + good * np.exp(tilt)
+        return served * np.exp(-tilt) / whole, good * np.exp(tilt) / whole, both / whole
+
+    tilt = brentq(lambda tilt: cells(tilt)[0] - cells(tilt)[1] - limit, 0.0, 20.0)
+    served, good, both = cells(tilt)
+    return Errors(served + both, good + both, good)
+
+
+def _differences(n: int, law: Errors) -> np.ndarray:
+    """P(only the served wrong - only the known-good wrong = d) of n pairs, for d = -n .. n."""
+    _, served, good, _ = law.cells()
+    found = np.zeros(2 * n + 1)
+    for apart in range(n + 1):
+        found[n - apart : n + apart + 1 : 2] += binom.pmf(apart, n, served + good) * binom.pmf(
+            np.arange(apart + 1), apart, served / (served + good)
+        )
+    return found
+
+
 # ---------------------------------------------------------------- the page
 
 RUNS, QUIET_DAYS, MODELS = 200, 10_000, 100
 LEVELS = (Errors(0.05, 0.05, 0.02), ALIKE, Errors(0.2, 0.2, 0.05), Errors(1 / 3, 1 / 3, 0.1))
+SPOILED = 0.01  # of the rows only the known-good gets wrong, where the served one has spoiled what was right
 QUIET = (
     ("as above", ALIKE, LABELS, 0.005),
     ("a retrain that differs on three rows in ten", Errors(1 / 3, 1 / 3, 0.15), LABELS, 0.005),
@@ -272,7 +321,8 @@ and what is the product's own code stands at the top of `bench/safety.py`. Windo
 
 def measure() -> list[Figure]:
     """Simulate all of it, and write the page."""
-    windows = {errors: np.array([worse(run, errors) for run in range(RUNS)]) for errors in LEVELS}
+    spoiled = tuple(Errors(errors.served, errors.good, SPOILED) for errors in LEVELS)
+    windows = {errors: np.array([worse(run, errors) for run in range(RUNS)]) for errors in (*LEVELS, *spoiled)}
     began = {errors: sum(harder(run, errors) for run in range(RUNS)) for errors in LEVELS}
     false = [sum(quiet(run, QUIET_DAYS // MODELS, *rest) for run in range(MODELS)) for _, *rest in QUIET]
     PAGE.write_text(HEAD + "\n".join((*_dropped(windows), "", *_harder(began), "", *_quiet(false))) + "\n")
@@ -287,10 +337,15 @@ def measure() -> list[Figure]:
 
 def _dropped(windows: dict[Errors, np.ndarray]) -> Iterator[str]:
     yield "## The served model errs ten points more often: windows until the rollback\n"
-    yield "| error before | runs | within 2 | within 3 | within 7 | before the drop |\n|---:|---:|---:|---:|---:|---:|"
+    yield "| error before | one alone errs, after | runs | within 2 | within 3 | within 7 | before the drop | any test |"
+    yield "|---:|---:|---:|---:|---:|---:|---:|---:|"
+    limit = next(rule.detector.limit for rule in packs()[False].rules if rule.subject is Subject.PAIRS)  # type: ignore[union-attr]
     for errors, found in windows.items():
         within = [f"{100 * float(np.mean((found > 0) & (found <= days))):.1f} %" for days in (2, 3, 7)]
-        yield f"| {errors.good:.2f} | {len(found)} | {' | '.join(within)} | {int((found == 0).sum())} |"
+        shares = f"{errors.good:.2f} | {2 * errors.apart + 0.1:.2f} | {len(found)}"
+        best = f"{100 * attainable(errors, limit):.1f} %"
+        yield f"| {shares} | {' | '.join(within)} | {int((found == 0).sum())} | {best} |"
+    yield "\nThe last column: what the best test of three windows of pairs could do at the budget, with no second signal."
 
 
 def _harder(began: dict[Errors, int]) -> Iterator[str]:
