@@ -120,7 +120,9 @@ def _held(case: Case) -> Gate:
 def _share(signal: Signal, case: Case) -> str:
     words = f"{signal.rule} {len(breaching(signal, case))} of {signal.of} (needs {signal.breaches})"
     found = pooled(signal, case)
-    return words if found is None else f"{words}, {len(found.slots)} together {found.value:.3g}, at least {found.low:.3g}"
+    return (
+        words if found is None else f"{words}, {len(found.slots)} together {found.value:.3g}, at least {found.low:.3g}"
+    )
 
 
 def _bounds(case: Case) -> Gate:

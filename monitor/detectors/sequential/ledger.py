@@ -8,8 +8,8 @@ later take nothing from those that are there. Inside a fund the families present
 groups: another hundred features make each of them log(100) slower to page, and the sum of false pages no larger.
 
 At the tier `rollback` crossings of a family that can never support one decide nothing, and would spend what others may
-use: the whole of that budget belongs to SUPPORTS, of it half to the pairs, without which nothing is rolled back, and the
-rest to the others as their weights are.
+use. So that budget belongs to SUPPORTS: half of it to the pairs, without which nothing is rolled back, and the rest to
+the others as their weights are.
 """
 
 import math

@@ -191,10 +191,10 @@ def _add(plan: Plan, carried: Carried, ready: Flags, ratios: Flags) -> None:
     lanes, sides = len(plan.lanes), plan.sides
     shares = np.where(ready, carried.waited, np.float32(0.0)) * plan.weight / np.float32(len(ETAS))
     given = np.empty(plan.processes, np.float32)
-    for evidence, share in zip(carried.evidence, shares, strict=True):
+    for tier, share in enumerate(shares):
         given[: 3 * lanes].reshape(3, lanes)[...] = np.where(ratios, share, np.float32(0.0))
         given[3 * lanes :].reshape(3, sides)[...] = np.where(ratios, np.float32(0.0), share)[:sides]
-        evidence += given
+        carried.evidence[tier] += given
 
 
 def _carrier(plan: Plan, lane_evidence: Floats, key: tuple[int, int]) -> int:
