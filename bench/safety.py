@@ -341,7 +341,7 @@ def measure() -> list[Figure]:
 
 
 def _caught(windows: np.ndarray) -> tuple[float, str]:
-    return 100 * float(np.mean(windows <= WITHIN)), f"% of {len(windows)} runs"
+    return 100 * float(np.mean((windows > 0) & (windows <= WITHIN))), f"% of {len(windows)} runs"
 
 
 def _best(errors: Errors) -> str:

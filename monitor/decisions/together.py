@@ -6,9 +6,9 @@ three chances in four, two of three windows with four in five, and all three tog
 
     value = sum n_i v_i / n        low = value - z sqrt(sum (n_i s_i)^2) / n        s_i = (v_i - low_i) / 1.96
 
-of the newest N, N + 1, .. M windows that tell; it holds where `low` exceeds the largest limit among them. Every row
+of all M windows, or of the newest N of them; it holds where `low` exceeds the largest limit among them. Every row
 counts, those of windows that do not breach as well. It stays N of M: at least N of these windows must lie beyond the
-limit by a standard error of their own, so one window, however extreme, says nothing without another.
+limit by a standard error of their own, so that of 2 of 3 no single window, however extreme, says it without another.
 
 - *pairs*, z = 3.09, one in 1,000: the difference to the known-good is what a false rollback would rest on, since errors
   rise by right when the world becomes harder. At the limit itself, two looks of three windows, it then holds less often
@@ -43,11 +43,10 @@ class Together(msgspec.Struct, frozen=True):
 
 
 def together(windows: Sequence[Slot], breaches: int, z: float) -> Together | None:
-    """Pool the newest of the M `windows` of one epoch, as many as hold, at least `breaches`; None if none do."""
+    """Pool all of the M `windows` of one epoch, else the newest `breaches` of them; None where neither holds."""
     told = [slot for slot in windows if _tells(slot.reading)]
-    leaning = [_leans(slot.reading) for slot in told]
-    for first in range(len(told) - breaches + 1):
-        if sum(leaning[first:]) >= breaches and (found := _pool(told[first:], z)) is not None:
+    for some in (told, told[-breaches:]):
+        if sum(_leans(slot.reading) for slot in some) >= breaches and (found := _pool(some, z)) is not None:
             return found
     return None
 

@@ -80,6 +80,13 @@ def test_windows_that_do_not_breach_count_with_all_their_rows():
     assert [slot.end / DAY for slot in held_by.slots] == [2, 3], "the newest two hold where all three do not"
 
 
+def test_a_long_hold_is_looked_at_no_oftener():
+    """Of five windows the newest two and all of them: what three or four would say is not asked."""
+    some = windows(-0.3, -0.1, 0.1, 0.1, 0.03, error=0.02)
+    assert together(some[2:], 2, Z_PAIRED) is not None
+    assert together(some, 2, Z_PAIRED) is None
+
+
 def test_a_window_of_more_rows_weighs_more():
     slots = (window(1, 0.08, n=1200, error=0.027 / 3**0.5), window(2, 0.12))
     found = together(slots, 2, Z_ERRORS)
