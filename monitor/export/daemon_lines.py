@@ -15,6 +15,9 @@ def add_daemon(series: Series, snapshot: Snapshot) -> None:
     series.add("tocsin_clock_timestamp_seconds", daemon.clock)
     series.add("tocsin_kill_switch_set", daemon.kill_switch)
     series.add("tocsin_operator_contact_timestamp_seconds", daemon.operator_contact)
+    for direction, times in sorted(daemon.clock_jumps.items()):
+        series.add("tocsin_clock_jumps_total", times, direction=direction)
+    series.add("tocsin_clock_paused", daemon.clock_paused)
     _rows(series, daemon.intake)
     series.add("tocsin_rows_duplicate_total", daemon.duplicates)
     series.add("tocsin_rows_late_total", daemon.late_rows)

@@ -76,6 +76,8 @@ DAEMON = (
     _gauge("tocsin_clock_timestamp_seconds", "Event time: the wall clock, or where a replay stands."),
     _gauge("tocsin_kill_switch_set", "1 when the kill switch is set: nothing is rolled back by itself."),
     _gauge("tocsin_operator_contact_timestamp_seconds", "Wall time an operator last called the API."),
+    _counter("tocsin_clock_jumps_total", "Jumps of the wall clock against the monotonic one.", "direction"),
+    _gauge("tocsin_clock_paused", "1 while mode auto only proposes because the wall clock jumped."),
     _counter("tocsin_rows_accepted_total", "Rows acknowledged.", "kind"),
     _counter("tocsin_rows_rejected_total", "Rows refused by validation.", "reason"),
     _counter("tocsin_requests_refused_total", "Whole requests refused, by HTTP status and why.", "code", "reason"),

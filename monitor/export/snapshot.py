@@ -204,6 +204,8 @@ class DaemonView:
     links: Mapping[str, int] = field(default_factory=dict)  # total of requests by a link to a report, by outcome
     kill_switch: bool = False  # whether it is set
     operator_contact: float | None = None  # wall time an operator was last in touch
+    clock_jumps: Mapping[str, int] = field(default_factory=dict)  # of the wall clock since the start, by direction
+    clock_paused: bool = False  # whether automation pauses for one
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,8 +115,11 @@ def due(terms: Terms, before: Closing, came: Mapping[int, int], now: float, read
     shut = {start for start in came if start < before.first} | {*before.closed}
     after = Closing(
         at=max(before.at, now),
-        first=max(
-            before.first, terms.start(now - terms.window_s - max(terms.deadline_s, terms.grace_s)) + terms.window_s
+        first=min(
+            max(
+                before.first, terms.start(now - terms.window_s - max(terms.deadline_s, terms.grace_s)) + terms.window_s
+            ),
+            terms.start(now) + terms.window_s,  # a clock that was set back: windows that begin from now on are not over
         ),
         open=tuple(still),
         closed=tuple(sorted({*before.closed, *enough} - {*over})),

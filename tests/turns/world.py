@@ -58,6 +58,7 @@ from monitor.store import Limits, SqliteStore
 from monitor.store import Parts as StoreParts
 from monitor.store.protocol import Change
 from monitor.turns.auditing import NoAudit
+from monitor.turns.clocks import LiveClocks
 from monitor.turns.control import Control
 from monitor.turns.counting import FoldSettings
 from monitor.turns.fold import Fold
@@ -365,6 +366,8 @@ class Turns:
         self.watched.settings = self.watched.settings.model_copy(update={"rollback": allowed, **self.settings})
         self.watched.pack = self.pack
         self.watched.killed = KillSwitch(self.directory / KILL_SWITCH).is_set
+        self.clocks = LiveClocks(self.store, self.clock, "boot")
+        self.watched.clock_paused = self.clocks.paused
         self.watched.state = self._stored(ModelState(MODEL), MODEL)
         self.watched.totals = self._stored(Totals(), MODEL)
         self.watched.reached = self._stored(Reached(), MODEL)
@@ -375,7 +378,8 @@ class Turns:
         before = self._stored(RefusedMinutes(), REFUSED_KEY)
         self.refusals = Refusals(self.clock.now, self.grace_s, stepped="stepped" in self.wheel_of, before=before)
         pace = self.wheel_of.get("pace")
-        self.look = Look(self.store, grace_s=self.grace_s, pace=pace, refused=self.refusals.of, **states)
+        states |= {"refused": self.refusals.of, "believed": self.clocks.believed}
+        self.look = Look(self.store, grace_s=self.grace_s, pace=pace, **states)
         self.wheel = self._wheel()
 
     def _stored(self, default, key):
@@ -399,6 +403,7 @@ class Turns:
             report=self.wheel_of.get("report", lambda _watched, _incident: None),
             sign=self.wheel_of.get("sign", unsigned),
             audit=self.wheel_of.get("audit", NoAudit()),
+            clocks=self.clocks,
         )
         bounds = Bounds(("on-call",), "http://tocsin.example.test", self.wheel_of.get("look_every_s", 60.0), 86_400.0)
         return Wheel(parts, bounds, self.ring)
@@ -500,6 +505,17 @@ class Turns:
         self.clock.step(now)
         self.do(self.wheel.settle(now))
 
+    def live(self, passed_s=60.0):
+        """A turn of live traffic after a while, and what it leaves running."""
+
+        async def run():
+            await self.wheel.turn()
+            while self.wheel._driven:
+                await asyncio.gather(*self.wheel._driven.values())
+
+        self.clock.step(self.clock.now() + passed_s)
+        self.do(run())
+
 
 def alive(turns):
     """For fixtures: the world while a test runs."""
@@ -568,6 +584,7 @@ def control_of(turns, clock=None, reports=None, silenced=lambda _: ""):
         reports=reports or reports_of(turns),
         kill_switch=KillSwitch(turns.directory / KILL_SWITCH),
         silenced=silenced,
+        trust_clock=turns.clocks.go,
     )
 
 
