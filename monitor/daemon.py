@@ -285,7 +285,7 @@ class Daemon:
     async def _listen(self) -> None:
         settings, metrics = self.settings, self.settings.metrics
         assert self._pushers is not None, "built before anybody may ask"
-        listener = Listener(self._page, self.ready, self._clock, metrics.host, metrics.port)
+        listener = self._listener = Listener(self._page, self.ready, self._clock, metrics.host, metrics.port)
         try:
             listener.start()
         except OSError as error:
@@ -319,7 +319,7 @@ class Daemon:
             refused=self._refusals.note,
             contacted=self._contacts.note,
         )
-        self._listening = Listening(app, settings.http.host, settings.http.port)
+        self._listening = Listening(app, settings.http.host, settings.http.port, self._counters.cut)
         await self._listening.start()
 
     async def _stepped(self, now: float) -> None:
@@ -570,6 +570,7 @@ class Daemon:
             kill_switch=self._kill_switch.is_set(),
             operator_contact=self._contacts.at,
             clocks=self._clocks,
+            scrapes_cut=self._listener.connections_cut,
             audit=self._audit.view(),
         )
 

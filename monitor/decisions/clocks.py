@@ -2,7 +2,7 @@
 
     apart = wall - monotonic            constant on one machine since its boot, but for what slews the wall clock
     off   = apart - anchor              the anchor follows by at most SLEW_SHARE of the time that passed
-    |off| > jump_max_s                  a jump: auto is propose for `pause_s` of monotonic time, or until somebody lets it go
+    |off| > jump_max_s                  a jump: auto is propose for `pause_s` of monotonic time, or until told
 
 The monotonic clock stands still while a machine sleeps, so a suspended host is a jump ahead like any other. The anchor
 follows because NTP slews: the kernel by 0.05 %, chrony by 8.3 % at most. Steps that are each below the bound add up,

@@ -219,7 +219,7 @@ class Control:
         return {"kill_switch": msgspec.to_builtins(self.kill_switch.said()), "durable": durable}
 
     def let_automation_go(self, reason: str, actor: str, /) -> Any:
-        """Unset the kill switch, and end the pause after a jump of the clock; Transient if the disk does not take it."""
+        """Unset the kill switch, and end the pause after a jump of the clock; Transient if the disk takes neither."""
         try:
             self.kill_switch.unset(actor, reason)
         except OSError as error:

@@ -80,6 +80,7 @@ def self_view(
     kill_switch: bool = False,
     operator_contact: float | None = None,
     clocks: LiveClocks | None = None,
+    scrapes_cut: int = 0,
     audit: AuditView | None = None,
 ) -> DaemonView:
     """Gather what the daemon knows of itself.
@@ -112,6 +113,7 @@ def self_view(
         links=links(counted),
         kill_switch=kill_switch,
         operator_contact=operator_contact,
+        connections_cut={"intake": counted.connections_cut, "metrics": scrapes_cut},
         clock_jumps={} if clocks is None else dict(clocks.jumps),
         clock_paused=clocks is not None and clocks.paused()[1] > 0,
         audit=audit,
@@ -248,6 +250,7 @@ def _receiver(outbox: StoredOutbox, name: str, held: int) -> ReceiverView:
         dead=sum(one.state is DeliveryState.DEAD for one in mine),
         delivered=counts.sent,
         failed=counts.failed,
+        buried=counts.dead,
         held=held,
         withdrawn=counts.withdrawn,
     )
