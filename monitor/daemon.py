@@ -71,7 +71,7 @@ from monitor.turns.noticing import Noticing
 from monitor.turns.outbox import StoredOutbox
 from monitor.turns.pictures import Drawing
 from monitor.turns.probing import Probing
-from monitor.turns.process import calm_collector, configure_log, settle_memory
+from monitor.turns.process import calm_collector, configure_log, leave_pandas_out, settle_memory
 from monitor.turns.proving import Proving
 from monitor.turns.pushers import Pushers, Voice
 from monitor.turns.refusals import KEY as REFUSED_KEY
@@ -103,6 +103,7 @@ def run(path: Path) -> int:
     SettingsError, Permanent or Corrupt before it is ready.
     """
     configure_log()
+    leave_pandas_out()
     return uvloop.run(_serve(path, load(path)))
 
 

@@ -5,6 +5,7 @@ import ctypes
 import gc
 import logging
 import sys
+from importlib.abc import MetaPathFinder
 
 import pyarrow as pa
 import structlog
@@ -37,6 +38,30 @@ def discreet(record: logging.LogRecord) -> bool:
         log.error("request.failed", kind=type(error).__name__, where=where(error))
         return False
     return True
+
+
+def leave_pandas_out() -> None:
+    """Have Arrow not look for pandas: given its first list or array it imports it, to ask whether that is a series.
+
+    That took 0.4 s of CPU at the start and 31 MiB for good (measured 2026-11). It asks once and remembers the answer;
+    whoever needs pandas, a detector of others, can still import it.
+    """
+    if "pandas" in sys.modules:
+        return
+    sys.meta_path.insert(0, _NoPandas())
+    try:
+        pa.array([])
+    finally:
+        del sys.meta_path[0]
+
+
+class _NoPandas(MetaPathFinder):
+    """Finds every module but one."""
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        """Leave all others to those who come after."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname)
 
 
 def settle_memory() -> None:

@@ -17,3 +17,9 @@ def test_arrow_takes_its_memory_where_all_others_do():
 def test_a_c_library_without_mallopt_is_no_failure():
     code = "import ctypes; ctypes.CDLL = lambda _: object(); from monitor.turns.process import settle_memory"
     assert said(f"{code}; settle_memory(); print('settled')") == "settled"
+
+
+def test_the_daemon_holds_no_pandas_and_others_may():
+    code = "import sys, pyarrow as pa, monitor.daemon; from monitor.turns.process import leave_pandas_out"
+    code += "; leave_pandas_out(); pa.array([1]); print('pandas' in sys.modules); import pandas; print(pandas.__name__)"
+    assert said(code).split() == ["False", "pandas"]

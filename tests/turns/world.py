@@ -3,6 +3,7 @@
 import asyncio
 import math
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -103,6 +104,7 @@ def reference(edges=(0.0, 0.25, 0.5, 0.75, 1.0), rows=400, seed=7):
     return msgspec.structs.replace(draft, counts=tuple(counts.tolist()))
 
 
+@cache  # that of a regression takes .6 s, and is frozen like all of them
 def profile(schema, seed=7, rows=600):
     """The layout of a reference built from history, as `tocsin reference build` does: labels lie near the answers."""
     made = answers(schema, rows, seed)
