@@ -209,6 +209,9 @@ def full():
         (busy,),
         daemon(
             operator_contact=NOW - 6_400,
+            clock_jumps={"ahead": 1, "back": 0},
+            clock_paused=True,
+            connections_cut={"intake": 2, "metrics": 0},
             intake=IntakeView(
                 accepted={RowKind.PREDICTIONS: 9_000},
                 rejected={RejectReason.TIME_IN_FUTURE: 4},

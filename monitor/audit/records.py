@@ -85,6 +85,7 @@ class Kind(StrEnum):
     LATCH_SET = "latch.set"
     LATCH_RELEASED = "latch.released"
     CLOCK_STEPPED = "clock.stepped"
+    CLOCK_JUMPED = "clock.jumped"  # the wall clock of live traffic, which pauses automation
     KEY_MADE = "audit.key_made"
     TORN = "audit.torn"  # what a crash left of a line was set aside
     LOST = "audit.lost"  # records that could not be written, by number

@@ -174,6 +174,7 @@ class ReceiverView:
     dead: int = 0  # now: given up, waiting for a person
     delivered: int = 0  # total
     failed: int = 0  # total of attempts
+    buried: int = 0  # total that became dead: the oldest of them are forgotten
     held: int = 0  # now: incidents whose notices wait for a silence to end
     withdrawn: int = 0  # total never sent: silenced until it was over, or a repeat of what still waited
 
@@ -206,6 +207,9 @@ class DaemonView:
     links: Mapping[str, int] = field(default_factory=dict)  # total of requests by a link to a report, by outcome
     kill_switch: bool = False  # whether it is set
     operator_contact: float | None = None  # wall time an operator was last in touch
+    clock_jumps: Mapping[str, int] = field(default_factory=dict)  # of the wall clock since the start, by direction
+    clock_paused: bool = False  # whether automation pauses for one
+    connections_cut: Mapping[str, int] = field(default_factory=dict)  # that made room for others, by listener
 
 
 @dataclass(frozen=True, slots=True)

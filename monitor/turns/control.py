@@ -54,6 +54,7 @@ class Control:
     reports: Reports
     kill_switch: KillSwitch
     silenced: Callable[[Key], str] = lambda _: ""  # by which silence an alert is held
+    trust_clock: Callable[[], Coroutine[Any, Any, bool]] | None = None  # ends the pause after a jump of the clock
     _why: dict[ModelName, str] = field(default_factory=dict)  # what was told of degraded modes
     _known: Said | None = None  # what was told of the kill switch
     _stepping: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -218,12 +219,13 @@ class Control:
         return {"kill_switch": msgspec.to_builtins(self.kill_switch.said()), "durable": durable}
 
     def let_automation_go(self, reason: str, actor: str, /) -> Any:
-        """Unset the kill switch; Transient if the disk does not take that, and then it stays set."""
+        """Unset the kill switch, and end the pause after a jump of the clock; Transient if the disk takes neither."""
         try:
             self.kill_switch.unset(actor, reason)
         except OSError as error:
             raise Transient(f"the kill switch stays set: {error.strerror}") from error
-        deed = Deed(Kind.KILL_SWITCH_UNSET, actor, {"reason": reason})
+        paused = self.trust_clock is not None and self._wait(self.trust_clock())
+        deed = Deed(Kind.KILL_SWITCH_UNSET, actor, {"reason": reason, "clock_trusted": paused})
         self._wait(self._say(deed, f"{words(None)}: {actor} says {reason}"))
         return {"kill_switch": None, "durable": True}
 
@@ -251,7 +253,7 @@ class Control:
             mode, why = watched.mode
             if why != self._why.get(name, ""):
                 self._why[name] = why
-                what = why or f"an operator is in touch again: mode {mode.value}"
+                what = why or f"mode {mode.value} again: an operator is in touch, and the clock is believed"
                 await self.wheel.decide(watched, partial(self._stopped, watched, what))
 
     def _stopped(self, watched: Watched, what: str, terms: Terms) -> Judgement:
