@@ -48,6 +48,7 @@ class Noticed(msgspec.Struct, frozen=True):
     settings: str = ""  # digest of the document that was in force last
     rules: str = ""
     serials: dict[str, int] = {}  # by model: of the index in force
+    refused: dict[str, bool] = {}  # by model: whether another index lies in the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ class Noticing:
             tokens=self._see_tokens(),
             releases={name: self._releases(name, each.releases) for name, each in models.items()},
             serials={name: each.serial or 0 for name, each in told.items()},
+            refused={name: bool(each.refused) for name, each in told.items()},
             bundles={f"{name} {b.id}": b.status.value for name, each in told.items() for b in each.bundles},
             references={name: each.good.reference_digest for name, each in models.items()},
             killed={name: each.killed() for name, each in models.items()},
@@ -175,7 +177,7 @@ def changes(
     for ident in sorted(before.tokens.keys() | now.tokens.keys()):
         yield from _token(ident, before.tokens.get(ident), now.tokens.get(ident), tokens.get(ident))
     for model in sorted(now.releases):
-        if (now.releases[model], now.serials.get(model)) != (before.releases.get(model), before.serials.get(model)):
+        if _index(now, model) != _index(before, model):
             yield Deed(Kind.RELEASES_CHANGED, FILE, _released(model, before, now, told.get(model, Told())))
     for name in sorted(before.bundles.keys() | now.bundles.keys()):
         old, new = before.bundles.get(name), now.bundles.get(name)
@@ -189,6 +191,10 @@ def changes(
     for model, killed in sorted(now.killed.items()):
         if killed != before.killed.get(model, False):
             yield Deed(Kind.KILL_SWITCH_SET if killed else Kind.KILL_SWITCH_UNSET, FILE, {"model": model})
+
+
+def _index(noticed: Noticed, model: str) -> tuple[str | None, int, bool]:
+    return noticed.releases.get(model), noticed.serials.get(model, 0), noticed.refused.get(model, False)
 
 
 def _released(model: str, before: Noticed, now: Noticed, told: Told) -> dict[str, Scalar]:

@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 import released
+from msgspec import structs
 
 from monitor.cli.exits import Exit
 from monitor.clock import ManualClock
 from monitor.ingest.tokens import Scope
+from monitor.rollback.release.document import encode
+from monitor.rollback.signing import Purpose
 from monitor.settings.sections import Audit
 from monitor.turns.audit_start import open_audit
 
@@ -237,6 +240,17 @@ def test_an_old_index_that_was_put_back_is_refused(tocsin: Tocsin, home: Path) -
     (home / "releases.json").write_bytes(old)
     ended = tocsin("bundle", "list")
     assert (ended.code, "an old index was put back" in ended.err) == (Exit.PROBLEMS, True)
+
+
+def test_a_spent_approval_that_was_attached_again_is_refused(tocsin: Tocsin, home: Path) -> None:
+    index = home / "releases.json"
+    approved = released.editor(index).read().document.bundles
+    tocsin("bundle", "quarantine", "v1")
+    now = released.editor(index).read().document
+    body = encode(structs.replace(now, serial=now.serial + 1, bundles=approved))
+    index.write_bytes(released.signer(home).sign(Purpose.INDEX, body))
+    ended = tocsin("bundle", "list")
+    assert (ended.code, "that approval is spent" in ended.err) == (Exit.PROBLEMS, True)
 
 
 def test_an_expired_index_is_still_shown(tocsin: Tocsin, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

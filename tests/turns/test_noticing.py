@@ -185,6 +185,8 @@ def test_an_index_is_told_once_it_was_read_and_why_it_is_refused(world, releases
     [said] = of_index(world)
     assert (said["refused"], said["changes"], said["serial"]) == ("nobody signed it", "", 9)
     assert of_index(world) == []
+    world.watched.releases.problem = ""
+    assert [said["refused"] for said in of_index(world)] == [None]
 
 
 def test_a_bundle_that_is_revoked_and_a_reference_that_changed_are_told(world):
