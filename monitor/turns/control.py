@@ -219,20 +219,31 @@ class Control:
         return {"kill_switch": msgspec.to_builtins(self.kill_switch.said()), "durable": durable}
 
     def let_automation_go(self, reason: str, actor: str, /) -> Any:
-        """Unset the kill switch, and end the pause after a jump of the clock; Transient if the disk takes neither."""
-        try:
-            self.kill_switch.unset(actor, reason)
-        except OSError as error:
-            raise Transient(f"the kill switch stays set: {error.strerror}") from error
-        paused = self.trust_clock is not None and self._wait(self.trust_clock())
-        deed = Deed(Kind.KILL_SWITCH_UNSET, actor, {"reason": reason, "clock_trusted": paused})
-        self._wait(self._say(deed, f"{words(None)}: {actor} says {reason}"))
+        """Unset the kill switch, and end the pause after a jump of the clock.
+
+        Transient if its line or the disk does not take that, and then it stays set.
+        """
+        self._wait(self._let_go(reason, actor))
         return {"kill_switch": None, "durable": True}
 
-    async def _say(self, deed: Deed, told: str = "") -> None:
+    async def _let_go(self, reason: str, actor: str) -> None:
+        """Setting waits for nothing; unsetting lets automation act again, so its line is on disk before it is done."""
+        audit = self.wheel.parts.audit
+        await audit.record([Deed(Kind.KILL_SWITCH_UNSET, actor, {"reason": reason})], must=True)
+        try:
+            await asyncio.to_thread(self.kill_switch.unset, actor, reason)
+        except OSError as error:
+            why = f"the kill switch stays set: {error.strerror}"
+            await audit.record([Deed(Kind.KILL_SWITCH_SET, actor, {"reason": why, "durable": None})])
+            raise Transient(why) from error
+        if self.trust_clock is not None:
+            await self.trust_clock()
+        await self.noticed(f"{words(None)}: {actor} says {reason}")
+
+    async def _say(self, deed: Deed) -> None:
         """Write down who did it, and tell open incidents."""
         await self.wheel.parts.audit.record([deed])
-        await self.noticed(told)
+        await self.noticed()
 
     async def noticed(self, told: str = "") -> None:
         """Tell open incidents where the kill switch was set or unset since the last time, by whatever way.

@@ -143,7 +143,7 @@ def model_view(
     """One model for the metrics page; None before anything is known of it. `gate` is what deployers are told."""
     if not watched.epochs:
         return None
-    epoch, state, totals = watched.epoch, watched.state, watched.totals
+    epoch, state = watched.epoch, watched.state
     views = {rule.name: rule_view(rule) for rule in (*watched.pack.rules, *watched.pack.budgeted)}
     ended = [each for each in watched.rollbacks.values() if each.step is RollbackStep.COMMITTED]
     return ModelView(
@@ -179,27 +179,33 @@ def model_view(
         rollbacks={step: watched.reached.steps.get(step.value, 0) for step in RollbackStep},
         rollbacks_waiting=sum(each.step is RollbackStep.PROPOSED for each in watched.rollbacks.values()),
         last_rollback=max((each.stepped for each in ended), default=None),
-        totals=Totals(
-            predictions=totals.predictions,
-            labels=totals.labels,
-            labels_untrusted=totals.labels_untrusted,
-            labels_repeated=totals.labels_repeated,
-            labels_corrected=totals.labels_corrected,
-            labels_sampled_out=totals.labels_sampled_out,
-            pairs=totals.pairs,
-            pairs_failed=totals.pairs_failed,
-            unattributed=totals.unattributed,
-            claim_mismatches=totals.claims_wrong,
-        ),
+        totals=totals(watched),
         outputs=outputs(watched),
         confusion=confusion(watched),
-        last_prediction=totals.last_prediction or None,
-        last_label=totals.last_label or None,
+        last_prediction=watched.totals.last_prediction or None,
+        last_label=watched.totals.last_label or None,
         pictures=pictures(watched, drawing),
         evidence=evidence(watched),
         task=watched.schema.task,
         sequential=watched.sequential,
         groups=groups(watched),
+    )
+
+
+def totals(watched: Watched) -> Totals:
+    """What was folded since the state directory began."""
+    found = watched.totals
+    return Totals(
+        predictions=found.predictions,
+        labels=found.labels,
+        labels_untrusted=found.labels_untrusted,
+        labels_repeated=found.labels_repeated,
+        labels_corrected=found.labels_corrected,
+        labels_sampled_out=found.labels_sampled_out,
+        pairs=found.pairs,
+        pairs_failed=found.pairs_failed,
+        unattributed=found.unattributed,
+        claim_mismatches=found.claims_wrong,
     )
 
 
