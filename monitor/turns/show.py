@@ -14,7 +14,7 @@ from monitor.decisions.probes import Compared
 from monitor.decisions.rules import Rule
 from monitor.decisions.steadiness import between_registered
 from monitor.detectors import DETECTORS
-from monitor.export.edges import ModelEvidence, ProbesView
+from monitor.export.edges import ModelEvidence, ProbesView, StagedView
 from monitor.export.pictures import NOTHING_DRAWN, Pictures
 from monitor.export.snapshot import (
     ClassRows,
@@ -135,9 +135,15 @@ def within_s(watched: Watched) -> float | None:
 
 
 def model_view(
-    watched: Watched, drawing: Drawing = NO_FEATURES, gate: ClearanceState | None = None
+    watched: Watched,
+    drawing: Drawing = NO_FEATURES,
+    gate: ClearanceState | None = None,
+    staged: StagedView | None = None,
 ) -> ModelView | None:
-    """One model for the metrics page; None before anything is known of it. `gate` is what deployers are told."""
+    """One model for the metrics page; None before anything is known of it.
+
+    `gate` is what deployers are told, `staged` what is kept beside its link.
+    """
     if not watched.epochs:
         return None
     epoch, state, totals = watched.epoch, watched.state, watched.totals
@@ -173,6 +179,7 @@ def model_view(
         incidents_open=int(state.incident is not None),
         incidents_opened=state.incidents,
         rollbacks={step: watched.reached.steps.get(step.value, 0) for step in RollbackStep},
+        staged=staged,
         rollbacks_waiting=sum(each.step is RollbackStep.PROPOSED for each in watched.rollbacks.values()),
         last_rollback=max((each.stepped for each in ended), default=None),
         totals=Totals(
