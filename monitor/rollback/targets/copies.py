@@ -91,17 +91,23 @@ class _Written:
         self._file, self._size, self._waiting = file, 0, 0
 
     def write(self, data: memoryview) -> None:
-        try:
-            while data:
-                count = os.write(self._file, data)
-                data, self._size, self._waiting = data[count:], self._size + count, self._waiting + count
-            if self._waiting >= PIECE_BYTES:
-                os.fdatasync(self._file)
-                os.posix_fadvise(self._file, 0, self._size, os.POSIX_FADV_DONTNEED)
-                self._waiting = 0
-        except OSError as error:
-            kind = NoRoom if error.errno in FULL else Transient
-            raise kind(f"a copy cannot be written: {error.strerror}") from error
+        """Write all of it; NoRoom, Transient."""
+        self._size, self._waiting = self._size + len(data), self._waiting + len(data)
+        written(self._file, data)
+        if self._waiting >= PIECE_BYTES:
+            os.fdatasync(self._file)
+            os.posix_fadvise(self._file, 0, self._size, os.POSIX_FADV_DONTNEED)
+            self._waiting = 0
+
+
+def written(file: int, data: memoryview) -> None:
+    """Write all of `data` to a descriptor; NoRoom, Transient."""
+    try:
+        while data:
+            data = data[os.write(file, data) :]
+    except OSError as error:
+        kind = NoRoom if error.errno in FULL else Transient
+        raise kind(f"a copy cannot be written: {error.strerror}") from error
 
 
 def _copy(folder: Path, name: str, copy: Path, size_max: int, progress: Progress) -> Part:
