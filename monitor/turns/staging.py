@@ -24,7 +24,7 @@ from monitor.rollback.targets.contract import Release
 from monitor.turns.watched import Watched
 from monitor.turns.wheel import terms
 
-EVERY_S = 10.0  # a copy that was touched is seen within it; a look costs 5 us a file
+EVERY_S = 5.0  # a copy that was touched is seen within it; a look costs 5 us a file
 
 
 def _one_thread() -> ThreadPoolExecutor:
