@@ -262,6 +262,22 @@ def slow(tmp_path):
     assert not thread.is_alive()
 
 
+def test_what_is_made_ahead_keeps_to_its_rate(volume, monkeypatch):
+    waited = []
+    monkeypatch.setattr(volume.staging._hurry, "wait", waited.append)
+    pace = Pace(1 << 20, AGE_MAX_S, 0)
+    volume.staging.stage_ahead(volume.goal, volume.source.path, pace)
+    assert sum(waited) == pytest.approx(volume.goal.path.stat().st_size / pace.rate)
+
+
+def test_a_large_copy_goes_to_the_disk_piece_by_piece(volume, monkeypatch):
+    synced, sync = [], os.fdatasync
+    monkeypatch.setattr(copies, "PIECE_BYTES", 1)
+    monkeypatch.setattr(os, "fdatasync", lambda file: synced.append(sync(file)))
+    assert volume.at_hand().read_bytes() == b"checkpoint v1"
+    assert synced
+
+
 def test_a_rollback_waits_for_the_copy_it_wants_which_hurries(slow):
     inode = (slow.staging.folder / staging.DRAFT).stat().st_ino
     slow.staging.stage(slow.goal, slow.source.path)
