@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "bench" / "results.json"
 README = ROOT / "README.md"
 SHORT = ("counting", "look", "idle", "scrape", "labels", "audit", "intake", "safety")
-LONG = ("growth", "peers", "detection", "detection.worlds")
+LONG = ("growth", "rollback", "peers", "detection", "detection.worlds")
 RIVALS = "detection --rivals"  # as a command; bench/detection/rivals.py
 BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 

@@ -60,6 +60,7 @@ from monitor.turns.contact import WRITE_EVERY_S, Contacts, boot_id
 from monitor.turns.control import Control, earned
 from monitor.turns.couriers import Couriers
 from monitor.turns.deeds import DAEMON
+from monitor.turns.deploying import made_ahead
 from monitor.turns.evidence import Reports
 from monitor.turns.fold import Fold
 from monitor.turns.gathering import Sources
@@ -79,6 +80,8 @@ from monitor.turns.refusals import Refusals, RefusedMinutes
 from monitor.turns.reloading import changed, fixed, renewed, waiting
 from monitor.turns.resuming import resumed
 from monitor.turns.self_view import About, self_view
+from monitor.turns.staging import EVERY_S as STAGING_EVERY_S
+from monitor.turns.staging import StagingAhead, staged_view
 from monitor.turns.supervisor import Supervisor
 from monitor.turns.switching import Switching
 from monitor.turns.telling import telling
@@ -228,6 +231,10 @@ class Daemon:
         }
         for server in (*self._servers.values(), *self._known_good.values(), *self._probed.values()):
             self._stack.push_async_callback(server.aclose)
+        made = {name: made_ahead(model.target, self._clock) for name, model in settings.models.items()}
+        self._copies = {name: each for name, each in made.items() if each is not None}
+        self._staging = StagingAhead(self._models, self._copies, self._clock)
+        self._stack.push_async_callback(self._staging.aclose)
         self._outbox = StoredOutbox(self._store, {each.name: each.url for each in settings.receivers})
         clocks = self._clocks or SteppedClocks()
         parts = Parts(
@@ -247,7 +254,7 @@ class Daemon:
                 believed=clocks.believed,
             ),
             outbox=self._outbox,
-            execute=Switching(self._servers, self._clock, self._probed, self._known_good).run,
+            execute=Switching(self._servers, self._clock, self._probed, self._known_good, self._copies).run,
             clock=self._clock,
             supervisor=self._supervisor,
             report=self._reports.incident,
@@ -349,6 +356,7 @@ class Daemon:
             self._every(settings.fold.every, "turn", self._wheel.turn)
             self._every(PROBES_EVERY_S, "probes", self._probing.due)
             self._every(EVIDENCE_EVERY_S, "evidence", self._evidence)
+            self._every(STAGING_EVERY_S, "staging", self._staging.due)
         self._every(UPKEEP_EVERY_S, "evidence upkeep", self._reports.upkeep)
         self._every(AUDIT_EVERY_S, "audit", self._audited)
         self._scheduler.start()
@@ -548,7 +556,11 @@ class Daemon:
         now = self._clock.now()
         shown = (
             show.model_view(
-                watched, drawing, clearing.cleared(self._wheel, watched, Asked()).state, earned(watched, now)
+                watched,
+                drawing,
+                clearing.cleared(self._wheel, watched, Asked()).state,
+                promotion=earned(watched, now),
+                staged=staged_view(self._copies.get(watched.name)),
             )
             for watched in self._models.values()
         )

@@ -11,6 +11,7 @@ from monitor.export.edges import (
     KeptView,
     ModelEvidence,
     ProbesView,
+    StagedView,
     StoreView,
 )
 from monitor.export.pictures import BinsView, Drawn, Pictures, SpreadView
@@ -181,6 +182,7 @@ def full():
         degrades_in_s=80_000.0,
         promotion=(Gate("soak", True, ""), Gate("calm", False, ""), Gate("labels", None, "")),
         last_rollback=NOW - 86_400,
+        staged=StagedView(3, 36_000, ready=True, verified=NOW - 900, failures={"no_room": 2}),
         totals=Totals(9_000, 8_000, 50, pairs=900, unattributed=7, claim_mismatches=1),
         outputs=(ClassRows("late", 10), ClassRows("on_time", 40)),
         confusion=(ConfusionCell("late", "on_time", 3),),

@@ -139,6 +139,17 @@ class ProbesView:
 
 
 @dataclass(frozen=True, slots=True)
+class StagedView:
+    """Copies of checkpoints beside the link of one model."""
+
+    copies: int = 0  # now
+    size_bytes: int = 0
+    ready: bool | None = None  # whether that of the present target is proven; None: there is no target
+    verified: float | None = None  # wall time all of it was last read
+    failures: Mapping[str, int] = field(default_factory=dict)  # total by reason, of a short list
+
+
+@dataclass(frozen=True, slots=True)
 class ModelEvidence:
     """What evidence was made of one model. `values`: by the name that the settings give a metric."""
 

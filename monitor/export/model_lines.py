@@ -1,7 +1,7 @@
 """The lines of one model that have a place before anything of its features: what is served, counted, decided."""
 
 from monitor.decisions.clearance import ClearanceState
-from monitor.export.edges import ModelEvidence, ProbesView
+from monitor.export.edges import ModelEvidence, ProbesView, StagedView
 from monitor.export.sequential_lines import add_sequential
 from monitor.export.series import Series
 from monitor.export.snapshot import ModelView, ServingStatus
@@ -33,6 +33,8 @@ def add_model(series: Series, view: ModelView) -> None:
     series.add("tocsin_rollback_latched", view.latched, model=view.model)
     for step in RollbackStep:
         series.add("tocsin_rollbacks_total", view.rollbacks.get(step, 0), model=view.model, step=step.value)
+    if view.staged is not None:
+        _staged(series, view.model, view.staged)
     series.add("tocsin_rollbacks_waiting", view.rollbacks_waiting, model=view.model)
     series.add("tocsin_last_rollback_timestamp_seconds", view.last_rollback, model=view.model)
     for rule in view.rules:
@@ -66,6 +68,15 @@ def _serving(series: Series, view: ModelView) -> None:
     series.add("tocsin_serving_proved_timestamp_seconds", view.proved, model=model)
     series.add("tocsin_serving_unproved_seconds", view.unproved_s, model=model)
     series.add("tocsin_serving_unsteady", view.unsteady, model=model)
+
+
+def _staged(series: Series, model: str, staged: StagedView) -> None:
+    series.add("tocsin_staged_copies", staged.copies, model=model)
+    series.add("tocsin_staged_bytes", staged.size_bytes, model=model)
+    series.add("tocsin_staged_ready", staged.ready, model=model)
+    series.add("tocsin_staged_verified_timestamp_seconds", staged.verified, model=model)
+    for reason, times in sorted(staged.failures.items()):
+        series.add("tocsin_staging_failures_total", times, model=model, reason=reason)
 
 
 def _probes(series: Series, model: str, probes: ProbesView) -> None:

@@ -16,6 +16,7 @@ from monitor.export.edges import (
     IntakeView,
     ModelEvidence,
     ProbesView,
+    StagedView,
     StoreView,
 )
 from monitor.export.pictures import NOTHING_DRAWN, Pictures
@@ -142,6 +143,7 @@ class ModelView:
     incidents_open: int = 0
     incidents_opened: int = 0  # total
     rollbacks: Mapping[RollbackStep, int] = field(default_factory=dict)  # total that reached each step
+    staged: StagedView | None = None  # None: no copies are kept
     rollbacks_waiting: int = 0  # now: proposed, neither approved nor expired
     last_rollback: float | None = None  # event time the last one reached COMMITTED
     totals: Totals = Totals()

@@ -23,7 +23,7 @@ from monitor.decisions.rollback import Command, Observation, Place, advance, beg
 from monitor.errors import Permanent, SettingsError, Transient
 from monitor.facts import Bundle, BundleId, Rollback, Verdict
 from monitor.rollback.release.read import Index
-from monitor.rollback.release.verify import verify
+from monitor.rollback.release.verify import verify, verify_beside
 from monitor.rollback.targets.contract import Conflict, Release, Target, Unfit
 
 POLL_S = 0.5  # between two questions while the server still loads
@@ -114,6 +114,7 @@ class Executor:
         clock: Clock,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         kind: str = "symlink",
+        copied: bool = False,
         proofs: int = 3,
         prove_within_s: float = 30.0,
         bake_s: float = 0.0,
@@ -122,13 +123,15 @@ class Executor:
     ) -> None:
         """`index` reads the release index now, SettingsError if it is not believed.
 
-        `kind` is that of the target: under this name the bundles' manifests say where it finds them. `proofs` >= 1
+        `kind` is that of the target: under this name the bundles' manifests say where it finds them. `copied`: it
+        installs a copy of the checkpoint, which it reads itself; then the bundle's own is not read here. `proofs` >= 1
         answers in a row, within `prove_within_s` of a load. `bake_s` is event time. `stopped` is asked before anything
         is changed: whether nobody wants this any more.
         """
         self._index = index
         self._target = target
         self._kind = kind
+        self._copied = copied
         self._server = server
         self._journal = journal
         self._clock = clock
@@ -200,7 +203,7 @@ class Executor:
         why, bundle = index.no_target(identity, self._clock.wall()), index.find(identity)
         try:
             if not why and bundle is not None:
-                await asyncio.to_thread(verify, index, identity)
+                await asyncio.to_thread(verify_beside if self._copied else verify, index, identity)
                 await self._target.stage(self._release(index, identity, bundle.checkpoint_digest))
         except Permanent as error:
             why = str(error)

@@ -12,8 +12,8 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from monitor.settings.addresses import matching, target_problem
-from monitor.settings.units import Duration, between
-from monitor.settings.values import FilePath, Section, duration, unless
+from monitor.settings.units import Duration, Size, between
+from monitor.settings.values import FilePath, Section, duration, size, unless
 
 SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"  # where the kubelet mounts it
 SYMLINK = "symlink"  # what a target without a `kind` is
@@ -49,6 +49,12 @@ class Symlink(Proof):
     kind: Literal["symlink"] = "symlink"
     link: FilePath
     stage: bool = True
+    staged_max: Annotated[int, Field(ge=3, le=10)] = 3
+    stage_ahead: bool = True
+    stage_rate: Annotated[Size, between("1MiB", "64GiB")] = size("64MiB")
+    stage_free_min: Annotated[Size, between("0B", "1TiB")] = size("1GiB")
+    reread_every: Annotated[Duration, between("1m", "30d")] = duration("6h")
+    rehash_max: Annotated[Size, between("0B", "1TiB")] = size("128MiB")
 
     @property
     def moves(self) -> tuple[str, ...]:

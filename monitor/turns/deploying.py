@@ -8,6 +8,7 @@ from pathlib import Path
 
 from monitor.alerts.alertmanager import basic, bearer
 from monitor.clock import Clock
+from monitor.rollback.targets.ahead import Ahead
 from monitor.rollback.targets.calls import Caller, Credentials
 from monitor.rollback.targets.cluster import service_account, trusting
 from monitor.rollback.targets.command import CommandTarget
@@ -16,7 +17,8 @@ from monitor.rollback.targets.kserve import inference_service
 from monitor.rollback.targets.kubernetes import deployment
 from monitor.rollback.targets.mlflow import MlflowTarget
 from monitor.rollback.targets.open_inference import OpenInferenceTarget
-from monitor.rollback.targets.staging import Staging
+from monitor.rollback.targets.seals import Seals
+from monitor.rollback.targets.staging import Pace, Staging
 from monitor.rollback.targets.symlink import Link, SymlinkTarget
 from monitor.rollback.targets.webhook import WebhookTarget
 from monitor.settings import target_sections as sections
@@ -25,14 +27,24 @@ from monitor.wire.connect import tls_context
 from monitor.wire.webhooks import load_keys
 
 CREDENTIAL_BYTES_MAX = 64 * 1024
+SEALED_READINGS = 2.0  # of the times between readings: one that comes late, or takes its time, loses no seal
 
 
-def built(settings: sections.Target, reload: Callable[[], Awaitable[None]], clock: Clock) -> Target:
-    """Make the target; `reload` tells the model server to load what is set, where the target itself does not."""
+def built(
+    settings: sections.Target, reload: Callable[[], Awaitable[None]], clock: Clock, ahead: Ahead | None = None
+) -> Target:
+    """Make the target; `reload` tells the model server to load what is set, where the target itself does not.
+
+    `ahead`: what `made_ahead` gave for it, where copies of its checkpoints are kept.
+    """
     match settings:
         case sections.Symlink():
-            staging = Staging(settings.link.parent) if settings.stage else None
-            return SymlinkTarget(Link(settings.link), reload, staging)
+            ahead = ahead or made_ahead(settings, clock)
+            return (
+                SymlinkTarget(ahead.link, reload, ahead.staging)
+                if ahead
+                else SymlinkTarget(Link(settings.link), reload)
+            )
         case sections.ModelRepository():
             caller = _caller(settings, "the model repository", _bearer(settings.bearer_file))
             return OpenInferenceTarget(caller, settings.load_within)
@@ -48,6 +60,17 @@ def built(settings: sections.Target, reload: Callable[[], Awaitable[None]], cloc
             return WebhookTarget(caller, partial(load_keys, settings.secret_file), clock, message_id)
         case sections.Command():
             return CommandTarget(settings.argv, settings.timeout)
+
+
+def made_ahead(settings: sections.Target | None, clock: Clock) -> Ahead | None:
+    """Make what keeps copies beside the link, for the life of the daemon; None where the target installs none."""
+    if not isinstance(settings, sections.Symlink) or not settings.stage:
+        return None
+    seals = Seals(clock, SEALED_READINGS * settings.reread_every)
+    copies = {"copies_max": settings.staged_max, "rehash_max": settings.rehash_max}
+    staging = Staging(settings.link.parent, **copies, seals=seals)
+    pace = Pace(settings.stage_rate, settings.reread_every, settings.stage_free_min) if settings.stage_ahead else None
+    return Ahead(Link(settings.link, seals=seals), staging, clock, pace)
 
 
 def message_id() -> str:

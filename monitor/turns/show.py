@@ -14,7 +14,7 @@ from monitor.decisions.probes import Compared
 from monitor.decisions.rules import Rule
 from monitor.decisions.steadiness import between_registered
 from monitor.detectors import DETECTORS
-from monitor.export.edges import ModelEvidence, ProbesView
+from monitor.export.edges import ModelEvidence, ProbesView, StagedView
 from monitor.export.pictures import NOTHING_DRAWN, Pictures
 from monitor.export.snapshot import (
     ClassRows,
@@ -139,8 +139,12 @@ def model_view(
     drawing: Drawing = NO_FEATURES,
     gate: ClearanceState | None = None,
     promotion: tuple[Gate, ...] = (),
+    staged: StagedView | None = None,
 ) -> ModelView | None:
-    """One model for the metrics page; None before anything is known of it. `gate` is what deployers are told."""
+    """One model for the metrics page; None before anything is known of it.
+
+    `gate` is what deployers are told, `staged` what is kept beside its link.
+    """
     if not watched.epochs:
         return None
     epoch, state = watched.epoch, watched.state
@@ -177,6 +181,7 @@ def model_view(
         incidents_open=int(state.incident is not None),
         incidents_opened=state.incidents,
         rollbacks={step: watched.reached.steps.get(step.value, 0) for step in RollbackStep},
+        staged=staged,
         rollbacks_waiting=sum(each.step is RollbackStep.PROPOSED for each in watched.rollbacks.values()),
         last_rollback=max((each.stepped for each in ended), default=None),
         totals=totals(watched),

@@ -7,6 +7,7 @@ from monitor.clock import Clock
 from monitor.decisions.judge import POLICY
 from monitor.facts import Mode, ModelName, Rollback
 from monitor.rollback.execute import Executor
+from monitor.rollback.targets.ahead import Ahead
 from monitor.serving.open_inference import OpenInference
 from monitor.serving.probing import Asked
 from monitor.turns.deploying import built
@@ -33,6 +34,7 @@ class Switching:
     clock: Clock
     probed: Mapping[ModelName, Asked] = field(default_factory=dict)  # the servers again, for golden probes
     second_opinions: Mapping[ModelName, Asked] = field(default_factory=dict)
+    copies: Mapping[ModelName, Ahead] = field(default_factory=dict)  # beside the links, where any are kept
 
     async def run(
         self, watched: Watched, rollback: Rollback, record: Callable[[Rollback], Awaitable[None]]
@@ -41,13 +43,15 @@ class Switching:
         target, server = watched.settings.target, self.servers.get(watched.name)
         assert target is not None, "settings that allow a rollback name its target"
         assert server is not None, "settings that allow a rollback name the server"
+        copies = self.copies.get(watched.name)
         executor = Executor(
             watched.releases.read,
-            built(target, server.reload, self.clock),
+            built(target, server.reload, self.clock, copies),
             server,
             RollbackJournal(record),
             clock=self.clock,
             kind=target.kind,
+            copied=copies is not None,
             proofs=target.proofs,
             prove_within_s=target.prove_within,
             bake_s=watched.settings.rollback.bake,

@@ -32,6 +32,7 @@ from monitor.decisions.rollback import Place
 from monitor.errors import Permanent, Transient
 from monitor.rollback.digest import SIZE_MAX
 from monitor.rollback.targets.contract import Conflict, Release
+from monitor.rollback.targets.seals import Seals
 from monitor.rollback.targets.staging import Staging
 from monitor.rollback.tree import digest_at
 
@@ -115,10 +116,14 @@ class SymlinkTarget:
 class Link:
     """One link. Calls block for as long as it takes to read the checkpoint; run them on a thread."""
 
-    def __init__(self, link: Path, size_max: int = SIZE_MAX) -> None:
-        """`link` must be a symbolic link whenever it is used; nothing is created."""
+    def __init__(self, link: Path, size_max: int = SIZE_MAX, seals: Seals | None = None) -> None:
+        """`link` must be a symbolic link whenever it is used; nothing is created.
+
+        With `seals` what the link names is not read again while they say that it was not touched.
+        """
         self.link = link
         self._size_max = size_max
+        self._seals = seals
         self._draft = link.with_name(f".{link.name}.tocsin-next")
         self._lock = link.with_name(f".{link.name}.tocsin-lock")
 
@@ -130,7 +135,7 @@ class Link:
 
     def observe(self) -> str:
         """Return the digest of what the link names now; Permanent if there is nothing to read, Transient."""
-        return digest_at(self.current(), self._size_max)
+        return self._digest(self.current())
 
     def stage(self, staging: Staging, target: Release) -> None:
         """Copy what the link is to name, while nobody else of us is at work; Unfit, Transient, Permanent."""
@@ -200,9 +205,12 @@ class Link:
 
     def _names(self, link: Path) -> str | None:
         try:
-            return digest_at(Path(os.path.realpath(link)), self._size_max)
+            return self._digest(Path(os.path.realpath(link)))
         except Permanent:
             return None  # it names nothing that can be read
+
+    def _digest(self, path: Path) -> str:
+        return digest_at(path, self._size_max) if self._seals is None else self._seals.digest(path, self._size_max)
 
     def _wanted(self, target: Path) -> str:
         return os.path.relpath(target.parent.resolve() / target.name, self.link.parent.resolve())

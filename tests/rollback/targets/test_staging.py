@@ -11,7 +11,7 @@ import pytest
 
 from monitor.errors import Permanent, Transient
 from monitor.facts import BundleId
-from monitor.rollback.targets import staging, symlink
+from monitor.rollback.targets import copies, staging, symlink
 from monitor.rollback.targets.contract import Release, Unfit
 from monitor.rollback.targets.staging import COPIES_MAX, Staging
 from monitor.rollback.targets.symlink import Link, SymlinkTarget
@@ -53,7 +53,7 @@ class Place:
         return asyncio.run(self.target.switch(self.source, goal or self.goal))
 
     def there(self):
-        return sorted(path.name for path in self.staging.folder.iterdir())
+        return sorted(path.name for path in self.staging.folder.iterdir() if path.name != staging.LOCK)
 
 
 @pytest.fixture
@@ -162,11 +162,11 @@ def _folder_elsewhere(copy):
     copy.parent.symlink_to("elsewhere")
 
 
-SPOILT = [_swapped, _rewritten, _half, _a_link, _another_name, _writable, _a_directory, _folder_for_all]
-SPOILT += [_folder_elsewhere]
+SPOILT = [_swapped, _rewritten, _half, _a_link, _another_name, _writable, _a_directory]
+FOLDER_SPOILT = [_folder_for_all, _folder_elsewhere]
 
 
-@pytest.mark.parametrize("spoil", [*SPOILT, _removed], ids=lambda spoil: spoil.__name__)
+@pytest.mark.parametrize("spoil", [*SPOILT, *FOLDER_SPOILT, _removed], ids=lambda spoil: spoil.__name__)
 def test_a_copy_that_is_not_as_it_was_made_is_not_switched_to(place, spoil):
     spoil(place.stage())
     with pytest.raises(Unfit):
@@ -175,12 +175,46 @@ def test_a_copy_that_is_not_as_it_was_made_is_not_switched_to(place, spoil):
 
 
 @pytest.mark.parametrize("spoil", SPOILT, ids=lambda spoil: spoil.__name__)
-def test_nor_is_it_believed_when_the_same_is_staged_again(place, spoil):
+def test_nor_is_it_believed_when_the_same_is_staged_again_but_made_anew(place, spoil):
+    copy = place.stage()
+    spoil(copy)
+    assert place.stage().read_bytes() == b"checkpoint v1"
+    assert os.path.lexists(place.staging.folder / f"{staging.REFUSED}{copy.name}"), "a person should see it"
+    assert place.switch() is True
+
+
+@pytest.mark.parametrize("spoil", FOLDER_SPOILT, ids=lambda spoil: spoil.__name__)
+def test_nothing_is_made_where_somebody_else_may_write(place, spoil):
     copy = place.stage()
     spoil(copy)
     with pytest.raises(Unfit):
         place.stage()
     assert os.path.lexists(copy), "a person should see it"
+
+
+def test_what_the_link_names_is_never_set_aside(place):
+    copy = place.stage()
+    place.switch()
+    _rewritten(copy)
+    with pytest.raises(Unfit):
+        place.stage()
+    assert (place.link.read_bytes(), place.there()) == (b"poison", [copy.name])
+
+
+def test_of_what_was_refused_the_last_is_kept(place):
+    for _ in range(3):
+        _rewritten(place.stage())
+        copy = place.stage()
+    assert place.there() == sorted([copy.name, f"{staging.REFUSED}{copy.name}"])
+
+
+def test_a_spoilt_copy_of_a_bundle_that_is_spoilt_too_stays_refused(place):
+    _rewritten(place.stage())
+    place.goal.path.write_bytes(b"poison")
+    with pytest.raises(Unfit, match="approved"):
+        place.stage()
+    with pytest.raises(Unfit, match="not there"):
+        place.switch()
 
 
 def test_a_file_too_many_in_a_copy_is_refused(place):
@@ -212,7 +246,7 @@ def test_a_full_disk_leaves_nothing_and_is_worth_another_try(place, monkeypatch)
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(staging, "_like", full)
+        patch.setattr(copies, "_like", full)
         with pytest.raises(Transient, match="No space left"):
             place.stage()
     assert place.there() == []
