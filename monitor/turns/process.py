@@ -45,7 +45,8 @@ def settle_memory() -> None:
     1.6 went there when every block of a megabyte was given back (measured 2026-11). glibc's own way, to raise the bound
     to 32 MB at the first large block that is freed, keeps whatever a merge of receipts took. One arena, because each
     holds on to what its threads once took: a second one kept 10 MiB more at full rate. Allocations are few and large,
-    so threads hardly meet there.
+    so threads hardly meet there. Rejected: `malloc_trim` every second, which held others up for 70 ms, cost a twentieth
+    of the CPU, and left the peak where it was.
 
     To be called before any thread begins: one that began before keeps the arena it got, and a daemon that called this
     at the end of its start held 90 MiB more at full rate.

@@ -130,6 +130,15 @@ def test_the_installed_command_and_the_module_are_the_same() -> None:
     assert said[0] == said[1]
 
 
+def test_the_daemon_imports_nothing_that_it_does_without():
+    code = (
+        "import sys; from monitor.cli import libraries as own; unwanted = own.NO_COMMAND_NEEDS + own.NO_DAEMON_NEEDS\n"
+        "own.do_without(unwanted); import monitor.daemon; print(sys.modules.keys() & set(unwanted))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "set()\n"), ended.stderr
+
+
 def test_no_command_imports_pandas_where_it_is_installed(tmp_path):
     (tmp_path / "pandas").mkdir()
     (tmp_path / "pandas" / "__init__.py").write_text("raise SystemExit('pandas was imported')")
