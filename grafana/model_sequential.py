@@ -22,8 +22,8 @@ def add(made: board.Dashboard) -> None:
             Words(
                 "Evidence by family",
                 "Natural logarithm of the evidence of each family's loudest group over the budget of a page: at 0 it "
-                "pages, 2.3 is ten times as much. The dashed lines are the budgets of the tiers. It falls while rows "
-                "stay inside their bands, and begins again after a crossing for a rollback.",
+                "pages. The dashed lines are the budgets of a warning and a page. It falls while rows stay inside "
+                "their bands, and begins again after each crossing, so that what goes on crosses again and again.",
                 NO_BUDGET,
                 "TocsinDrift",
             ),
@@ -51,11 +51,12 @@ def add(made: board.Dashboard) -> None:
 
 
 def _evidence() -> str:
-    """That of the tier that is reset least, counted in the page's budget."""
-    louder = f'max({_BUDGET}, tier="rollback"}}) / max({_BUDGET}, tier="page"}})'
-    return f'max by (family) (tocsin_sequential_log_odds{{{SCOPE}, tier="rollback"}}) + scalar(ln({louder}))'
+    """That of the tier that pages. The tier `rollback` weighs families otherwise, some of them not at all."""
+    return f'max by (family) (tocsin_sequential_log_odds{{{SCOPE}, tier="page"}})'
 
 
 def _tiers() -> str:
-    """Where the budgets lie, counted in the page's."""
-    return f'max by (tier) (ln({_BUDGET}}} / ignoring (tier) group_left () {_BUDGET}, tier="page"}}))'
+    """Where its budget and that of a warning lie, counted in the page's."""
+    return (
+        f'max by (tier) (ln({_BUDGET}, tier=~"warn|page"}} / ignoring (tier) group_left () {_BUDGET}, tier="page"}}))'
+    )
