@@ -9,6 +9,14 @@ N of M, the e-detector's crossing on errors and pairs hour by hour, incident, ga
 - *worse*: the served model errs ten points more often than the known-good, from a midnight on; 400 labelled pairs a
   day. Of the e-detector only the error and the paired error bet; the product's other signals of labels could only cross
   earlier. Its bands are learned from a simulated fortnight of labelled history.
+  By two laws of which rows. *Apart*: each errs alone on some rows before, too, and after the drop one alone errs on .14
+  to .30 of them. So it is with retrains on poisoned labels: of late flights of 2013 (known-good errs .15 and .22, ten
+  points worse by flipped labels) one alone got .16 to .29 wrong, the known-good .03 to .09. *Spoiled*: .01 each before,
+  as of honest retrains there (.005 to .02; .06 where four answers in ten are wrong), and then the served one spoils a
+  tenth that was right.
+- *any test*: the power of the most powerful test of the pairs of three windows whose laws are both known, before a
+  difference of the pack's limit, at the level 3 in 1,000: more than by the pairs alone no policy can do that puts back
+  a model which is worse by just the limit once in 1,000 days. The gates ask for a second signal besides.
 - *world*: from a midnight on both models err ten points more often. Never a rollback.
 - *quiet*: nothing changes but how hard the days are (both models alike) and, a little, which model they suit. A
   rollback is a false one; the model then begins anew. Without the e-detector, hence without the gate `false_alarms`:
@@ -25,7 +33,8 @@ from typing import Any
 
 import numpy as np
 import yaml
-from scipy.stats import chi2
+from scipy.optimize import brentq
+from scipy.stats import binom, chi2
 
 from bench.figure import Figure
 from monitor.decisions.alerts import put
@@ -33,6 +42,7 @@ from monitor.decisions.judge import judge
 from monitor.decisions.rules import RulePack, parse_pack
 from monitor.decisions.state import ModelState, Terms
 from monitor.detectors import DETECTORS
+from monitor.detectors.paired_error import PairedError
 from monitor.detectors.sequential import Plan, State, step
 from monitor.facts import (
     Bundle,
@@ -251,10 +261,50 @@ def interval(events: int, exposure: float) -> tuple[float, float]:
     return float(low / exposure), float(chi2.ppf(0.975, 2 * events + 2) / 2 / exposure)
 
 
+# ---------------------------------------------------------------- what any test could do
+
+
+def attainable(errors: Errors, limit: float, drop: float = 0.1, level: float = WITHIN / 1000) -> float:
+    """Power of the most powerful test of `WITHIN` windows of pairs: this drop against a difference of `limit`.
+
+    Of the laws with that difference the one that is hardest to tell apart is the tilted one, for which the likelihood
+    ratio is the difference in counts; so its test is the best of all of them (Lehmann & Romano 2005, theorem 3.8.1).
+    """
+    bad = Errors(errors.served + drop, errors.good, errors.apart)
+    rejects_null, rejects = (_differences(WITHIN * LABELS, law)[::-1].cumsum() for law in (_nearest(bad, limit), bad))
+    last = int(np.searchsorted(rejects_null, level)) - 1
+    between = (level - rejects_null[last]) / (rejects_null[last + 1] - rejects_null[last])
+    return float(rejects[last] + between * (rejects[last + 1] - rejects[last]))
+
+
+def _nearest(bad: Errors, limit: float) -> Errors:
+    """The law of least divergence from `bad` among those whose difference is `limit`: its exponential tilt."""
+    right, served, good, both = bad.cells()
+
+    def cells(tilt: float) -> tuple[float, float, float]:
+        whole = right + both + served * np.exp(-tilt) + good * np.exp(tilt)
+        return served * np.exp(-tilt) / whole, good * np.exp(tilt) / whole, both / whole
+
+    tilt = brentq(lambda tilt: cells(tilt)[0] - cells(tilt)[1] - limit, 0.0, 20.0)
+    served, good, both = cells(tilt)
+    return Errors(served + both, good + both, good)
+
+
+def _differences(n: int, law: Errors) -> np.ndarray:
+    """P(only the served wrong - only the known-good wrong = d) of n pairs, for d = -n .. n."""
+    _, served, good, _ = law.cells()
+    found, chances = np.zeros(2 * n + 1), binom.pmf(np.arange(n + 1), n, served + good)
+    for apart in np.flatnonzero(chances > 1e-15).tolist():
+        of_served = binom.pmf(np.arange(apart + 1), apart, served / (served + good))
+        found[n - apart : n + apart + 1 : 2] += chances[apart] * of_served
+    return found
+
+
 # ---------------------------------------------------------------- the page
 
 RUNS, QUIET_DAYS, MODELS = 200, 10_000, 100
 LEVELS = (Errors(0.05, 0.05, 0.02), ALIKE, Errors(0.2, 0.2, 0.05), Errors(1 / 3, 1 / 3, 0.1))
+SPOILED = 0.01  # of the rows only the known-good gets wrong, where the served one has spoiled what was right
 QUIET = (
     ("as above", ALIKE, LABELS, 0.005),
     ("a retrain that differs on three rows in ten", Errors(1 / 3, 1 / 3, 0.15), LABELS, 0.005),
@@ -272,25 +322,44 @@ and what is the product's own code stands at the top of `bench/safety.py`. Windo
 
 def measure() -> list[Figure]:
     """Simulate all of it, and write the page."""
-    windows = {errors: np.array([worse(run, errors) for run in range(RUNS)]) for errors in LEVELS}
+    spoiled = tuple(Errors(errors.served, errors.good, SPOILED) for errors in LEVELS)
+    windows = {errors: np.array([worse(run, errors) for run in range(RUNS)]) for errors in (*LEVELS, *spoiled)}
     began = {errors: sum(harder(run, errors) for run in range(RUNS)) for errors in LEVELS}
     false = [sum(quiet(run, QUIET_DAYS // MODELS, *rest) for run in range(MODELS)) for _, *rest in QUIET]
     PAGE.write_text(HEAD + "\n".join((*_dropped(windows), "", *_harder(began), "", *_quiet(false))) + "\n")
-    caught = 100 * float(np.mean(windows[ALIKE] <= WITHIN))
     rate = 1000 * interval(false[0], QUIET_DAYS)[1]
     return [
-        Figure("10 points worse than the known-good, rolled back within 3 windows", caught, "% of 200 runs", ">= 95"),
+        Figure("10 points worse than the known-good, rolled back within 3 windows", *_caught(windows[ALIKE]), ">= 95"),
+        *(
+            Figure(f"  where {errors.good:.2f} of the answers are wrong; {_best(errors)} by any test", *_caught(found))
+            for errors, found in windows.items()
+            if errors is not ALIKE and errors in LEVELS
+        ),
         Figure("the same drop of both models, rolled back", float(began[ALIKE]), "of 200 runs", "<= 0"),
         Figure("false rollbacks in 1,000 quiet model-days, upper end of 95 %", rate, "", "<= 1"),
     ]
 
 
+def _caught(windows: np.ndarray) -> tuple[float, str]:
+    return 100 * float(np.mean((windows > 0) & (windows <= WITHIN))), f"% of {len(windows)} runs"
+
+
+def _best(errors: Errors) -> str:
+    limit = next(rule.detector.limit for rule in packs()[False].rules if isinstance(rule.detector, PairedError))
+    return f"{100 * attainable(errors, limit):.1f} %"
+
+
 def _dropped(windows: dict[Errors, np.ndarray]) -> Iterator[str]:
     yield "## The served model errs ten points more often: windows until the rollback\n"
-    yield "| error before | runs | within 2 | within 3 | within 7 | before the drop |\n|---:|---:|---:|---:|---:|---:|"
+    yield "| error before | one alone errs | runs | within 2 | within 3 | within 7 | before the drop | any test |"
+    yield "|---:|---:|---:|---:|---:|---:|---:|---:|"
     for errors, found in windows.items():
         within = [f"{100 * float(np.mean((found > 0) & (found <= days))):.1f} %" for days in (2, 3, 7)]
-        yield f"| {errors.good:.2f} | {len(found)} | {' | '.join(within)} | {int((found == 0).sum())} |"
+        shares = f"{errors.good:.2f} | {2 * errors.apart + 0.1:.2f} | {len(found)}"
+        yield f"| {shares} | {' | '.join(within)} | {int((found == 0).sum())} | {_best(errors)} |"
+    words = "share of the rows after the drop that one of the two models gets wrong and the other right."
+    yield f"\nOne alone errs: {words}"
+    yield "Any test: what the best test of the pairs of three windows could do at the budget, without a second signal."
 
 
 def _harder(began: dict[Errors, int]) -> Iterator[str]:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from grafana import fleet, model
+from grafana import fleet, model, safety
 from grafana.board import document
 from monitor.facts import Task
 
@@ -15,7 +15,7 @@ FOLDER: Final = Path(__file__).parent / "dashboards"
 def documents() -> dict[str, dict[str, Any]]:
     """Every dashboard by the name of its file."""
     models = {f"model-{task.value}.json": document(model.dashboard(task)) for task in Task}
-    return {"fleet.json": document(fleet.dashboard()), **models}
+    return {"fleet.json": document(fleet.dashboard()), **models, "safety.json": document(safety.dashboard())}
 
 
 def text(found: dict[str, Any]) -> str:

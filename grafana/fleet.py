@@ -31,6 +31,10 @@ TO_MODEL: Final = (
     "/d/tocsin-model-${__data.fields.Task}?${datasource:queryparam}&var-model=${__data.fields.Model}"
     "&var-instance=${__data.fields.Daemon}&${__url_time_range}"
 )
+TO_SAFETY: Final = (
+    "/d/tocsin-safety?${datasource:queryparam}&var-model=${__data.fields.Model}"
+    "&var-instance=${__data.fields.Daemon}&${__url_time_range}"
+)
 ERROR_OVER_LIMIT: Final = (
     'tocsin_error_ratio{segment=""} / tocsin_error_limit_ratio{segment=""} '
     'or tocsin_mean_absolute_error{segment=""} / tocsin_mean_absolute_error_limit{segment=""} '
@@ -101,11 +105,12 @@ def _numbers(made: board.Dashboard) -> None:
         (
             Words(
                 "Automation off",
-                "Models whose automatic rollback is off until a person unlatches it.",
+                "Models that nothing rolls back by itself: latched until a person unlatches them, or all models of a "
+                "daemon whose kill switch is set. *Safety* says what stands in the way.",
                 NONE_ANSWERS,
                 "TocsinRollbackLatched",
             ),
-            "sum(tocsin_rollback_latched)",
+            "sum(clamp_max(tocsin_rollback_latched + on (job, instance) group_left () tocsin_kill_switch_set, 1))",
             ORANGE,
         ),
         (
@@ -128,6 +133,7 @@ def _models() -> table.Panel:
         "Task": "max by (instance, model, task) (tocsin_model_info)",
         "Served": 'max by (instance, model, name) (tocsin_bundle_info{role="serving"})',
         "Status": status(),
+        "Mode": "max by (instance, model, mode) (tocsin_rollback_mode_info)",
         "Serving for": age("tocsin_serving_since_timestamp_seconds"),
         "Incidents": f"max {by} (tocsin_incidents_open)",
         "Rows/s": f"sum {by} (rate(tocsin_predictions_total[$__rate_interval]))",
@@ -140,25 +146,33 @@ def _models() -> table.Panel:
         "distance from the truth, or, of a ranking, the limit over NDCG; past 1 is too much. "
         "The verdict of a family is the worst of its rules' newest readings: breach, broken, unknown, ok. An empty "
         "cell is a family without a rule, a value nobody can tell yet, or, for the last rollback, that there was none. "
-        "Times are by the daemon's event clock. A model's name leads to its own dashboard.",
+        "Times are by the daemon's event clock. A model's name leads to its own dashboard, its mode to *Safety*.",
         NONE_ANSWERS,
     )
     panel = rows(words, list(named.values()), height=6)
-    labels = {"model": "Model", "instance": "Daemon", "task": "Task", "name": "Served", "status": "Status"}
-    hidden = ("Time", "Value #A", "Value #B", "Value #C")
-    columns(panel, labels | _values(named, ("Task", "Served", "Status")), hidden)
+    labels = {
+        "model": "Model",
+        "instance": "Daemon",
+        "task": "Task",
+        "name": "Served",
+        "status": "Status",
+        "mode": "Mode",
+    }
+    hidden = ("Time", "Value #A", "Value #B", "Value #C", "Value #D")
+    columns(panel, labels | _values(named, ("Task", "Served", "Status", "Mode")), hidden)
     column(panel, "Model", "string", 95, prop("links", [{"title": "This model", "url": TO_MODEL}]))
-    column(panel, "Daemon", "string", 110)
+    column(panel, "Daemon", "string", 95)
     column(panel, "Task", "string", 108)
     column(panel, "Served", "string", 90)
     column(panel, "Status", "string", 100, *verdicts(STATUSES))
+    column(panel, "Mode", "string", 78, prop("links", [{"title": "May it act?", "url": TO_SAFETY}]))
     column(panel, "Serving for", "s", 95, prop("decimals", 0))
     column(panel, "Last rollback", "s", 105, prop("decimals", 0))
     column(panel, "Incidents", "none", 80, *bad())
     column(panel, "Rows/s", "none", 75)
     column(panel, "Error / limit", "none", 95, prop("decimals", 2))
     for family in FAMILIES:
-        share_width(panel, family.capitalize(), 76, *verdicts(VERDICT_CELLS))
+        share_width(panel, family.capitalize(), 70, *verdicts(VERDICT_CELLS))
     return panel
 
 

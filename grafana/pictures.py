@@ -37,6 +37,7 @@ PICTURES: Final = {  # name of the file: dashboard, first row, row before which 
     "model-output": ("model-classification", OUTPUT, "Features"),
     "model-features": ("model-classification", "Features", "Segments"),
     "model-segments": ("model-classification", "Segments", ""),
+    "safety": ("safety", "", ""),
 }
 OF_TASKS: Final = {
     "fleet-tasks": ("fleet", "", "Daemons"),

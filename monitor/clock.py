@@ -68,6 +68,7 @@ class ManualClock:
     def __init__(self, now: float = 0.0) -> None:
         """Event, wall and monotonic time all start at `now`."""
         self._now = now
+        self._leapt_s = 0.0
 
     def now(self) -> float:
         """Event time."""
@@ -78,9 +79,14 @@ class ManualClock:
         return self._now
 
     def monotonic(self) -> float:
-        """The same number as event time."""
-        return self._now
+        """The same number as event time, less what that leapt."""
+        return self._now - self._leapt_s
 
     def step(self, to: float) -> None:
-        """Move all three to `to`, in either direction: tests also try jumps."""
+        """Move event and wall time to `to`, in either direction, and monotonic time as far."""
         self._now = to
+
+    def leap(self, by_s: float) -> None:
+        """Set event and wall time ahead, or back, in no time."""
+        self._now += by_s
+        self._leapt_s += by_s

@@ -55,8 +55,9 @@ from monitor.turns import bounds, clearing, opinion, show
 from monitor.turns.audit_start import documents, open_audit
 from monitor.turns.auditing import Deed
 from monitor.turns.claim import claim
+from monitor.turns.clocks import LiveClocks, SteppedClocks
 from monitor.turns.contact import WRITE_EVERY_S, Contacts, boot_id
-from monitor.turns.control import Control
+from monitor.turns.control import Control, earned
 from monitor.turns.couriers import Couriers
 from monitor.turns.deeds import DAEMON
 from monitor.turns.deploying import made_ahead
@@ -105,6 +106,7 @@ def run(path: Path) -> int:
     SettingsError, Permanent or Corrupt before it is ready.
     """
     configure_log()
+    settle_memory()
     return uvloop.run(_serve(path, load(path)))
 
 
@@ -158,10 +160,13 @@ class Daemon:
         self._links = Links(settings.state_dir / KEY_FILE, self._clock, settings.evidence.link_for)
         self._contacts = Contacts(self._store, self._clock, boot_id(), _contact_within(settings))
         self._kill_switch = KillSwitch(settings.state_dir / KILL_SWITCH)
+        self._clocks = None if settings.replay else self._watch_clocks()
         for name in settings.models:
             self._models[name] = resumed(self._store, self._shelf, settings, name, packs[name])
             self._models[name].killed = self._kill_switch.is_set
             self._models[name].silent_s = self._contacts.silent_s
+            if self._clocks is not None:
+                self._models[name].clock_paused = self._clocks.paused
         self._reports = self._build_reports()
         self._refusals = Refusals(
             self._clock.now,
@@ -189,10 +194,13 @@ class Daemon:
         self._handle_signals()
         self._wheel.drive()
         calm_collector()
-        settle_memory()
         self._ready = True
         _advise(self._models.values())
         log.info("daemon.ready", version=monitor.__version__, port=settings.http.port, replay=settings.replay)
+
+    def _watch_clocks(self) -> LiveClocks:
+        bound = bounds.clock_bounds(self.settings)
+        return LiveClocks(self._store, self._clock, boot_id(), bound, self._audit)
 
     def _store_parts(self) -> StoreParts:
         return StoreParts(self._encode, sum_bodies, WallClock(), on_fatal=self._fatal_from_thread)
@@ -228,6 +236,7 @@ class Daemon:
         self._staging = StagingAhead(self._models, self._copies, self._clock)
         self._stack.push_async_callback(self._staging.aclose)
         self._outbox = StoredOutbox(self._store, {each.name: each.url for each in settings.receivers})
+        clocks = self._clocks or SteppedClocks()
         parts = Parts(
             store=self._store,
             models=models,
@@ -242,6 +251,7 @@ class Daemon:
                 sums_bytes_max=settings.panes.sums_bytes_max,
                 bands_bytes_max=settings.panes.bands_bytes_max,
                 refused=self._refusals.of,
+                believed=clocks.believed,
             ),
             outbox=self._outbox,
             execute=Switching(self._servers, self._clock, self._probed, self._known_good, self._copies).run,
@@ -251,6 +261,7 @@ class Daemon:
             sign=self._links.query,
             refusals=self._refusals,
             audit=self._audit,
+            clocks=clocks,
         )
         return Wheel(parts, bounds.wheel_bounds(settings), self._ring)
 
@@ -263,6 +274,7 @@ class Daemon:
             clock=self._clock,
             supervisor=self._supervisor,
             keep=bounds.keep(self.settings),
+            believed=(self._clocks or SteppedClocks()).believed,
         )
         self._stack.push_async_callback(reports.aclose)
         return reports
@@ -280,7 +292,7 @@ class Daemon:
     async def _listen(self) -> None:
         settings, metrics = self.settings, self.settings.metrics
         assert self._pushers is not None, "built before anybody may ask"
-        listener = Listener(self._page, self.ready, self._clock, metrics.host, metrics.port)
+        listener = self._listener = Listener(self._page, self.ready, self._clock, metrics.host, metrics.port)
         try:
             listener.start()
         except OSError as error:
@@ -298,6 +310,7 @@ class Daemon:
             reports=self._reports,
             kill_switch=self._kill_switch,
             silenced=self._pushers.words,
+            trust_clock=None if self._clocks is None else self._clocks.go,
         )
         app = build_app(
             journal=self._store,
@@ -313,7 +326,7 @@ class Daemon:
             refused=self._refusals.note,
             contacted=self._contacts.note,
         )
-        self._listening = Listening(app, settings.http.host, settings.http.port)
+        self._listening = Listening(app, settings.http.host, settings.http.port, self._counters.cut)
         await self._listening.start()
 
     async def _stepped(self, now: float) -> None:
@@ -503,6 +516,8 @@ class Daemon:
             renewed(watched)
         self._reports.renew(bounds.keep(settings), bounds.evidence_limits(settings), looked_at)
         self._wheel.bounds = bounds.wheel_bounds(settings)
+        if self._clocks is not None:
+            self._clocks.bounds = bounds.clock_bounds(settings)
         self._wheel.parts.look.ticking.renew(bounds.pace(settings))
         self._links.valid_s = settings.evidence.link_for
         if receivers_changed:
@@ -538,11 +553,13 @@ class Daemon:
         """Replace the metrics page by one of now."""
         metrics = self.settings.metrics
         drawing = Drawing(metrics.features_drawn_max, metrics.category_names)
+        now = self._clock.now()
         shown = (
             show.model_view(
                 watched,
                 drawing,
                 clearing.cleared(self._wheel, watched, Asked()).state,
+                earned(watched, now),
                 staged_view(self._copies.get(watched.name)),
             )
             for watched in self._models.values()
@@ -567,6 +584,8 @@ class Daemon:
             removed=self._reports.removed,
             kill_switch=self._kill_switch.is_set(),
             operator_contact=self._contacts.at,
+            clocks=self._clocks,
+            scrapes_cut=self._listener.connections_cut,
             audit=self._audit.view(),
         )
 

@@ -36,6 +36,7 @@ from monitor.facts import (
     AlertState,
     BundleId,
     Family,
+    Gate,
     ModelName,
     Reading,
     RejectReason,
@@ -179,6 +180,7 @@ def full():
         rollbacks={RollbackStep.COMMITTED: 2},
         contact_within_s=86_400.0,
         degrades_in_s=80_000.0,
+        promotion=(Gate("soak", True, ""), Gate("calm", False, ""), Gate("labels", None, "")),
         last_rollback=NOW - 86_400,
         staged=StagedView(3, 36_000, ready=True, verified=NOW - 900, failures={"no_room": 2}),
         totals=Totals(9_000, 8_000, 50, pairs=900, unattributed=7, claim_mismatches=1),
@@ -209,6 +211,9 @@ def full():
         (busy,),
         daemon(
             operator_contact=NOW - 6_400,
+            clock_jumps={"ahead": 1, "back": 0},
+            clock_paused=True,
+            connections_cut={"intake": 2, "metrics": 0},
             intake=IntakeView(
                 accepted={RowKind.PREDICTIONS: 9_000},
                 rejected={RejectReason.TIME_IN_FUTURE: 4},

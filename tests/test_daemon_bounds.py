@@ -1,18 +1,19 @@
 """Every bound of intake that the settings know reaches it; what the server logs of our failures says no value."""
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from monitor.decisions.clocks import Bounds as ClockBounds
 from monitor.evidence.office import Limits as EvidenceLimits
 from monitor.ingest.limits import Limits
 from monitor.settings import Http, Settings, TimeBounds
 from monitor.settings.document import parse_document
 from monitor.settings.structure import draft
-from monitor.turns.bounds import evidence_limits, limits_of
+from monitor.turns.bounds import clock_bounds, evidence_limits, limits_of
 from monitor.turns.process import discreet
 
 SMALLEST = "models: {delays: {release: {index: r.json, trust: [r.pub]}, rules: r.yaml}}\n"
@@ -28,6 +29,7 @@ CHANGED = {  # a value of each that is nobody's default
     "time.behind_max": ("17h", 17 * 3600.0),
 }
 LISTENER = {"http.host", "http.port"}
+CLOCK = {"time.jump_max": ("7s", 7.0), "time.jump_pause": ("2h", 7200.0)}
 
 
 def settings_with(path: str = "", value: str = "") -> Settings:
@@ -41,7 +43,14 @@ def settings_with(path: str = "", value: str = "") -> Settings:
 
 def test_every_setting_of_intake_is_tried_here() -> None:
     paths = {f"http.{name}" for name in Http.model_fields} | {f"time.{name}" for name in TimeBounds.model_fields}
-    assert paths == CHANGED.keys() | LISTENER
+    assert paths == CHANGED.keys() | CLOCK.keys() | LISTENER
+
+
+@pytest.mark.parametrize("path", CLOCK)
+def test_what_a_jump_of_the_clock_is_comes_from_the_settings(path: str) -> None:
+    text, value = CLOCK[path]
+    assert clock_bounds(settings_with()) == ClockBounds()
+    assert value in astuple(clock_bounds(settings_with(path, text)))
 
 
 def test_the_defaults_of_the_settings_are_those_of_intake() -> None:

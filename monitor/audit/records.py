@@ -50,6 +50,14 @@ class Kind(StrEnum):
     TOKEN_CREATED = "token.created"  # noqa: S105 - a kind; the daemon found it in the file
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - a kind, as above
     TOKEN_CHANGED = "token.changed"  # noqa: S105 - a kind; an entry of the file was edited
+    BUNDLE_CREATE = "bundle.create"  # the command line is about to, as below
+    BUNDLE_ADD = "bundle.add"
+    BUNDLE_SIGN = "bundle.sign"
+    BUNDLE_APPROVE = "bundle.approve"
+    BUNDLE_PROMOTE = "bundle.promote"
+    BUNDLE_QUARANTINE = "bundle.quarantine"
+    BUNDLE_REVOKE = "bundle.revoke"
+    BUNDLE_REFRESH = "bundle.refresh"
     RELEASES_CHANGED = "releases.changed"
     BUNDLE_CHANGED = "bundle.changed"
     REFERENCE_CHANGED = "reference.changed"
@@ -85,6 +93,7 @@ class Kind(StrEnum):
     LATCH_SET = "latch.set"
     LATCH_RELEASED = "latch.released"
     CLOCK_STEPPED = "clock.stepped"
+    CLOCK_JUMPED = "clock.jumped"  # the wall clock of live traffic, which pauses automation
     KEY_MADE = "audit.key_made"
     TORN = "audit.torn"  # what a crash left of a line was set aside
     LOST = "audit.lost"  # records that could not be written, by number

@@ -29,6 +29,7 @@ from monitor.cli import (
     watch,
 )
 from monitor.cli.exits import MEANS, Exit, exit_code, explain
+from monitor.cli.libraries import NO_COMMAND_NEEDS, do_without
 from monitor.cli.output import say
 from monitor.errors import TocsinError
 
@@ -65,7 +66,7 @@ app.add_typer(audit.app, name="audit")
 
 def main() -> None:
     """Run the command that the process was started with, and exit as `Exit` says."""
-    without_pandas()
+    do_without(NO_COMMAND_NEEDS)
     try:
         app(prog_name="tocsin")
     except TocsinError as error:
@@ -79,25 +80,6 @@ def main() -> None:
         traceback.print_exc()
         say("This is a bug in tocsin. Please report it with the lines above.")
         sys.exit(Exit.INTERNAL)
-
-
-class NoPandas:
-    """Refuses to import pandas. As None in sys.modules it would still be "imported" by compiled modules."""
-
-    @staticmethod
-    def find_spec(name: str, path: object = None, target: object = None) -> None:  # noqa: ARG004 - importlib's shape
-        """Leave every other module to the finders that follow."""
-        if name == "pandas":
-            raise ModuleNotFoundError("tocsin does without pandas", name=name)
-
-
-def without_pandas() -> None:
-    """Keep pyarrow from importing pandas: where it is installed, `pa.array` does so to ask whether a list is a Series.
-
-    No command needs it, and it costs half a second and 60 MB, which a sidecar has not got.
-    """
-    if NoPandas not in sys.meta_path:
-        sys.meta_path.insert(0, NoPandas)
 
 
 def _show_version(asked: bool) -> None:  # noqa: FBT001 - the shape typer calls

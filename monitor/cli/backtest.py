@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LISTED_MAX = 20  # planted shifts that are told one by one, beside those that were not found
 
 Data: TypeAlias = Annotated[
-    Path | None, typer.Argument(metavar="[DATA]", help="History: .csv, .csv.gz or .parquet. Else --state.")
+    Path | None, typer.Argument(metavar="[DATA]", help="History: .csv, .csv.gz, .parquet or .ndjson. Else --state.")
 ]
 SchemaFile: TypeAlias = Annotated[
     Path | None, typer.Option("--schema", metavar="FILE", help="As of `tocsin reference build`; needed with DATA.")

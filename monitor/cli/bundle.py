@@ -7,42 +7,27 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor.cli import bundle_shown as shown
+from monitor.cli.bundle_made import Said
 from monitor.cli.exits import Exit, Stop
-from monitor.cli.options import DEFAULT_URL, AsJson, IndexFile, TokenFile, Url
+from monitor.cli.options import DEFAULT_URL, AsJson, TokenFile, Url
 from monitor.cli.output import say
-from monitor.cli.signing import (
-    INDEX,
-    KEY,
-    VALID,
-    Approvers,
-    KeyFile,
-    PassphraseFile,
-    Shown,
-    Signers,
-    TrustFiles,
-    Valid,
-    belief_of,
-    editor_of,
-    find,
-    read_index,
-    reading,
-    signer_of,
-)
+from monitor.cli.signing import INDEX, VALID, Approvers, Desk, Reader, Shown, Valid, find, reading
+from monitor.cli.spread import spread
 
 if TYPE_CHECKING:
+    from monitor.audit.records import Scalar
     from monitor.facts import BundleStatus
     from monitor.rollback.release.read import Index
-    from monitor.rollback.release.write import Editor
 
 app = typer.Typer(help="Sign bundles, and the index of those that may be rolled back to.", no_args_is_help=True)
 
 Which = Annotated[str, typer.Argument(metavar="BUNDLE", help="Its id, the beginning of it, or its name.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the index.")]
 Files = Annotated[list[Path] | None, typer.Option(metavar="FILE", help="More files of the bundle.")]
-Said = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE")]
 
 
 @app.command()
+@spread
 def create(  # noqa: PLR0917 - what a bundle is made of, each an option
     model: Annotated[str, typer.Option("--model", metavar="MODEL", help="The monitored model.")],
     checkpoint: Annotated[
@@ -52,131 +37,113 @@ def create(  # noqa: PLR0917 - what a bundle is made of, each an option
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="What people call it, as v1.")] = "",
     rules: Files = None,
     file: Files = None,
-    lineage: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="JSON: the batches it was trained on, and their cutoff.")
-    ] = None,
-    cutoff: Annotated[
-        str | None, typer.Option(metavar="TIME", help="When the newest of its training data came in; RFC 3339.")
-    ] = None,
-    evaluation: Said = None,
-    parent: Annotated[list[str] | None, typer.Option(metavar="BUNDLE", help="What it was trained from.")] = None,
-    locator: Said = None,
+    *,
+    said: Said,
     security: Annotated[
         int | None, typer.Option(min=0, help="Security version; the index's floor if not given.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Where its manifest goes.")] = None,
-    *,
     add: Annotated[bool, typer.Option(help="Whether it goes into the index at once.")] = True,
     approve: Annotated[bool, typer.Option("--approve", help="It is known-good already.")] = False,
-    index: IndexFile = INDEX,
-    key: KeyFile = KEY,
-    passphrase_file: PassphraseFile = None,
-    trust: TrustFiles = None,
-    signers: Signers = 1,
+    desk: Desk,
     approvers: Approvers = 1,
     valid: Valid = VALID,
     progress: Shown = False,
     as_json: AsJson = False,
 ) -> None:
     """Write down what a bundle consists of, sign it, and add it to the index as a candidate."""
-    from monitor.cli.bundle_made import check_reference, gather, say_about
+    from monitor.cli.bundle_made import check_reference, gather
     from monitor.rollback.manifest import Role
     from monitor.rollback.release.make import Builder
 
     check_reference(reference, model)
-    named = {
-        Role.CHECKPOINT: checkpoint,
-        Role.REFERENCE: [reference],
-        Role.RULES: rules or [],
-        Role.OTHER: file or [],
-    }
-    made = gather(index, named, name, out)
-    signer, belief = signer_of(key, passphrase_file), belief_of(index, trust, signers, approvers)
-    editor = editor_of(index, signer, belief, valid)
-    about = say_about(model, name, lineage, evaluation or [], parent or [], locator or [], cutoff)
+    named = {Role.CHECKPOINT: checkpoint, Role.REFERENCE: [reference], Role.RULES: rules or [], Role.OTHER: file or []}
+    made = gather(desk.index, named, name, out)
+    editor, about = desk.editor(valid, approvers), said.about(model, name)
+    subject: dict[str, Scalar] = {"model": model, "name": name, "manifest": str(made.manifest)}
+    desk.write_down("create", editor.signer, subject | {"add": add, "approve": add and approve})
     with reading("reading the bundle", made.size, always=progress) as told:
-        Builder(signer, belief, progress=told).make(made.manifest, made.files, about)
+        Builder(editor.signer, editor.belief, progress=told).make(made.manifest, made.files, about)
+    if hint := said.hint():
+        say(hint)
     if not add:
         typer.echo(str(made.manifest))
         return
-    if not index.exists():
+    if not desk.index.exists():
         editor.create()
     bundle = editor.add(made.manifest, security)
     if approve and not editor.waits():
         bundle = editor.approve(bundle.id)
     shown.show(bundle, as_json=as_json)
-    _say_next(bundle.status.value, ["approve", bundle.name or bundle.id], index)
+    _say_next(bundle.status.value, ["approve", bundle.name or bundle.id], desk.index)
 
 
 @app.command()
+@spread
 def add(
     manifest: Annotated[Path, typer.Argument(metavar="FILE", help="The signed manifest of a bundle.")],
     security: Annotated[
         int | None, typer.Option(min=0, help="Security version; the index's floor if not given.")
     ] = None,
     *,
-    index: IndexFile = INDEX,
-    key: KeyFile = KEY,
-    passphrase_file: PassphraseFile = None,
-    trust: TrustFiles = None,
-    signers: Signers = 1,
+    desk: Desk,
     valid: Valid = VALID,
     as_json: AsJson = False,
 ) -> None:
     """Add a bundle that somebody else has signed, as a candidate."""
-    editor = editor_of(index, signer_of(key, passphrase_file), belief_of(index, trust, signers), valid)
-    if not index.exists():
+    editor = desk.editor(valid)
+    desk.write_down("add", editor.signer, {"manifest": str(manifest)})
+    if not desk.index.exists():
         editor.create()
     shown.show(editor.add(manifest, security), as_json=as_json)
 
 
 @app.command()
+@spread
 def sign(
     manifest: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A manifest; else the index.")] = None,
     *,
-    index: IndexFile = INDEX,
-    key: KeyFile = KEY,
-    passphrase_file: PassphraseFile = None,
-    trust: TrustFiles = None,
-    signers: Signers = 1,
+    desk: Desk,
     as_json: AsJson = False,
 ) -> None:
     """Add your signature to a manifest, to the change of the index that waits for one, or to the index as it is."""
     from monitor.rollback.release.make import sign_bundle
 
-    signer = signer_of(key, passphrase_file)
     if manifest is not None:
+        signer = desk.signer()
+        desk.write_down("sign", signer, {"manifest": str(manifest)})
         sign_bundle(manifest, signer)
         shown.answer({"signed": str(manifest), "keyid": signer.keyid}, signer.keyid, as_json=as_json)
         return
-    editor = editor_of(index, signer, belief_of(index, trust, signers), VALID)
-    before = editor.read().document if editor.waits() else None
-    for line in shown.changes(before, editor.to_sign()):
+    editor = desk.editor()
+    signer, after = editor.signer, editor.to_sign()
+    changes = list(shown.changes(editor.read().document if editor.waits() else None, after))
+    for line in changes:
         say(line)
+    desk.write_down("sign", signer, {"serial": after.serial, "changes": "; ".join(changes)})
     in_force = editor.sign()
-    shown.answer({"signed": str(index), "keyid": signer.keyid, "in_force": in_force}, signer.keyid, as_json=as_json)
+    answer = {"signed": str(desk.index), "keyid": signer.keyid, "in_force": in_force}
+    shown.answer(answer, signer.keyid, as_json=as_json)
     say("The change is in force." if in_force else "It waits for another signature.")
 
 
 @app.command()
+@spread
 def approve(
     which: Which,
     *,
-    index: IndexFile = INDEX,
-    key: KeyFile = KEY,
-    passphrase_file: PassphraseFile = None,
-    trust: TrustFiles = None,
-    signers: Signers = 1,
+    desk: Desk,
     approvers: Approvers = 1,
     valid: Valid = VALID,
     progress: Shown = False,
     as_json: AsJson = False,
 ) -> None:
     """Approve a bundle: with the last person that is needed it is known-good. Its files are read again first."""
-    editor = editor_of(index, signer_of(key, passphrase_file), belief_of(index, trust, signers, approvers), valid)
+    editor = desk.editor(valid, approvers)
     found = editor.read()
     bundle = find(found, which)
     _verify(found, which, progress=progress)
+    desk.write_down("approve", editor.signer, shown.subject(found, bundle))
     bundle = editor.approve(bundle.id)
     shown.show(bundle, as_json=as_json)
     shown.say_waits(editor)
@@ -185,27 +152,25 @@ def approve(
 
 
 @app.command()
+@spread
 def promote(
     which: Which,
     *,
     url: Url = DEFAULT_URL,
     token_file: TokenFile = None,
-    index: IndexFile = INDEX,
-    key: KeyFile = KEY,
-    passphrase_file: PassphraseFile = None,
-    trust: TrustFiles = None,
-    signers: Signers = 1,
+    desk: Desk,
     approvers: Approvers = 1,
     valid: Valid = VALID,
     progress: Shown = False,
     as_json: AsJson = False,
 ) -> None:
     """Approve a bundle if the daemon says that it has earned it; else say what is lacking, and sign nothing."""
-    editor = editor_of(index, signer_of(key, passphrase_file), belief_of(index, trust, signers, approvers), valid)
+    editor = desk.editor(valid, approvers)
     found = editor.read()
     bundle = find(found, which)
     _demand_earned(bundle.model, bundle.id, url, token_file)
     _verify(found, which, progress=progress)
+    desk.write_down("promote", editor.signer, shown.subject(found, bundle))
     shown.show(editor.approve(bundle.id), as_json=as_json)
     shown.say_waits(editor)
 
@@ -226,74 +191,64 @@ def _demand_earned(model: str, ident: str, url: str, token_file: Path | None) ->
 
 
 @app.command()
+@spread
 def quarantine(
     which: Which,
     *,
     reason: Reason = "",
-    index: IndexFile = INDEX,
-    key: KeyFile = KEY,
-    passphrase_file: PassphraseFile = None,
-    trust: TrustFiles = None,
-    signers: Signers = 1,
+    desk: Desk,
     valid: Valid = VALID,
     as_json: AsJson = False,
 ) -> None:
     """Suspect a bundle: no rollback goes to it until somebody approves it anew."""
     from monitor.facts import BundleStatus
 
-    editor = editor_of(index, signer_of(key, passphrase_file), belief_of(index, trust, signers), valid)
-    _set_aside(editor, which, BundleStatus.QUARANTINED, reason, as_json=as_json)
+    _set_aside(desk, valid, which, BundleStatus.QUARANTINED, reason, as_json=as_json)
 
 
 @app.command()
+@spread
 def revoke(
     which: Which,
     *,
     reason: Reason = "",
-    index: IndexFile = INDEX,
-    key: KeyFile = KEY,
-    passphrase_file: PassphraseFile = None,
-    trust: TrustFiles = None,
-    signers: Signers = 1,
+    desk: Desk,
     valid: Valid = VALID,
     as_json: AsJson = False,
 ) -> None:
     """Revoke a bundle for good: no rollback ever goes to it."""
     from monitor.facts import BundleStatus
 
-    editor = editor_of(index, signer_of(key, passphrase_file), belief_of(index, trust, signers), valid)
-    _set_aside(editor, which, BundleStatus.REVOKED, reason, as_json=as_json)
+    _set_aside(desk, valid, which, BundleStatus.REVOKED, reason, as_json=as_json)
 
 
 @app.command()
+@spread
 def refresh(
     *,
     floor: Annotated[int | None, typer.Option(min=0, help="Raise the least security version of a target.")] = None,
-    index: IndexFile = INDEX,
-    key: KeyFile = KEY,
-    passphrase_file: PassphraseFile = None,
-    trust: TrustFiles = None,
-    signers: Signers = 1,
+    desk: Desk,
     valid: Valid = VALID,
     as_json: AsJson = False,
 ) -> None:
     """Say again that this index is the newest: a new serial, and a new time at which it expires."""
-    editor = editor_of(index, signer_of(key, passphrase_file), belief_of(index, trust, signers), valid)
+    editor = desk.editor(valid)
+    desk.write_down("refresh", editor.signer, {"floor": floor})
     shown.show_index(editor.refresh(floor), as_json=as_json)
     shown.say_waits(editor)
 
 
 @app.command()
+@spread
 def verify(
     which: Annotated[str, typer.Argument(metavar="[BUNDLE]", help="One; all of the index if not given.")] = "",
     *,
-    index: IndexFile = INDEX,
-    trust: TrustFiles = None,
+    reader: Reader,
     progress: Shown = False,
     as_json: AsJson = False,
 ) -> None:
     """Check every signature, and read every file of one bundle, or of all that are not revoked."""
-    found = read_index(index, trust)
+    found = reader.read()
     names = [which] if which else [bundle.id for bundle in found.bundles if bundle.status.value != "revoked"]
     for name in names:
         _verify(found, name, progress=progress)
@@ -303,33 +258,31 @@ def verify(
 
 
 @app.command("show")
+@spread
 def show_(
     which: Which,
     *,
-    index: IndexFile = INDEX,
-    trust: TrustFiles = None,
+    reader: Reader,
     approvers: Approvers = 1,
     as_json: AsJson = False,
 ) -> None:
     """Show all that is known of a bundle: its files, where it came from, who approved it."""
-    found = read_index(index, trust, approvers)
+    found = reader.read(approvers)
     shown.show_whole(found, find(found, which), as_json=as_json)
 
 
 @app.command("list")
-def list_(
-    *, index: IndexFile = INDEX, trust: TrustFiles = None, approvers: Approvers = 1, as_json: AsJson = False
-) -> None:
+@spread
+def list_(*, reader: Reader, approvers: Approvers = 1, as_json: AsJson = False) -> None:
     """List the bundles, the oldest first."""
-    shown.show_all(read_index(index, trust, approvers), as_json=as_json)
+    shown.show_all(reader.read(approvers), as_json=as_json)
 
 
 @app.command()
-def diff(
-    one: Which, other: Which, *, index: IndexFile = INDEX, trust: TrustFiles = None, as_json: AsJson = False
-) -> None:
+@spread
+def diff(one: Which, other: Which, *, reader: Reader, as_json: AsJson = False) -> None:
     """Show what differs between two bundles."""
-    found = read_index(index, trust)
+    found = reader.read()
     shown.show_diff(found, find(found, one), find(found, other), as_json=as_json)
 
 
@@ -347,8 +300,12 @@ def _say_next(status: str, command: list[str], index: Path) -> None:
         say(f"It is a candidate: {typed} makes it a target of rollbacks.")
 
 
-def _set_aside(editor: "Editor", which: str, status: "BundleStatus", reason: str, *, as_json: bool) -> None:
+def _set_aside(desk: Desk, valid: str, which: str, status: "BundleStatus", reason: str, *, as_json: bool) -> None:
     """Take a bundle from what may be rolled back to, and show it."""
-    bundle = editor.set_aside(find(editor.read(), which).id, status, reason)
-    shown.show(bundle, as_json=as_json)
+    editor = desk.editor(valid)
+    found = editor.read()
+    bundle = find(found, which)
+    deed = "revoke" if status.value == "revoked" else "quarantine"
+    desk.write_down(deed, editor.signer, shown.subject(found, bundle) | {"reason": reason})
+    shown.show(editor.set_aside(bundle.id, status, reason), as_json=as_json)
     shown.say_waits(editor)

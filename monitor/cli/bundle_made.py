@@ -6,12 +6,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import typer
 
 from monitor.cli.exits import Exit, Stop
 
 if TYPE_CHECKING:
     from monitor.rollback.manifest import About, Lineage, Role
+
+Named: TypeAlias = Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,42 +64,65 @@ def named_first(named: "Mapping[Role, Sequence[Path]]") -> Sequence[Path]:
     return next(iter(named.values()))
 
 
-def say_about(  # noqa: PLR0917 - what a builder says, each an option
-    model: str,
-    name: str,
-    lineage: Path | None,
-    evaluation: Sequence[str],
-    parents: Sequence[str],
-    locators: Sequence[str],
-    cutoff: str | None = None,
-) -> "About":
-    """What is said of the bundle, beside its files."""
-    from msgspec.structs import replace
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """Options of `tocsin bundle create`: what a builder says of a bundle, beside its files."""
 
-    from monitor.ingest.times import parse_time
-    from monitor.rollback.manifest import About, Lineage
+    lineage: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON: the batches it was trained on, and their cutoff.")
+    ] = None
+    cutoff: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When the newest of its training data came in; RFC 3339.")
+    ] = None
+    evaluation: Named = None
+    parent: Annotated[list[str] | None, typer.Option(metavar="BUNDLE", help="What it was trained from.")] = None
+    locator: Named = None
 
-    figures = {}
-    for key, text in _pairs("--evaluation", evaluation).items():
-        try:
-            figures[key] = float(text)
-        except ValueError:
-            raise Stop(Exit.USAGE, f"--evaluation {key}={text} is no number", "as in accuracy=0.91") from None
-    said = _lineage(lineage) if lineage else Lineage()
-    if cutoff is not None:
-        moment = parse_time(cutoff)
+    def about(self, model: str, name: str) -> "About":
+        """As it is signed. Stop if it cannot be read."""
+        from monitor.rollback.manifest import About
+
+        return About(
+            model=model,
+            name=name,
+            created=time.time(),
+            lineage=self._lineage(),
+            evaluation=self._figures(),
+            parents=tuple(self.parent or ()),
+            locators=_pairs("--locator", self.locator or ()),
+        )
+
+    def hint(self) -> str:
+        """What is lacking for a bundle to stay a target; "" if it says how far its data reach."""
+        if self.lineage is not None or self.cutoff is not None:
+            return ""
+        return (
+            "It says neither what it was trained on nor up to when: it is passed over as a target of rollbacks as soon "
+            "as an incident or a suspicion is older than it. Name --lineage or --cutoff."
+        )
+
+    def _lineage(self) -> "Lineage":
+        from msgspec.structs import replace
+
+        from monitor.ingest.times import parse_time
+        from monitor.rollback.manifest import Lineage
+
+        found = _lineage(self.lineage) if self.lineage else Lineage()
+        if self.cutoff is None:
+            return found
+        moment = parse_time(self.cutoff)
         if moment is None:
-            raise Stop(Exit.USAGE, f"--cutoff {cutoff} is no time", "as in 2026-11-01T00:00:00Z")
-        said = replace(said, cutoff=moment)
-    return About(
-        model=model,
-        name=name,
-        created=time.time(),
-        lineage=said,
-        evaluation=figures,
-        parents=tuple(parents),
-        locators=_pairs("--locator", locators),
-    )
+            raise Stop(Exit.USAGE, f"--cutoff {self.cutoff} is no time", "as in 2026-11-01T00:00:00Z")
+        return replace(found, cutoff=moment)
+
+    def _figures(self) -> dict[str, float]:
+        figures = {}
+        for key, text in _pairs("--evaluation", self.evaluation or ()).items():
+            try:
+                figures[key] = float(text)
+            except ValueError:
+                raise Stop(Exit.USAGE, f"--evaluation {key}={text} is no number", "as in accuracy=0.91") from None
+        return figures
 
 
 def check_reference(file: Path, model: str) -> None:

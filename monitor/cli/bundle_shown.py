@@ -9,6 +9,7 @@ import typer
 from monitor.cli.output import cell, say, show_facts, show_json, show_table
 
 if TYPE_CHECKING:
+    from monitor.audit.records import Scalar
     from monitor.facts import Bundle
     from monitor.rollback.release.document import Document
     from monitor.rollback.release.read import Index
@@ -105,6 +106,17 @@ def plain(bundle: "Bundle") -> dict[str, Any]:
 
     found: dict[str, Any] = msgspec.to_builtins(bundle)
     return found
+
+
+def subject(index: "Index", bundle: "Bundle") -> "dict[str, Scalar]":
+    """What the audit log is told of a bundle that is about to be changed."""
+    return {
+        "model": bundle.model,
+        "bundle": bundle.id,
+        "name": bundle.name,
+        "status": bundle.status.value,
+        "serial": index.document.serial,
+    }
 
 
 def say_waits(editor: "Editor") -> None:

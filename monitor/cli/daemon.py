@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor.cli.exits import Exit, Stop
+from monitor.cli.libraries import NO_DAEMON_NEEDS, arrow_from_malloc, do_without
 from monitor.cli.options import AsJson
 from monitor.cli.output import say, show_json
 from monitor.errors import Corrupt
@@ -18,6 +19,8 @@ def run(
     config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The settings file.")] = Path("tocsin.yaml"),
 ) -> None:
     """Run the daemon until SIGTERM. SIGHUP reads the settings again."""
+    arrow_from_malloc()
+    do_without(NO_DAEMON_NEEDS)
     from monitor.daemon import run as run_daemon
 
     try:

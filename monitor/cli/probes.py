@@ -47,7 +47,7 @@ def record(
     private_key: Annotated[Path, typer.Option("--private-key", metavar="FILE", help="tocsin key generate makes one.")],
     *,
     rows: Annotated[
-        Path | None, typer.Option("--rows", metavar="DATA", help="Where rows are drawn from: .csv, .csv.gz, .parquet.")
+        Path | None, typer.Option("--rows", metavar="DATA", help="Rows to draw from: .csv, .csv.gz, .parquet, .ndjson.")
     ] = None,
     schema: Annotated[
         Path | None, typer.Option("--schema", metavar="FILE", help="Of DATA, as for tocsin reference build.")

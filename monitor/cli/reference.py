@@ -21,7 +21,7 @@ app = typer.Typer(help="Build a reference profile from history, or show one.", n
 
 @app.command()
 def build(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="History: .csv, .csv.gz or .parquet")],
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="History: .csv, .csv.gz, .parquet or .ndjson")],
     schema: Annotated[Path, typer.Option("--schema", metavar="FILE", help="YAML: model, features, classes, columns.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the profile is written.")],
     *,

@@ -5,16 +5,20 @@ command takes them where nothing else is said. In earnest the private key lies w
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 
+from monitor.cli.audit import write_down
 from monitor.cli.exits import Exit, Stop
+from monitor.cli.options import IndexFile, StateDir
 
 if TYPE_CHECKING:
+    from monitor.audit.records import Scalar
     from monitor.facts import Bundle
     from monitor.rollback.release.belief import Belief
     from monitor.rollback.release.read import Index
@@ -73,16 +77,60 @@ Valid: TypeAlias = Annotated[
 Shown: TypeAlias = Annotated[bool, typer.Option("--progress", help="Show a bar even where there is no terminal.")]
 
 
-def signer_of(key: Path, passphrase_file: Path | None = None) -> "Signer":
-    """Read the private key that signs."""
-    from monitor.rollback.signing import Signer
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """Options of whoever reads an index."""
 
-    if not key.exists():
-        raise Stop(Exit.PROBLEMS, f"there is no key {key}", "tocsin key generate makes one; --key names another")
-    return Signer.load(key, passphrase_file)
+    index: IndexFile = INDEX
+    trust: TrustFiles = None
+
+    def read(self, approvers: int = 1) -> "Index":
+        """Read the index and remember it."""
+        from monitor.rollback.release.memory_file import MemoryFile
+
+        return MemoryFile.beside(self.index).load(believed(self.index, self.trust, approvers=approvers))
 
 
-def belief_of(index: Path, trust: list[Path] | None, signers: int = 1, approvers: int = 1) -> "Belief":
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Options of whoever signs something."""
+
+    index: IndexFile = INDEX
+    key: KeyFile = KEY
+    passphrase_file: PassphraseFile = None
+    trust: TrustFiles = None
+    signers: Signers = 1
+    state_dir: StateDir = None
+
+    def signer(self) -> "Signer":
+        """Read the private key that signs."""
+        from monitor.rollback.signing import Signer
+
+        if not self.key.exists():
+            hint = "tocsin key generate makes one; --key names another"
+            raise Stop(Exit.PROBLEMS, f"there is no key {self.key}", hint)
+        return Signer.load(self.key, self.passphrase_file)
+
+    def editor(self, valid: str = VALID, approvers: int = 1) -> "Editor":
+        """Somebody at work on the index."""
+        from monitor.rollback.release.write import Editor
+        from monitor.settings.units import Duration
+
+        signer, belief = self.signer(), believed(self.index, self.trust, self.signers, approvers)
+        try:
+            valid_s = Duration.parse(valid)
+        except ValueError as error:
+            raise Stop(Exit.USAGE, str(error), "as in --valid 90d") from error
+        if valid_s <= 0:
+            raise Stop(Exit.USAGE, "an index is valid for some time", "as in --valid 90d")
+        return Editor(self.index, signer, belief, time.time, valid_s)
+
+    def write_down(self, deed: str, signer: "Signer", subject: "Mapping[str, Scalar]") -> None:
+        """Write to the daemon's audit log what is about to be done, if there is one. Stop if it cannot be."""
+        write_down(self.state_dir, f"bundle.{deed}", {"index": str(self.index), "key": signer.keyid, **subject})
+
+
+def believed(index: Path, trust: list[Path] | None, signers: int = 1, approvers: int = 1) -> "Belief":
     """Read the public keys that are believed."""
     from monitor.rollback.release.belief import Belief
 
@@ -90,27 +138,6 @@ def belief_of(index: Path, trust: list[Path] | None, signers: int = 1, approvers
     if not trust and not keys[0].exists():
         raise Stop(Exit.PROBLEMS, f"there is no public key {keys[0]}", "tocsin key generate, or --trust FILE")
     return Belief.load(keys, index_min=signers, approvers_min=approvers)
-
-
-def editor_of(index: Path, signer: "Signer", belief: "Belief", valid: str) -> "Editor":
-    """Somebody at work on an index."""
-    from monitor.rollback.release.write import Editor
-    from monitor.settings.units import Duration
-
-    try:
-        valid_s = Duration.parse(valid)
-    except ValueError as error:
-        raise Stop(Exit.USAGE, str(error), "as in --valid 90d") from error
-    if valid_s <= 0:
-        raise Stop(Exit.USAGE, "an index is valid for some time", "as in --valid 90d")
-    return Editor(index, signer, belief, time.time, valid_s)
-
-
-def read_index(index: Path, trust: list[Path] | None, approvers: int = 1) -> "Index":
-    """Read an index and remember it."""
-    from monitor.rollback.release.memory_file import MemoryFile
-
-    return MemoryFile.beside(index).load(belief_of(index, trust, approvers=approvers))
 
 
 def find(index: "Index", which: str) -> "Bundle":

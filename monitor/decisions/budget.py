@@ -47,7 +47,6 @@ WATCHED: Final = (
     Family.VOLUME,
     Family.FEATURES,
 )
-SUPPORTS: Final = (Family.LABELS, Family.PAIRED, Family.OUTPUT)  # a rollback, the last one never without another
 MOVED: Final[Mapping[Family, str]] = MappingProxyType(
     {
         Family.LABELS: "the served model is wrong more often than on its reference",

@@ -4,6 +4,8 @@ What counts as a signal: the rules with `rollback: true`, on all traffic, in the
 speak against the model. Feature drift never does: rolling back does not undo a change of the world. Signals of labels
 and pairs count when their interval lies beyond the limit, not a point: above one that is the most allowed (error),
 below one that is the least (accuracy).
+
+A signal holds when N of its last M windows breach or, of means over rows, when the windows hold together (together.py).
 """
 
 from collections.abc import Sequence
@@ -11,6 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from monitor.decisions.rules import SUPPORTING
+from monitor.decisions.together import Z_ERRORS, Z_PAIRED, Together, together
 from monitor.facts import (
     Bundle,
     BundleId,
@@ -88,11 +91,11 @@ def title(bundle: BundleId, bundles: Sequence[Bundle]) -> str:
 
 
 def held(signal: Signal, case: Case) -> bool | None:
-    """Whether N of M hold now; None where windows that could not be told would decide it."""
+    """Whether N of M hold now, or all together; None where windows that could not be told would decide it."""
     told = windows(signal, case)
-    breaches = sum(slot.reading.verdict is Verdict.BREACH for slot in told)
+    breaches = len(breaching(signal, case))
     untold = signal.of - sum(slot.reading.verdict in (Verdict.BREACH, Verdict.OK) for slot in told)
-    if breaches >= signal.breaches:
+    if breaches >= signal.breaches or pooled(signal, case) is not None:
         return True
     return None if breaches + untold >= signal.breaches else False
 
@@ -108,6 +111,19 @@ def breaching(signal: Signal, case: Case) -> tuple[Slot, ...]:
     return tuple(slot for slot in windows(signal, case) if slot.reading.verdict is Verdict.BREACH)
 
 
+def pooled(signal: Signal, case: Case) -> Together | None:
+    """What the windows say together, where it is asked: of means over rows, when no N of M breach by themselves."""
+    if not (signal.better or signal.mean_error) or len(breaching(signal, case)) >= signal.breaches:
+        return None
+    return together(windows(signal, case), signal.breaches, Z_PAIRED if signal.better else Z_ERRORS)
+
+
+def resting(signal: Signal, case: Case) -> tuple[Slot, ...]:
+    """The windows that a signal rests on: those that breach, or those that hold together."""
+    found = pooled(signal, case)
+    return breaching(signal, case) if found is None else found.slots
+
+
 def supporting(case: Case) -> tuple[Signal, ...]:
     """The signals of a family that can speak against the model."""
     return tuple(signal for signal in case.signals if signal.family in SUPPORTING)
@@ -119,13 +135,15 @@ def holding(case: Case) -> tuple[Signal, ...]:
 
 
 def rows(signal: Signal, case: Case) -> int:
-    """Rows in the breaching windows, which do not overlap."""
-    return sum(slot.reading.n for slot in breaching(signal, case))
+    """Rows in the windows it rests on, which do not overlap."""
+    return sum(slot.reading.n for slot in resting(signal, case))
 
 
 def bounded(signal: Signal, case: Case) -> bool:
-    """Whether every breach is one of a whole interval, where the family has intervals."""
-    return signal.family not in BOUNDED or all(beyond(slot.reading) for slot in breaching(signal, case))
+    """Whether every breach is one of a whole interval, where the family has intervals; what is pooled always is."""
+    if signal.family not in BOUNDED or pooled(signal, case) is not None:
+        return True
+    return all(beyond(slot.reading) for slot in breaching(signal, case))
 
 
 def beyond(reading: Reading) -> bool:

@@ -66,17 +66,15 @@ def last_known_good(bundles: Sequence[Bundle]) -> Bundle | None:
 def prove(epochs: tuple[Epoch, ...], model: ModelName, served: Served, now: float) -> tuple[Epoch, ...]:
     """Extend the timeline by one proof at `now`; the same timeline with a later `proved` if nothing changed.
 
-    Epochs begin in order. After the clock was set back, the new one begins with the last one, which it replaces.
+    Epochs begin in order, and none after `now`: one that does began by a clock that was set back since.
     """
-    if not epochs:
-        epochs = (_transition(1, model, 0.0, served.judge),)
+    epochs = _by_now(epochs, now) or (_transition(1, model, 0.0, served.judge),)
     last = epochs[-1]
     if _same(last, served):
-        return (*epochs[:-1], msgspec.structs.replace(last, proved=max(now, last.proved)))
+        return (*epochs[:-1], msgspec.structs.replace(last, proved=now))
     if last.acts and last.digest != served.digest and now > last.proved:
         last = _transition(last.number + 1, model, last.proved, last.judge)
         epochs = (*epochs, last)
-    start = max(now, last.start)
     return (
         *epochs,
         Epoch(
@@ -84,8 +82,8 @@ def prove(epochs: tuple[Epoch, ...], model: ModelName, served: Served, now: floa
             model=model,
             bundle=served.bundle,
             digest=served.digest,
-            start=start,
-            proved=start,
+            start=now,
+            proved=now,
             judge=served.judge,
             own=served.own,
             known_good=served.known_good,
@@ -106,7 +104,7 @@ def lose(epochs: tuple[Epoch, ...], model: ModelName, judge: str) -> tuple[Epoch
 
 def waver(epochs: tuple[Epoch, ...], model: ModelName, judge: str, now: float) -> tuple[Epoch, ...]:
     """Take a proof at `now` that is not believed, because the server takes turns: nobody knows what it serves."""
-    epochs = lose(epochs, model, judge)
+    epochs = lose(_by_now(epochs, now), model, judge)
     return (*epochs[:-1], msgspec.structs.replace(epochs[-1], proved=max(now, epochs[-1].proved)))
 
 
@@ -114,6 +112,15 @@ def forget(epochs: tuple[Epoch, ...], horizon: float) -> tuple[Epoch, ...]:
     """The first epoch, and those of the others that had not ended before `horizon`, the newest `EPOCHS_MAX` at most."""
     first = next((i for i in range(1, len(epochs)) if i + 1 == len(epochs) or epochs[i + 1].start >= horizon), 1)
     return epochs[:1] + epochs[max(first, len(epochs) - EPOCHS_MAX + 1) :]
+
+
+def _by_now(epochs: tuple[Epoch, ...], now: float) -> tuple[Epoch, ...]:
+    """Let no epoch begin, or be proved, later than it is."""
+    if all(each.proved <= now for each in epochs[-1:]):
+        return epochs
+    return tuple(
+        msgspec.structs.replace(each, start=min(each.start, now), proved=min(each.proved, now)) for each in epochs
+    )
 
 
 def _newest(bundle: Bundle) -> tuple[int, float]:

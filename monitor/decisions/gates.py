@@ -14,6 +14,8 @@ from monitor.decisions.case import (
     held,
     holding,
     known_bad,
+    pooled,
+    resting,
     rows,
     solid,
     supporting,
@@ -116,7 +118,11 @@ def _held(case: Case) -> Gate:
 
 
 def _share(signal: Signal, case: Case) -> str:
-    return f"{signal.rule} {len(breaching(signal, case))} of {signal.of} (needs {signal.breaches})"
+    words = f"{signal.rule} {len(breaching(signal, case))} of {signal.of} (needs {signal.breaches})"
+    found = pooled(signal, case)
+    return (
+        words if found is None else f"{words}, {len(found.slots)} together {found.value:.3g}, at least {found.low:.3g}"
+    )
 
 
 def _bounds(case: Case) -> Gate:
@@ -185,10 +191,10 @@ def _plausible(case: Case) -> Gate:
 
     Who may write labels and sees what was served can call every answer wrong. Where the known-good answered otherwise
     it is then right, so the paired difference is as large as the two models disagree; but on all other rows it is as
-    wrong. Its error is the served model's less the paired difference, over the windows that breach.
+    wrong. Its error is the served model's less the paired difference, over the windows that the pairs rest on.
     """
     paired = {
-        (slot.start, slot.end): slot.reading for each in solid(case) if each.better for slot in breaching(each, case)
+        (slot.start, slot.end): slot.reading for each in solid(case) if each.better for slot in resting(each, case)
     }
     errors = [slot for each in supporting(case) if each.mean_error for slot in windows(each, case)]
     told = list(_known_good_errors((slot.reading, paired.get((slot.start, slot.end))) for slot in errors))

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec.structs import replace
 
 from monitor.decisions.alerts import recent, step
-from monitor.decisions.case import Case, Signal, title
+from monitor.decisions.case import Case, Signal, holding, title
 from monitor.decisions.incidents import Line, join, label, open_incident
 from monitor.decisions.policy import EFFECT, Effect, decide, refusals, withheld
 from monitor.decisions.rollback import end_unstarted
@@ -249,7 +249,7 @@ def _superseded(state: ModelState) -> bool:
 
 def _rule(state: ModelState, terms: Terms, slots: Slots, now: float) -> tuple[ModelState, tuple[Rollback, ...], Lines]:
     """Ask the policy, if there is something to ask; tell a ruling once, and start what the mode permits."""
-    if state.incident is None or state.rollback is not None or not _asks(state, terms.rules):
+    if state.incident is None or state.rollback is not None or not _asks(state, terms, slots, now):
         return state, (), ()
     decision = decide(build_case(state, terms, slots, now))
     if state.decision is not None and _gist(decision) == _gist(state.decision):
@@ -272,11 +272,13 @@ def _rule(state: ModelState, terms: Terms, slots: Slots, now: float) -> tuple[Mo
     return _started(state, planned), (planned,), (Line(f"rolling back {way}", loud=True),)
 
 
-def _asks(state: ModelState, pack: RulePack) -> bool:
-    """Whether a rule that may support a rollback fires about the present epoch."""
+def _asks(state: ModelState, terms: Terms, slots: Slots, now: float) -> bool:
+    """Whether a rule that may support a rollback fires about the present epoch, or its pairs hold without an alert."""
     number = state.epoch.number if state.epoch else None
-    rules = [pack.get(a.rule) for a in state.alerts if a.state is AlertState.FIRING and a.epoch == number]
-    return any(rule is not None and rule.rollback for rule in rules)
+    rules = [terms.rules.get(a.rule) for a in state.alerts if a.state is AlertState.FIRING and a.epoch == number]
+    if any(rule is not None and rule.rollback for rule in rules):
+        return True
+    return any(signal.better for signal in holding(build_case(state, terms, slots, now)))
 
 
 def _refuse(state: ModelState, decision: Decision) -> tuple[ModelState, tuple[Rollback, ...], Lines]:

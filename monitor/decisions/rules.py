@@ -24,10 +24,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from monitor.decisions.budget import MOVED, SEVERITIES, SUPPORTS, WATCHED, Budgeted, Watch, read_watch, rule_name
+from monitor.decisions.budget import MOVED, SEVERITIES, WATCHED, Budgeted, Watch, read_watch, rule_name
 from monitor.decisions.entry import Entry
 from monitor.detectors.protocol import CLASSIFICATION, Detector, Sequential
 from monitor.detectors.sequential import Tier
+from monitor.detectors.sequential.ledger import SUPPORTS
 from monitor.errors import Problem, SettingsError
 from monitor.facts import EVERY_TASK, Family, FeatureKind, Severity, Subject, Task
 

@@ -51,6 +51,8 @@ def set_up(stage: Stage, view: View) -> Story:
         stage.register(name, BundleStatus.KNOWN_GOOD if name == "v1" else BundleStatus.CANDIDATE)
     stage.link("v1")
     server.load()
+    view.tell(None, "recording what v1 answers to golden probes")
+    stage.record_probes("v1", schema_document(), server)
     view.tell(None, "starting the daemon")
     receiver = stage.start_receiver()
     daemon = _start_daemon(stage, server, receiver)

@@ -4,6 +4,7 @@
     history/ references/                                what they learned from, and its profiles
     releases.json tokens.json webhook.secret            what the daemon is given
     release.key release.pub *.bundle.json               who signs the bundles and their index, and the signed bundles
+    probes.json                                         signed rows and v1's answers to them, a secret
     person.token                                        for whoever looks with the command line
     tocsin.yaml                                         its settings
     state/ logs/                                        what it writes
@@ -13,6 +14,7 @@ index, swap a symlink and ask the server to load. Nothing waits for a length of 
 says so, and one that dies while it is waited for ends the demo with the last lines of its log.
 """
 
+import json
 import os
 import socket
 import subprocess
@@ -163,6 +165,20 @@ class Stage:
         """Let somebody look and decide."""
         self._write_private(self.person_token.name, self.create_token("person", "read", "approve") + "\n")
 
+    def record_probes(self, name: str, document: dict[str, Any], server: ModelServer) -> None:
+        """Record what a checkpoint that is served answers to some of its flights: `tocsin probes record`, typed."""
+        schema = self.directory / "schema.json"
+        schema.write_text(json.dumps(document))
+        rows = ("--rows", self.history(name), "--schema", schema)
+        signed = ("--private-key", self.directory / "release.key")
+        asked = ("--server", server.url, "--served-as", MODEL)
+        words = ["probes", "record", self.directory / "probes.json", *rows, *asked, *signed]
+        ended = subprocess.run(
+            [sys.executable, "-m", "monitor.cli", *map(str, words)], capture_output=True, text=True, check=False
+        )
+        if ended.returncode:
+            raise Permanent(f"golden probes could not be recorded: {ended.stderr}")
+
     def history(self, name: str) -> Path:
         """Where the flights lie that a checkpoint learned from."""
         return self.directory / "history" / f"{name}.parquet"
@@ -252,6 +268,7 @@ def settings_document(server_url: str, receiver_url: str, http_port: int, metric
                 "serving": {"url": server_url, "model": MODEL},
                 "known_good": {"url": server_url, "model": KNOWN_GOOD, "share": 1.0},
                 "target": {"link": "./checkpoints/current", "proofs": 3, "demo": True},
+                "probes": {"file": "./probes.json", "trust": ["./release.pub"], "every": "6h"},
                 "segments": {"origin": {"values_max": 3}},
                 "labels": {"trusted_sources": ["ops"]},
                 "rollback": {"mode": "auto", "bake": "0s"},  # ten days pass in a minute

@@ -15,6 +15,11 @@ def add_daemon(series: Series, snapshot: Snapshot) -> None:
     series.add("tocsin_clock_timestamp_seconds", daemon.clock)
     series.add("tocsin_kill_switch_set", daemon.kill_switch)
     series.add("tocsin_operator_contact_timestamp_seconds", daemon.operator_contact)
+    for direction, times in sorted(daemon.clock_jumps.items()):
+        series.add("tocsin_clock_jumps_total", times, direction=direction)
+    series.add("tocsin_clock_paused", daemon.clock_paused)
+    for listener, times in sorted(daemon.connections_cut.items()):
+        series.add("tocsin_connections_cut_total", times, listener=listener)
     _rows(series, daemon.intake)
     series.add("tocsin_rows_duplicate_total", daemon.duplicates)
     series.add("tocsin_rows_late_total", daemon.late_rows)
@@ -104,6 +109,7 @@ def _receiver(series: Series, view: ReceiverView) -> None:
     series.add("tocsin_outbox_held_incidents", view.held, receiver=view.receiver)
     series.add("tocsin_notices_delivered_total", view.delivered, receiver=view.receiver)
     series.add("tocsin_notices_failed_total", view.failed, receiver=view.receiver)
+    series.add("tocsin_notices_dead_total", view.buried, receiver=view.receiver)
     series.add("tocsin_notices_withdrawn_total", view.withdrawn, receiver=view.receiver)
 
 

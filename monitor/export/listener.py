@@ -4,7 +4,7 @@ They share nothing with the intake but the page's finished bytes, so a flood of 
 event loop cannot silence them. http.server is not a server for the open internet; what it lacks is added here:
 
 - at most `CONNECTIONS_MAX` connections, one thread each; one more cuts off the oldest, so that idle or dripping
-  clients cannot keep a scrape out;
+  clients cannot keep a scrape out; each is counted;
 - a connection lives `CONNECTION_S` at most, however slowly it drips, and answers one request;
 - GET and HEAD only, errors in one line that repeats nothing of the request, no body is read.
 
@@ -63,6 +63,11 @@ class Listener:
         )
         self._thread.start()
 
+    @property
+    def connections_cut(self) -> int:
+        """How many connections made room for others since the start."""
+        return 0 if self._server is None else self._server.cut
+
     def stop(self) -> None:
         """Close the socket and every connection. May be called twice."""
         server, thread = self._server, self._thread
@@ -85,6 +90,7 @@ class _Server(ThreadingHTTPServer):
         self.clock = clock
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._open: dict[socket.socket, float] = {}  # since when (monotonic), oldest first
+        self.cut = 0  # connections that made room for others, or found none
         self._changed = threading.Condition()
         super().__init__(address, _Handler)
 
@@ -97,6 +103,7 @@ class _Server(ThreadingHTTPServer):
         """Give the connection a thread, at the price of the oldest one when there are too many."""
         with self._changed:
             if len(self._open) >= CONNECTIONS_MAX:
+                self.cut += 1
                 _cut(next(iter(self._open)))
                 self._changed.wait_for(lambda: len(self._open) < CONNECTIONS_MAX, timeout=SWEEP_EVERY_S)
             admitted = len(self._open) < CONNECTIONS_MAX

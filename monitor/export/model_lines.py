@@ -28,6 +28,8 @@ def add_model(series: Series, view: ModelView) -> None:
     series.add("tocsin_release_index_expires_timestamp_seconds", view.release_index_expires, model=view.model)
     for state in ClearanceState if view.gate is not None else ():
         series.add("tocsin_gate_state", state is view.gate, model=view.model, state=state.value)
+    for gate in view.promotion:  # what cannot be told has no line
+        series.add("tocsin_promotion_held", gate.held, model=view.model, condition=gate.name)
     series.add("tocsin_rollback_latched", view.latched, model=view.model)
     for step in RollbackStep:
         series.add("tocsin_rollbacks_total", view.rollbacks.get(step, 0), model=view.model, step=step.value)

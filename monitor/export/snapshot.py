@@ -25,6 +25,7 @@ from monitor.facts import (
     Alert,
     BundleId,
     Family,
+    Gate,
     Mode,
     ModelName,
     Reading,
@@ -134,6 +135,7 @@ class ModelView:
     release_index_serial: int = 0  # of the newest that was believed
     latched: bool = False  # automation is off until a person says so
     gate: ClearanceState | None = None  # what a deployer is told who asks for nothing in particular
+    promotion: tuple[Gate, ...] = ()  # what a served candidate has earned so far; () of anything else
     rules: tuple[RuleView, ...] = ()
     readings: tuple[ReadingView, ...] = ()
     segments: tuple[str, ...] = ()
@@ -174,6 +176,7 @@ class ReceiverView:
     dead: int = 0  # now: given up, waiting for a person
     delivered: int = 0  # total
     failed: int = 0  # total of attempts
+    buried: int = 0  # total that became dead: the oldest of them are forgotten
     held: int = 0  # now: incidents whose notices wait for a silence to end
     withdrawn: int = 0  # total never sent: silenced until it was over, or a repeat of what still waited
 
@@ -206,6 +209,9 @@ class DaemonView:
     links: Mapping[str, int] = field(default_factory=dict)  # total of requests by a link to a report, by outcome
     kill_switch: bool = False  # whether it is set
     operator_contact: float | None = None  # wall time an operator was last in touch
+    clock_jumps: Mapping[str, int] = field(default_factory=dict)  # of the wall clock since the start, by direction
+    clock_paused: bool = False  # whether automation pauses for one
+    connections_cut: Mapping[str, int] = field(default_factory=dict)  # that made room for others, by listener
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ metrics have a listener of their own.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -19,11 +20,17 @@ CONNECTIONS_MAX: Final = 512  # two for each request that is let in at once; bel
 TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
+def counting(cut: Callable[[], None]) -> type["Connection"]:
+    """Connections of which each that makes room for another is told."""
+    return type("Counting", (Connection,), {"cut": staticmethod(cut)})
+
+
 class Connection(HttpToolsProtocol):
     """uvicorn's connection with a bounded head."""
 
     _head_bytes = 0  # since the last head, or piece of a body, that was complete
     waiting: asyncio.TimerHandle | None = None  # for the end of a head
+    cut: Callable[[], None] = staticmethod(lambda: None)  # told that one made room for another
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Wait for the first head; one connection too many costs the one that has waited longest."""
@@ -67,4 +74,5 @@ class Connection(HttpToolsProtocol):
         ours = [each for each in self.connections if isinstance(each, Connection)]
         waiting = [(each.waiting.when(), each) for each in ours if each.waiting is not None]
         _, longest = min(waiting, key=lambda pair: pair[0], default=(0.0, self))
+        self.cut()
         longest.transport.abort()

@@ -59,6 +59,7 @@ class Snapshot:
     dropped: Mapping[Claim, int]  # Claim.SOURCE is the source-claim mismatches
     repeated_requests: int  # answered from the journal by their Idempotency-Key; their rows count nowhere
     links_opened: int  # reports that were read by a link
+    connections_cut: int  # that made room for others
     body_bytes: int
     unknown_features: Mapping[ModelName, int]  # distinct names, saturates at UNKNOWN_NAMES_MAX
     in_flight_bytes: int
@@ -76,6 +77,7 @@ class Counters:
     dropped: Counter[Claim] = field(default_factory=Counter)
     repeated_requests: int = 0
     links_opened: int = 0
+    connections_cut: int = 0
     body_bytes: int = 0
     in_flight_bytes: int = 0
     in_flight_requests: int = 0
@@ -84,6 +86,10 @@ class Counters:
     def answered(self, path: str, status: int) -> None:
         """Count one answer to a route."""
         self.requests[path, f"{status // 100}xx"] += 1
+
+    def cut(self) -> None:
+        """Count a connection that made room for another."""
+        self.connections_cut += 1
 
     def saw_unknown(self, model: ModelName, names: AbstractSet[int]) -> None:
         """Count hashes of feature names that the schema lacks, each once, up to the cap."""
@@ -103,6 +109,7 @@ class Counters:
             dropped={claim: self.dropped[claim] for claim in Claim},
             repeated_requests=self.repeated_requests,
             links_opened=self.links_opened,
+            connections_cut=self.connections_cut,
             body_bytes=self.body_bytes,
             unknown_features={model: len(names) for model, names in self._unknown.copy().items()},
             in_flight_bytes=self.in_flight_bytes,

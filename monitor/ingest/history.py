@@ -1,4 +1,4 @@
-"""History files, CSV and Parquet, as streams of batches: what a reference profile is built from.
+"""History files, CSV, Parquet and NDJSON, as streams of batches: what a reference profile is built from.
 
 One batch after the other is read and forgotten, so memory does not depend on the rows. A whole reference of 20 features
 takes, from 200,000 and from 10,000,000 rows alike, 250 MB resident from Parquet, 90 of them imports, and 23 s of CPU;
@@ -9,7 +9,8 @@ the traffic. Parquet has types: a string in a numeric column is invalid, null is
 JSON lacks are read as numbers where they have a plain meaning: decimals, and timestamps and dates in seconds since
 1970, UTC where they name no zone.
 
-CSV has no types, only text, so it is read the way it was meant:
+NDJSON has those of the intake (`monitor.ingest.history_lines`). CSV has no types, only text, so it is read the way it
+was meant:
 
 | text | numeric feature | categorical feature |
 |---|---|---|
@@ -41,6 +42,7 @@ import pyarrow.parquet as pq
 
 from monitor.errors import Problem, SettingsError
 from monitor.facts import FeatureKind, Schema
+from monitor.ingest import history_lines
 from monitor.ingest.history_answers import Cells, coded, read_answers
 from monitor.panes.build import HistoryBatch, OpenBatches
 from monitor.panes.cells import word
@@ -66,6 +68,7 @@ class _Dialect:
     names: Callable[[Path], list[str]]
     batches: Callable[[Path, list[str]], Batches]
     cells: Cells
+    times: Callable[[pa.Array], NumericColumn]  # of the columns that say when; numbers, but for texts in NDJSON
 
 
 def open_history(path: Path, schema: Schema, names: ColumnNames) -> OpenBatches:
@@ -100,7 +103,9 @@ def _dialect(path: Path) -> _Dialect:
         return _CSV
     if name.endswith((".parquet", ".pq")):
         return _PARQUET
-    raise SettingsError([Problem(str(path), "is of no known kind", "name it .csv, .csv.gz or .parquet")])
+    if name.endswith((".ndjson", ".jsonl")):
+        return _LINES
+    raise SettingsError([Problem(str(path), "is of no known kind", "name it .csv, .csv.gz, .parquet or .ndjson")])
 
 
 @contextmanager
@@ -124,7 +129,7 @@ def _read(
 
 def _batch(batch: pa.RecordBatch, dialect: _Dialect, schema: Schema, names: ColumnNames) -> HistoryBatch:
     n, cells = batch.num_rows, dialect.cells
-    times = np.full(n, np.nan) if names.time is None else cells.numbers(batch.column(names.time)).values
+    times = np.full(n, np.nan) if names.time is None else dialect.times(batch.column(names.time)).values
     answers = read_answers(batch, cells, schema, names)
     predictions = Predictions.unsent(
         ids=None if names.id is None else batch.column(names.id).cast("string").fill_null(""),
@@ -135,7 +140,7 @@ def _batch(batch: pa.RecordBatch, dialect: _Dialect, schema: Schema, names: Colu
         values=answers.values,
         probabilities=answers.probabilities,
     )
-    told = None if names.label_time is None else cells.numbers(batch.column(names.label_time)).values
+    told = None if names.label_time is None else dialect.times(batch.column(names.label_time)).values
     return HistoryBatch(predictions, answers.labels, told)
 
 
@@ -265,5 +270,11 @@ def _parquet_numbers(column: pa.Array) -> NumericColumn:
     return NumericColumn(values.fill_null(np.nan).to_numpy(), missing, np.zeros(len(column), np.bool_))
 
 
-_CSV: Final = _Dialect(_csv_names, _csv_batches, Cells(_csv_numbers, _csv_word))
-_PARQUET: Final = _Dialect(_parquet_names, _parquet_batches, Cells(_parquet_numbers, word))
+_CSV: Final = _Dialect(_csv_names, _csv_batches, Cells(_csv_numbers, _csv_word), _csv_numbers)
+_PARQUET: Final = _Dialect(_parquet_names, _parquet_batches, Cells(_parquet_numbers, word), _parquet_numbers)
+_LINES: Final = _Dialect(
+    history_lines.column_names,
+    history_lines.batches,
+    Cells(history_lines.numbers, history_lines.read_word),
+    history_lines.times,
+)

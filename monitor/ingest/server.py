@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.applications import Starlette
 
 from monitor.errors import Permanent
-from monitor.ingest.connection import Connection
+from monitor.ingest.connection import counting
 
 STOP_WITHIN_S = 10.0
 
@@ -34,7 +34,8 @@ class Server(uvicorn.Server):
 class Listening:
     """A server that answers, until it is stopped."""
 
-    def __init__(self, app: Starlette, host: str, port: int) -> None:
+    def __init__(self, app: Starlette, host: str, port: int, cut: Callable[[], None] = lambda: None) -> None:
+        """`cut` is told of each connection that made room for another."""
         self._server = Server(
             uvicorn.Config(
                 app,
@@ -42,7 +43,7 @@ class Listening:
                 port=port,
                 log_config=None,
                 access_log=False,
-                http=Connection,
+                http=counting(cut),
                 ws="none",
                 server_header=False,
                 date_header=False,

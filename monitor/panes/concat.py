@@ -29,7 +29,7 @@ from monitor.panes.rows import (
     T,
 )
 
-_NO_IDS = pa.array([], pa.string())
+_NO_IDS = pa.nulls(0, pa.string())
 
 
 def concat(batches: Iterable[Predictions], n: int) -> Predictions:

@@ -49,6 +49,7 @@ from monitor.store.runs import (
     shape_of,
     sorted_chunk,
     within,
+    without_fields,
     write_run,
 )
 
@@ -87,14 +88,12 @@ def together(receipts: Iterable[Receipts]) -> list[Receipts]:
     for each in receipts:
         if len(each.hashes):
             groups.setdefault((each.model, str(each.records.dtype)), []).append(each)
-    return [
-        Receipts(
-            group[0].model,
-            np.concatenate([each.hashes for each in group]),
-            np.concatenate([each.records for each in group]),
-        )
-        for group in groups.values()
-    ]
+    return [group[0] if len(group) == 1 else _joined(group) for group in groups.values()]
+
+
+def _joined(group: Sequence[Receipts]) -> Receipts:
+    records = np.concatenate([without_fields(each.records) for each in group]).view(group[0].records.dtype)
+    return Receipts(group[0].model, np.concatenate([each.hashes for each in group]), records)
 
 
 class ReceiptRuns:

@@ -1,5 +1,6 @@
 """What each part needs of the settings, in its own words."""
 
+from monitor.decisions.clocks import Bounds as ClockBounds
 from monitor.evidence.office import Limits as EvidenceLimits
 from monitor.ingest.limits import Limits
 from monitor.settings import MonitoredModel, Settings
@@ -60,6 +61,11 @@ def pace(settings: Settings) -> minutes.Pace:
         stepped=settings.replay,
         horizon_s=settings.panes.horizon,
     )
+
+
+def clock_bounds(settings: Settings) -> ClockBounds:
+    """What a jump of the clock is."""
+    return ClockBounds(float(settings.time.jump_max), float(settings.time.jump_pause))
 
 
 def wheel_bounds(settings: Settings) -> Bounds:

@@ -60,7 +60,7 @@ class Terms:
 class Closing(msgspec.Struct, frozen=True):
     """The label windows of one epoch; starts ascend."""
 
-    at: float  # the latest time they were looked at
+    at: float  # when they were looked at last
     first: int  # windows that begin before it are over for good
     open: tuple[int, ...] = ()  # have rows, and are not bet on
     closed: tuple[int, ...] = ()  # bet on before their deadline, which is still to come
@@ -114,9 +114,12 @@ def due(terms: Terms, before: Closing, came: Mapping[int, int], now: float, read
     settled = [(coverage.kept, coverage.labelled) for start in sorted(over) if (coverage := read(start)).kept > 0]
     shut = {start for start in came if start < before.first} | {*before.closed}
     after = Closing(
-        at=max(before.at, now),
-        first=max(
-            before.first, terms.start(now - terms.window_s - max(terms.deadline_s, terms.grace_s)) + terms.window_s
+        at=now,
+        first=min(
+            max(
+                before.first, terms.start(now - terms.window_s - max(terms.deadline_s, terms.grace_s)) + terms.window_s
+            ),
+            terms.start(now) + terms.window_s,  # a clock that was set back: windows that begin from now on are not over
         ),
         open=tuple(still),
         closed=tuple(sorted({*before.closed, *enough} - {*over})),

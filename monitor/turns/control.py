@@ -18,7 +18,7 @@ from monitor.decisions.promotion import Candidacy, Needed, promotion
 from monitor.decisions.state import Judgement, Terms
 from monitor.decisions.taint import words_of
 from monitor.errors import Problem, Rejected, Transient
-from monitor.facts import Incident, ModelName, Suspicion
+from monitor.facts import BundleStatus, Gate, Incident, ModelName, Suspicion
 from monitor.ingest.times import parse_time
 from monitor.ingest.wire import Suspect
 from monitor.turns import account, clearing, show
@@ -54,6 +54,7 @@ class Control:
     reports: Reports
     kill_switch: KillSwitch
     silenced: Callable[[Key], str] = lambda _: ""  # by which silence an alert is held
+    trust_clock: Callable[[], Coroutine[Any, Any, bool]] | None = None  # ends the pause after a jump of the clock
     _why: dict[ModelName, str] = field(default_factory=dict)  # what was told of degraded modes
     _known: Said | None = None  # what was told of the kill switch
     _stepping: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -218,19 +219,31 @@ class Control:
         return {"kill_switch": msgspec.to_builtins(self.kill_switch.said()), "durable": durable}
 
     def let_automation_go(self, reason: str, actor: str, /) -> Any:
-        """Unset the kill switch; Transient if the disk does not take that, and then it stays set."""
-        try:
-            self.kill_switch.unset(actor, reason)
-        except OSError as error:
-            raise Transient(f"the kill switch stays set: {error.strerror}") from error
-        deed = Deed(Kind.KILL_SWITCH_UNSET, actor, {"reason": reason})
-        self._wait(self._say(deed, f"{words(None)}: {actor} says {reason}"))
+        """Unset the kill switch, and end the pause after a jump of the clock.
+
+        Transient if its line or the disk does not take that, and then it stays set.
+        """
+        self._wait(self._let_go(reason, actor))
         return {"kill_switch": None, "durable": True}
 
-    async def _say(self, deed: Deed, told: str = "") -> None:
+    async def _let_go(self, reason: str, actor: str) -> None:
+        """Setting waits for nothing; unsetting lets automation act again, so its line is on disk before it is done."""
+        audit = self.wheel.parts.audit
+        await audit.record([Deed(Kind.KILL_SWITCH_UNSET, actor, {"reason": reason})], must=True)
+        try:
+            await asyncio.to_thread(self.kill_switch.unset, actor, reason)
+        except OSError as error:
+            why = f"the kill switch stays set: {error.strerror}"
+            await audit.record([Deed(Kind.KILL_SWITCH_SET, actor, {"reason": why, "durable": None})])
+            raise Transient(why) from error
+        if self.trust_clock is not None:
+            await self.trust_clock()
+        await self.noticed(f"{words(None)}: {actor} says {reason}")
+
+    async def _say(self, deed: Deed) -> None:
         """Write down who did it, and tell open incidents."""
         await self.wheel.parts.audit.record([deed])
-        await self.noticed(told)
+        await self.noticed()
 
     async def noticed(self, told: str = "") -> None:
         """Tell open incidents where the kill switch was set or unset since the last time, by whatever way.
@@ -251,7 +264,7 @@ class Control:
             mode, why = watched.mode
             if why != self._why.get(name, ""):
                 self._why[name] = why
-                what = why or f"an operator is in touch again: mode {mode.value}"
+                what = why or f"mode {mode.value} again: an operator is in touch, and the clock is believed"
                 await self.wheel.decide(watched, partial(self._stopped, watched, what))
 
     def _stopped(self, watched: Watched, what: str, terms: Terms) -> Judgement:
@@ -320,6 +333,12 @@ class Control:
             return asyncio.run_coroutine_threadsafe(work, self.loop).result(ANSWER_WITHIN_S)
         except TimeoutError:
             raise Transient("the decision is still being written") from None
+
+
+def earned(watched: Watched, now: float) -> tuple[Gate, ...]:
+    """The conditions of a promotion for the metrics page: while a candidate is served, else none."""
+    case = candidacy(watched, now)
+    return promotion(case).gates if case.bundle and case.bundle.status is BundleStatus.CANDIDATE else ()
 
 
 def candidacy(watched: Watched, now: float) -> Candidacy:

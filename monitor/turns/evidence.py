@@ -78,6 +78,7 @@ class Reports:
     clock: Clock
     supervisor: Supervisor
     keep: Keep
+    believed: Callable[[float], float] = lambda wall: wall  # by which time a report may be too old
     swept: Swept = field(default_factory=Swept)  # what the last upkeep left
     removed: int = 0  # reports, since the start
     _over: dict[tuple[ModelName, Kind], float] = field(default_factory=dict)  # the end of the last period asked for
@@ -138,7 +139,7 @@ class Reports:
     async def upkeep(self) -> None:
         """Remove reports that are too old or too many."""
         keep, sweep = self.keep, self.sources.archive.sweep
-        self.swept = await asyncio.to_thread(sweep, self.clock.wall(), keep.age_max_s, keep.bytes_max)
+        self.swept = await asyncio.to_thread(sweep, self.believed(self.clock.wall()), keep.age_max_s, keep.bytes_max)
         self.removed += self.swept.by_age + self.swept.by_quota
 
     def state(self) -> EvidenceState:

@@ -7,7 +7,9 @@ before each step of a rollback that has not switched yet; nothing is cached, so 
 milliseconds later. What is switched already is finished: half a switch helps nobody. Rollbacks that people begin go on.
 
 A file that cannot be looked for counts as set. One that cannot be written (a full disk) is set in memory, and said.
-There is no signal that unsets it: signals have no name, and letting automation go again is somebody's decision.
+There is no signal that unsets it: signals have no name, and letting automation go again is somebody's decision. So
+setting it waits for nothing, and unsetting it for its line in the audit log (`monitor.turns.control`); whoever removes
+the file by hand is seen within a second.
 """
 
 import os

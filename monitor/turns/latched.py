@@ -14,13 +14,13 @@ from math import inf, nextafter
 from types import MappingProxyType
 from typing import Final
 
-from monitor.decisions.budget import SUPPORTS, rule_name
+from monitor.decisions.budget import rule_name
 from monitor.decisions.rules import Rule
 from monitor.detectors.sequential import Crossing, Lane, Plan, State, Step, Tier
 from monitor.detectors.sequential.account import Account
 from monitor.detectors.sequential.account import words as told
 from monitor.detectors.sequential.latch import Latch
-from monitor.detectors.sequential.ledger import TIERS
+from monitor.detectors.sequential.ledger import SUPPORTS, TIERS
 from monitor.facts import Alert, Epoch, Family, Reading, Slot, Verdict
 from monitor.panes.signals import What
 from monitor.turns.lookout import Lookout

@@ -116,6 +116,11 @@ class Releases:
         return index
 
     @property
+    def index(self) -> Index | None:
+        """The index in force; None before one is."""
+        return self._index
+
+    @property
     def expires(self) -> float | None:
         """Wall time from which the index in force gives no targets; None before one is."""
         return self._index.document.expires if self._index else None

@@ -37,7 +37,7 @@ from monitor.turns.minutes import Pace
 from monitor.turns.parting import Parted, Parting, Segmentation
 from monitor.turns.reading import doubted, due, newer, read_all, read_groups, read_refused, slot_of, stepped
 from monitor.turns.refusals import Refused, nothing_refused, rows_between
-from monitor.turns.ticking import Armed, Ticked, Ticking
+from monitor.turns.ticking import Armed, Believed, Ticked, Ticking, whatever
 from monitor.turns.watched import Counted, Shown, Watched
 
 Slots: TypeAlias = dict[tuple[str, str], tuple[Slot, ...]]  # by (rule, segment), oldest first
@@ -114,9 +114,10 @@ class Look:
         sums_bytes_max: int = SUMS_BYTES_MAX,
         bands_bytes_max: int = BANDS_BYTES_MAX,
         refused: Refused = nothing_refused,
+        believed: Believed = whatever,
     ) -> None:
         """With the sequential states that were committed last; `pace` None: looks and panes as by default."""
-        self.ticking = Ticking(store, armed, pace or Pace(grace_s), refused, bands_bytes_max)
+        self.ticking = Ticking(store, armed, pace or Pace(grace_s), refused, bands_bytes_max, believed)
         self._refused = refused
         self.sums_dropped = 0  # sums that made room since the start: each is made again when it is asked for
         self._cells_max = sums_bytes_max // 8
@@ -163,8 +164,8 @@ class Look:
         epoch, pack, parting = watched.epoch, watched.pack, watched.parting
         parted = watched.segmentation.now(parting.columns, watched.newest)
         seen = self._seen.get(watched.name)
-        judging = (epoch.number, id(pack), id(parting))
-        if seen is None or judging != (seen.epoch.number, id(seen.pack), id(seen.parting)):
+        judging = (epoch.number, epoch.start, id(pack), id(parting))  # a clock that is set back moves the start
+        if seen is None or judging != (seen.epoch.number, seen.epoch.start, id(seen.pack), id(seen.parting)):
             watched.shown.clear()
             watched.outputs, watched.confusion, watched.features = Counted(), Counted(), Counted()
             watched.carried = Counted()
@@ -254,12 +255,12 @@ class Look:
         consumed = self._store.position().consumed
         if before is None or before.epoch != epoch.number or before.fold < consumed:  # the rule was away for a while
             before = Ticks(watched.name, rule.name, epoch.number, consumed, epoch.start)
-        if now - before.at < rule.window_s:
+        if abs(now - before.at) < rule.window_s:  # a clock set back must not stop the ticks
             return before
         bodies = self._store.delta(watched.name, epoch.number, "", judge.digest, before.fold, fold)
         delta = sum_panes([body for _, body in bodies], judge.digest, judge.size)
         refused = rule.subject is Subject.ARRIVALS and rows_between(self._refused, before.at, now) > 0
-        elapsed_s = 0.0 if refused else now - before.at  # rows came, so it was no silence
+        elapsed_s = 0.0 if refused else max(now - before.at, 0.0)  # rows came, so it was no silence
         reading, state = stepped(rule, judge, delta, elapsed_s, before.state)
         if refused and reading.verdict is Verdict.BREACH:
             reading = doubted(reading)

@@ -10,7 +10,9 @@ somebody listened, so these minutes are unknown and bet on nothing:
 - all up to a look that comes more than `away_s` after the one before, or after the last tick of another life. Rows that
   were sent meanwhile are lost, or come late; both look like silence. A shorter absence empties two minutes at most,
   which page nobody (tests/turns/test_minutes.py). Where time is stepped (replay) it stands still while nobody looks,
-  so no step is an absence;
+  so no step is an absence. A look in an earlier minute than the one before is one: nobody knows when rows came.
+  Minutes that were judged are not judged again, unless all of them began later than it is now: else a clock that stood
+  in another year for one look would end the watch over minutes until that year;
 - of more than a day the first (`due_minutes`), and those of which the store keeps no minutes any more.
 
 Rows that came and were refused are no silence: what they may have changed of a minute is unknown (`refusals`).
@@ -81,6 +83,10 @@ class Heard(msgspec.Struct, frozen=True):
     def after(self, minute: int) -> "Heard":
         """What is left where minutes up to this one are unknown."""
         return self if minute <= self.upto else Heard(minute, minute)
+
+    def before(self, minute: int) -> "Heard":
+        """What is left where the clock says that it is only `minute`: what began later began in another time."""
+        return self if self.since <= minute else Heard(minute, minute)
 
 
 def minute_of(time: float) -> int:

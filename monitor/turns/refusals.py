@@ -8,6 +8,9 @@ A row may come as late as the grace that minutes wait for, so what is refused in
 those of the grace before. Senders that are told to come again and do are counted twice here, which only makes more
 unknown; what was accepted after all is counted, and speaks for itself.
 
+Of all models together: a request that is refused was not read, and a row that is rejected may name no model. So what is
+refused of one makes minutes of the others unknown, too, never quiet and never loud.
+
 Not noted: 401, 403, 413 and their like. They are a sender's fault that coming again does not mend: of its rows there
 are none, and that is silence. Nobody without a token can make a minute unknown.
 

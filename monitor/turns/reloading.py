@@ -15,7 +15,7 @@ from monitor.settings import Settings
 from monitor.turns.watched import Watched
 
 MAY_CHANGE = re.compile(  # parted by /, because the name of a model may hold dots
-    r"receivers(/.*)?|alertmanagers(/.*)?|grouping/.*|external_url|look_every|evidence/.*"
+    r"receivers(/.*)?|alertmanagers(/.*)?|grouping/.*|external_url|look_every|time/jump_(max|pause)|evidence/.*"
     r"|models/[^/]+/(rules|labels/trusted_sources(/.*)?|rollback/.*|promotion/.*|known_good/(share|rows_max)"
     r"|probes/(every|connections|difference|mismatches_max)"
     r"|segments(/.*)?|evidence(/.*)?|samples/(share|per_stratum_min|flagged_max))"

@@ -20,6 +20,7 @@ from monitor.ingest.counters import AdmissionReason
 from monitor.ingest.counters import Snapshot as Counted
 from monitor.store.protocol import Health, Kept, Sampled
 from monitor.turns import show
+from monitor.turns.clocks import LiveClocks
 from monitor.turns.outbox import StoredOutbox
 from monitor.turns.wheel import Wheel
 
@@ -78,6 +79,8 @@ def self_view(
     removed: int = 0,
     kill_switch: bool = False,
     operator_contact: float | None = None,
+    clocks: LiveClocks | None = None,
+    scrapes_cut: int = 0,
     audit: AuditView | None = None,
 ) -> DaemonView:
     """Gather what the daemon knows of itself.
@@ -110,6 +113,9 @@ def self_view(
         links=links(counted),
         kill_switch=kill_switch,
         operator_contact=operator_contact,
+        connections_cut={"intake": counted.connections_cut, "metrics": scrapes_cut},
+        clock_jumps={} if clocks is None else dict(clocks.jumps),
+        clock_paused=clocks is not None and clocks.paused()[1] > 0,
         audit=audit,
     )
 
@@ -244,6 +250,7 @@ def _receiver(outbox: StoredOutbox, name: str, held: int) -> ReceiverView:
         dead=sum(one.state is DeliveryState.DEAD for one in mine),
         delivered=counts.sent,
         failed=counts.failed,
+        buried=counts.dead,
         held=held,
         withdrawn=counts.withdrawn,
     )

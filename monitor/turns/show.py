@@ -27,7 +27,7 @@ from monitor.export.snapshot import (
     Timing,
     Totals,
 )
-from monitor.facts import TRANSITION, UNREGISTERED, Bundle, BundleStatus, Mode, RollbackStep, Severity
+from monitor.facts import TRANSITION, UNREGISTERED, Bundle, BundleStatus, Gate, Mode, RollbackStep, Severity
 from monitor.turns.pictures import Drawing
 from monitor.turns.timed import Timed
 from monitor.turns.watched import Shown, Watched
@@ -138,6 +138,7 @@ def model_view(
     watched: Watched,
     drawing: Drawing = NO_FEATURES,
     gate: ClearanceState | None = None,
+    promotion: tuple[Gate, ...] = (),
     staged: StagedView | None = None,
 ) -> ModelView | None:
     """One model for the metrics page; None before anything is known of it.
@@ -146,7 +147,7 @@ def model_view(
     """
     if not watched.epochs:
         return None
-    epoch, state, totals = watched.epoch, watched.state, watched.totals
+    epoch, state = watched.epoch, watched.state
     views = {rule.name: rule_view(rule) for rule in (*watched.pack.rules, *watched.pack.budgeted)}
     ended = [each for each in watched.rollbacks.values() if each.step is RollbackStep.COMMITTED]
     return ModelView(
@@ -167,6 +168,7 @@ def model_view(
         degrades_in_s=None if (within := within_s(watched)) is None else within - watched.silent_s(),
         latched=bool(state.latch),
         gate=gate,
+        promotion=promotion,
         release_index_ok=not watched.releases.problem,
         release_index_expires=watched.releases.expires,
         release_index_serial=watched.releases.memory.serial,
@@ -182,27 +184,33 @@ def model_view(
         staged=staged,
         rollbacks_waiting=sum(each.step is RollbackStep.PROPOSED for each in watched.rollbacks.values()),
         last_rollback=max((each.stepped for each in ended), default=None),
-        totals=Totals(
-            predictions=totals.predictions,
-            labels=totals.labels,
-            labels_untrusted=totals.labels_untrusted,
-            labels_repeated=totals.labels_repeated,
-            labels_corrected=totals.labels_corrected,
-            labels_sampled_out=totals.labels_sampled_out,
-            pairs=totals.pairs,
-            pairs_failed=totals.pairs_failed,
-            unattributed=totals.unattributed,
-            claim_mismatches=totals.claims_wrong,
-        ),
+        totals=totals(watched),
         outputs=outputs(watched),
         confusion=confusion(watched),
-        last_prediction=totals.last_prediction or None,
-        last_label=totals.last_label or None,
+        last_prediction=watched.totals.last_prediction or None,
+        last_label=watched.totals.last_label or None,
         pictures=pictures(watched, drawing),
         evidence=evidence(watched),
         task=watched.schema.task,
         sequential=watched.sequential,
         groups=groups(watched),
+    )
+
+
+def totals(watched: Watched) -> Totals:
+    """What was folded since the state directory began."""
+    found = watched.totals
+    return Totals(
+        predictions=found.predictions,
+        labels=found.labels,
+        labels_untrusted=found.labels_untrusted,
+        labels_repeated=found.labels_repeated,
+        labels_corrected=found.labels_corrected,
+        labels_sampled_out=found.labels_sampled_out,
+        pairs=found.pairs,
+        pairs_failed=found.pairs_failed,
+        unattributed=found.unattributed,
+        claim_mismatches=found.claims_wrong,
     )
 
 

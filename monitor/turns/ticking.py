@@ -17,15 +17,16 @@ A new epoch begins anew: nothing that another model did speaks against this one.
 processes of other weights are other processes, and a detector whose deltas were forgotten while it was away; its
 minutes count from then on. Losing a state is safe: processes that start at 0 are lower than they were.
 
-A clock that is set back elapses nothing: the bet is made, no minutes are given.
+A clock that is set back elapses nothing: the bet is made, no minutes are given. What is closed for good, the windows of
+labels, goes by the time that is believed after a jump (`monitor.decisions.clocks`).
 
 Cost, `python -m bench look`: a look with a tick over 500 features.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 import numpy as np
@@ -52,9 +53,15 @@ from monitor.turns.timed import Timed
 from monitor.turns.watched import Watched
 
 Slots = dict[tuple[str, str], tuple[Slot, ...]]
+Believed: TypeAlias = Callable[[float], float]  # by which event time something may be done for good
 PAGE: Final = TIERS.index(Tier.PAGE)
 ACCOUNTS_MAX: Final = 20  # made in a look: a broken schema lets every group page at once, and each takes a sum of panes
 QUIET_MINUTES: Final = 120.0  # of evidence at weight 1: its mean after two hours of nothing
+
+
+def whatever(now: float) -> float:
+    """Of replays and tests whose clock does not jump."""
+    return now
 
 
 class Apart(msgspec.Struct, frozen=True):
@@ -117,15 +124,17 @@ class Ticked:
 class Ticking:
     """Steps the e-detectors. Its memory is a cache but for the states, which the store keeps."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what a tick is made of
         self,
         store: Store,
         armed: Mapping[str, Armed],
         pace: Pace,
         refused: Refused = nothing_refused,
         bands_bytes_max: int = BANDS_BYTES_MAX,
+        believed: Believed = whatever,
     ) -> None:
         """With the states that were committed last, by model; label windows and minutes wait for late rows."""
+        self._believed = believed
         self._pace = pace
         self._refused = refused
         self.took = Timed()
@@ -203,11 +212,12 @@ class Ticking:
         """Bet on what was folded since the last tick, and on the label windows that close."""
         sums = self._sums(before, lookout, "", fold)
         windows = LabelWindows(self._store, before.model, before.epoch, lookout, labelling.terms)
-        closed, closing = windows.close(before.closing, before.since, sums, now)
+        closed, closing = windows.close(before.closing, before.since, sums, self._believed(now))
         labelled = [(lookout.bounds(hour), counted) for hour, counted in closed]
         apart, segments = self._segments(before, lookout, labelling, now, fold if sums else before.fold)
         minutes_of = self._minutes_of(before, lookout)
-        minutely, heard = minutes_of.judge(before.judged.after(self._unheard.get(before.model, -1)), now)
+        judged = before.judged.before(minute_of(now)).after(self._unheard.get(before.model, -1))
+        minutely, heard = minutes_of.judge(judged, now)
         counted = [*lookout.arrivals(sums), *labelled, *minutely]
         minutes = max(now - before.at, 0.0) / MINUTE_S
         said, state = step(lookout.plan, [*counted, *apart], minutes, before.state, now)
@@ -244,7 +254,8 @@ class Ticking:
                 since=labelling.parted.of(part.signal.column),
             )
             sums = self._sums(before, lookout, part.segment, fold)
-            found, closing = windows.close(None if known is None else known.closing, before.since, sums, now)
+            known_closing = None if known is None else known.closing
+            found, closing = windows.close(known_closing, before.since, sums, self._believed(now))
             for hour, counted in found:
                 hours[hour] = hours[hour] + counted if hour in hours else counted
             rows = sum(int(counted.n.sum()) for _, counted in found)
@@ -254,7 +265,7 @@ class Ticking:
     def _listen(self, before: Armed, now: float) -> None:
         """Remember whether somebody has listened since the look before this, or since another life's last tick."""
         last, away_s = self._looked.get(before.model, (before.at, 0.0))
-        if now - last > max(away_s, self._pace.away_s):
+        if now < last or now - last > max(away_s, self._pace.away_s):
             self._unheard[before.model] = minute_of(now)
         self._looked[before.model] = now, self._pace.away_s
 

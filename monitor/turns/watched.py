@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.decisions.clocks import while_paused
 from monitor.decisions.contact import effective
 from monitor.decisions.epochs import last_known_good
 from monitor.decisions.probes import Probed
@@ -162,6 +163,7 @@ class Watched:
     asked: BundleId | None = None  # the bundle that answers as known-good, as proved
     killed: Callable[[], bool] = lambda: False  # whether the operator's kill switch is set
     silent_s: Callable[[], float] = lambda: 0.0  # for how long no operator was in touch
+    clock_paused: Callable[[], tuple[float, float]] = lambda: (0.0, 0.0)  # a jump of the clock, s left of the pause
     telling: Telling = field(default_factory=Telling)  # when people are told, as the settings say
     unproved_since: float | None = None  # monotonic; None while the server proves what it serves
     unproved_s: float | None = None  # how long that was at the last question
@@ -209,7 +211,8 @@ class Watched:
     def mode(self) -> tuple[Mode, str]:
         """The rollback mode that holds, and why it is another than the settings say."""
         allowed = self.settings.rollback
-        return effective(allowed.mode, self.silent_s(), allowed.contact_within)
+        mode, why = effective(allowed.mode, self.silent_s(), allowed.contact_within)
+        return (mode, why) if why else while_paused(mode, *self.clock_paused())
 
     @property
     def newest(self) -> float | None:

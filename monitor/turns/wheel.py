@@ -36,6 +36,8 @@ from monitor.decisions.steadiness import between_registered
 from monitor.facts import Epoch, Incident, ModelName, Notice, Rollback, RollbackStep
 from monitor.store.protocol import Change, Store
 from monitor.turns.auditing import Auditing, Deed, NoAudit
+from monitor.turns.clocks import KEY as CLOCKS_KEY
+from monitor.turns.clocks import Clocks, SteppedClocks
 from monitor.turns.deeds import deeds_of, switches
 from monitor.turns.fold import Fold
 from monitor.turns.gathering import Sign, expected, link, unsigned
@@ -74,6 +76,7 @@ class Parts:
     report: Callable[[Watched, Incident], None] = lambda _watched, _incident: None  # an incident opened or closed
     sign: Sign = unsigned  # links to reports
     audit: Auditing = field(default_factory=NoAudit)
+    clocks: Clocks = field(default_factory=SteppedClocks)
 
 
 @dataclass(slots=True)
@@ -109,6 +112,7 @@ class Wheel:
         async with self._turning:
             now = self.parts.clock.now()
             supervise = self.parts.supervisor.run  # what cannot be counted must not silence what can be seen
+            await supervise("clock", self.parts.clocks.look)
             await supervise("fold", lambda: self._prove_and_fold(now))
             due = abs(now - self._looked) >= self.bounds.look_every_s  # a clock set back must not stop the looks
             if due and await supervise("look", lambda: self._look(now)):
@@ -187,6 +191,8 @@ class Wheel:
             ]
             refused = self.parts.refusals.unstored()
             puts += [] if refused is None else [(REFUSED_KEY, refused)]
+            clocks = self.parts.clocks.stored()
+            puts += [] if clocks is None else [(CLOCKS_KEY, clocks)]
             await self._commit(judged, puts=puts, consumed=consumed(looked.values()), now=now)
         self.parts.refusals.committed(refused)
         for name, one in looked.items():
@@ -257,9 +263,10 @@ class Wheel:
                 told = anchored(told, self.parts.audit.anchor())
                 deliveries += address(told, bounds.receivers, bounds.external_url, wall)
         documents += [(delivery.id, delivery) for delivery in deliveries]
-        horizon = None if now is None else max(now - bounds.horizon_s, self.parts.store.position().horizon)
+        over = None if now is None else self.parts.clocks.believed(now)
+        horizon = None if over is None else max(over - bounds.horizon_s, self.parts.store.position().horizon)
         forgotten = [key for name in judged for key in too_old(self.parts.models[name], judged[name])]
-        change = Change(puts=documents, deletes=forgotten, consumed=consumed, horizon=horizon, now=now)
+        change = Change(puts=documents, deletes=forgotten, consumed=consumed, horizon=horizon, now=over)
         await asyncio.to_thread(self.parts.store.commit, change)
         for name, judgement in judged.items():
             self._adopt(self.parts.models[name], judgement)

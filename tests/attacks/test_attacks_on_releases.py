@@ -5,15 +5,18 @@ import os
 import pytest
 import released
 from battle import HOUR, Battle
+from msgspec import structs
 from world import MODEL
 
 from monitor.errors import Permanent
 from monitor.facts import BundleStatus, RollbackStep
 from monitor.panes.reference import encode_reference
 from monitor.rollback.manifest import Lineage
+from monitor.rollback.release import document as documents
 from monitor.rollback.release.write import Editor
+from monitor.rollback.signing import Purpose
 from monitor.store import opened
-from monitor.turns import loading
+from monitor.turns import loading, show
 from monitor.turns.loading import Releases
 
 VALID_S = 10 * HOUR
@@ -109,6 +112,42 @@ def test_without_a_memory_of_it_the_revoked_bundle_would_be_rolled_back_to(battl
     believed = loading.load
     monkeypatch.setattr(loading, "load", lambda path, belief, memory: believed(path, belief))
     put_back_an_old_index(battle, home)
+    assert [one.target for one in battle.rollbacks] == [home.v1.id]
+
+
+# ---------------------------------------------------------------- an approval that is spent
+
+
+def revive(battle, home):
+    """v1 was quarantined, and seen; one who may sign the index attaches to it again what was approved before that."""
+    before = home.editor().read().document
+    approved = before.find(home.v1.id)
+    home.approve("v2")  # the index needs a known-good
+    home.editor().set_aside(home.v1.id, BundleStatus.QUARANTINED)
+    battle.hour(0)
+    now = home.editor().read().document
+    bundles = tuple(approved if entry.id == home.v1.id else before.find(entry.id) for entry in now.bundles)
+    body = documents.encode(structs.replace(now, serial=now.serial + 1, bundles=bundles))
+    home.index.write_bytes(released.signer(home.index.parent).sign(Purpose.INDEX, body))
+    bad_hours(battle, 1, 4)
+
+
+def test_a_bundle_that_was_set_aside_does_not_come_back_by_its_old_approval(battle, home):
+    revive(battle, home)
+    watched = battle.turns.watched
+    assert battle.rollbacks == []
+    assert "that approval is spent" in watched.releases.problem
+    assert {each.name: each.status.value for each in watched.bundles} == {"v1": "quarantined", "v2": "known_good"}
+    assert show.model_view(watched).release_index_ok is False  # which TocsinReleaseIndexUnusable pages about
+
+
+def test_without_a_memory_of_it_the_bundle_would_be_rolled_back_to(battle, home, monkeypatch):
+    believed = loading.load
+    forget = structs.replace
+    monkeypatch.setattr(
+        loading, "load", lambda path, belief, memory: believed(path, belief, forget(memory, aside={}, revoked=()))
+    )
+    revive(battle, home)
     assert [one.target for one in battle.rollbacks] == [home.v1.id]
 
 

@@ -1,11 +1,13 @@
 """The simulation of the promise S8, in short: what is worse is rolled back, and nothing else. The long form: bench."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from scipy.stats import poisson
 
 from bench import safety
-from bench.safety import ALIKE, Errors, World, harder, interval, packs, quiet, watching, worse
+from bench.safety import ALIKE, LEVELS, Errors, World, attainable, harder, interval, packs, quiet, watching, worse
 from monitor.decisions import policy
 from monitor.facts import Mode
 from monitor.panes.shares import What
@@ -21,6 +23,17 @@ def test_the_cells_are_what_each_of_the_models_gets_wrong():
 
 def test_ten_points_worse_than_the_known_good_is_rolled_back_within_three_windows():
     assert sum(0 < worse(run) <= 3 for run in range(RUNS)) >= 0.95 * RUNS
+
+
+def test_so_it_is_where_one_answer_in_five_is_wrong():
+    """With every window for itself seven runs in ten were in time."""
+    assert sum(0 < worse(run, LEVELS[2], days=3) <= 3 for run in range(20)) >= 18
+
+
+def test_no_test_of_three_windows_finds_every_drop_where_models_err_often():
+    assert attainable(LEVELS[2], 0.03) > 0.99
+    assert attainable(LEVELS[3], 0.03) == pytest.approx(NormalDist().cdf((0.07 - 2.75 * 0.0155) / 0.0155), abs=0.01)
+    assert attainable(ALIKE, 0.03, drop=0.03) == pytest.approx(3 / 1000, rel=1e-6), "at the limit it is the level"
 
 
 def test_nothing_is_rolled_back_before_it_is_worse():
@@ -82,4 +95,9 @@ def test_the_page_has_every_number(monkeypatch, tmp_path):
     page = (tmp_path / "p.md").read_text()
     assert [line for line in page.splitlines() if line.startswith("## ")][2] == "## Quiet model-days: false rollbacks"
     assert page.count("| 20 |") == len(safety.QUIET)
+    assert [line.split("|")[2].strip() for line in page.splitlines() if line.startswith("| 0.10")] == [
+        "0.16",
+        "0.12",
+        "2",
+    ]
     assert all(figure.goal for figure in figures)

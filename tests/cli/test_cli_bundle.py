@@ -5,13 +5,20 @@ import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import released
+from msgspec import structs
 
 from monitor.cli.exits import Exit
+from monitor.clock import ManualClock
 from monitor.ingest.tokens import Scope
+from monitor.rollback.release.document import encode
+from monitor.rollback.signing import Purpose
+from monitor.settings.sections import Audit
+from monitor.turns.audit_start import open_audit
 
 Tocsin = Callable[..., Any]
 
@@ -179,6 +186,23 @@ def test_how_far_its_data_reach_is_kept_without_a_lineage(tocsin: Tocsin, v2: Pa
     assert (shown["lineage"], shown["cutoff"]) == ([], 100.0)
 
 
+HINT = "neither what it was trained on nor up to when"
+
+
+def test_a_bundle_that_says_nothing_of_its_data_is_made_and_the_person_is_told(tocsin: Tocsin, v2: Path) -> None:
+    ended = create(tocsin, "--name", "v2", "--json")
+    assert (ended.code, ended.json["name"], HINT in ended.err) == (Exit.OK, "v2", True)
+    assert HINT in create(tocsin, "--name", "v2", "--no-add").err
+
+
+@pytest.mark.parametrize("said", [("--cutoff", "1970-01-01T00:01:40Z"), ("--lineage", "lineage.json")])
+def test_a_bundle_that_says_how_far_its_data_reach_needs_no_hint(
+    tocsin: Tocsin, v2: Path, said: tuple[str, str]
+) -> None:
+    (v2 / "lineage.json").write_text('{"cutoff": 2.0}')
+    assert HINT not in create(tocsin, "--name", "v2", *said).err
+
+
 def test_what_differs_between_two_bundles_is_shown(tocsin: Tocsin, v2: Path) -> None:
     create(tocsin, "--name", "v2")
     rows = {row["what"]: (row["one"], row["other"]) for row in tocsin("bundle", "diff", "v1", "v2", "--json").json}
@@ -216,6 +240,17 @@ def test_an_old_index_that_was_put_back_is_refused(tocsin: Tocsin, home: Path) -
     (home / "releases.json").write_bytes(old)
     ended = tocsin("bundle", "list")
     assert (ended.code, "an old index was put back" in ended.err) == (Exit.PROBLEMS, True)
+
+
+def test_a_spent_approval_that_was_attached_again_is_refused(tocsin: Tocsin, home: Path) -> None:
+    index = home / "releases.json"
+    approved = released.editor(index).read().document.bundles
+    tocsin("bundle", "quarantine", "v1")
+    now = released.editor(index).read().document
+    body = encode(structs.replace(now, serial=now.serial + 1, bundles=approved))
+    index.write_bytes(released.signer(home).sign(Purpose.INDEX, body))
+    ended = tocsin("bundle", "list")
+    assert (ended.code, "that approval is spent" in ended.err) == (Exit.PROBLEMS, True)
 
 
 def test_an_expired_index_is_still_shown(tocsin: Tocsin, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -277,6 +312,80 @@ def test_what_cannot_be_created_is_told(
     assert said in ended.err
     assert (v2 / "releases.json").read_bytes() == before
     assert not list(v2.rglob("v2.bundle.json"))
+
+
+# ---------------------------------------------------------------- the audit log of the daemon
+
+
+@pytest.fixture
+def audited(v2: Path) -> Path:
+    """The state directory of a daemon that has begun its audit log."""
+    state = v2 / "state"
+    open_audit(SimpleNamespace(state_dir=state, audit=Audit()), ManualClock(1_700_000_000.0))
+    return state
+
+
+def written(tocsin: Tocsin) -> list[Any]:
+    return [row for row in tocsin("audit", "show", "--json").json if row["kind"].startswith("bundle.")]
+
+
+def test_who_changes_the_index_is_written_down(tocsin: Tocsin, audited: Path) -> None:
+    place = ("--state-dir", audited)
+    create(tocsin, "--name", "v2", "--no-add", *place)
+    for command in (
+        ("add", "v2.bundle.json"),
+        ("approve", "v2"),
+        ("quarantine", "v2", "--reason", "flipped labels"),
+        ("revoke", "v2"),
+        ("refresh",),
+        ("sign",),
+        ("sign", "v2.bundle.json"),
+    ):
+        assert tocsin("bundle", *command, *place).code == Exit.OK
+    rows = written(tocsin)
+    kinds = ["create", "add", "approve", "quarantine", "revoke", "refresh", "sign", "sign"]
+    assert [row["kind"] for row in rows] == [f"bundle.{kind}" for kind in kinds]
+    assert {row["actor"].partition(":")[0] for row in rows} == {"cli"}
+    assert {row["subject"]["key"][:8] for row in rows} == {"ed25519:"}
+    assert (rows[3]["subject"]["reason"], rows[3]["subject"]["status"]) == ("flipped labels", "known_good")
+    assert rows[3]["subject"]["bundle"] == tocsin("bundle", "show", "v2", "--json").json["id"]
+
+
+def test_the_state_directory_may_come_from_the_environment(
+    tocsin: Tocsin, audited: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOCSIN_STATE_DIR", str(audited))
+    tocsin("bundle", "refresh")
+    assert [row["kind"] for row in written(tocsin)] == ["bundle.refresh"]
+
+
+def test_without_a_state_directory_nothing_is_written_down(tocsin: Tocsin, audited: Path) -> None:
+    assert tocsin("bundle", "refresh").code == Exit.OK
+    assert written(tocsin) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("add", "v1.delays.bundle.json"),
+        ("approve", "v1"),
+        ("quarantine", "v1"),
+        ("revoke", "v1"),
+        ("refresh",),
+        ("sign",),
+        ("sign", "v1.delays.bundle.json"),
+    ],
+)
+def test_what_cannot_be_written_down_is_not_done(tocsin: Tocsin, v2: Path, command: tuple[str, ...]) -> None:
+    before = {path: path.read_bytes() for path in v2.glob("*.json")}
+    ended = tocsin("bundle", *command, "--state-dir", v2 / "nowhere")
+    assert (ended.code, "there is no audit log" in ended.err) == (Exit.PROBLEMS, True)
+    assert {path: path.read_bytes() for path in v2.glob("*.json")} == before
+
+
+def test_a_bundle_that_cannot_be_written_down_is_not_made(tocsin: Tocsin, v2: Path) -> None:
+    assert create(tocsin, "--name", "v2", "--state-dir", v2 / "nowhere").code == Exit.PROBLEMS
+    assert not (v2 / "v2.bundle.json").exists()
 
 
 def promoted(tocsin: Tocsin, api: Any, **told: object) -> Any:

@@ -133,10 +133,11 @@ def test_the_installed_command_and_the_module_are_the_same() -> None:
 def test_no_command_imports_pandas_where_it_is_installed(tmp_path):
     (tmp_path / "pandas").mkdir()
     (tmp_path / "pandas" / "__init__.py").write_text("raise SystemExit('pandas was imported')")
-    code = "from monitor.cli import without_pandas; without_pandas(); import pyarrow; pyarrow.array(['a']); print('ok')"
+    guard = "from monitor.cli.libraries import NO_COMMAND_NEEDS, do_without; do_without(NO_COMMAND_NEEDS);"
+    code = f"{guard} import pyarrow; pyarrow.array(['a']); print('ok')"
     environ = os.environ | {"PYTHONPATH": str(tmp_path)}
     ended = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (0, "ok\n"), ended.stderr
-    bare = code.replace("without_pandas();", "")
+    bare = code.removeprefix(guard).strip()
     ended = subprocess.run([sys.executable, "-c", bare], env=environ, capture_output=True, text=True, check=False)
     assert "pandas was imported" in ended.stderr  # the guard is needed

@@ -82,6 +82,31 @@ def test_what_was_recorded_is_answered_again(tocsin: Tocsin, world: tuple[Path, 
     assert (again.code, again.json["verdict"], again.json["exact"], again.json["rows"]) == (Exit.OK, "ok", 1.0, 20)
 
 
+def lines(folder: Path, *more: str) -> tuple[object, ...]:
+    """The history as NDJSON, with these lines at its end."""
+    rows = [json.dumps({"x": cell, "answer": "no"}) for cell in CELLS]
+    (folder / "history.ndjson").write_text("".join(row + "\n" for row in (*rows, *more)))
+    return "--rows", "history.ndjson", "--schema", "schema.yaml", "--count", 20
+
+
+def test_rows_may_be_json_lines(tocsin: Tocsin, world: tuple[Path, str]) -> None:
+    folder, url = world
+    assert record(tocsin, url, *lines(folder)).code == Exit.OK
+    assert (verify(tocsin, url).json["verdict"], verify(tocsin, url).json["rows"]) == ("ok", 20)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"), [("{", "line 61 is no JSON object"), ('{"x": 0.25}', "line 61 has no column answer")]
+)
+def test_a_json_line_that_cannot_be_read_is_named(
+    tocsin: Tocsin, world: tuple[Path, str], line: str, said: str
+) -> None:
+    folder, url = world
+    ended = record(tocsin, url, *lines(folder, line))
+    assert (ended.code, said in ended.err, "0.25" in ended.err) == (Exit.PROBLEMS, True, False)
+    assert not (folder / "probes.json").exists()
+
+
 def test_a_checkpoint_without_recorded_answers_is_unknown_until_it_has_some(
     tocsin: Tocsin, world: tuple[Path, str]
 ) -> None:

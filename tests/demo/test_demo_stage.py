@@ -83,6 +83,7 @@ def settings(stage, server, flights):
     write_history(stage.history("v1"), flights, rows, flights.late[rows], server)
     stage.build_reference("v1", schema_document())
     stage.register("v1", BundleStatus.KNOWN_GOOD)
+    stage.record_probes("v1", schema_document(), server)
     stage.create_token("ops", "ingest:labels")
     stage.write_settings(server, stage.start_receiver())
     return stage.directory / "tocsin.yaml"

@@ -148,6 +148,11 @@ def test_serving_and_known_good_bundles_are_told_apart():
     assert one(full(), "tocsin_bundle_info", role="known_good", bundle=GOOD, name="v1") == 1
 
 
+def test_a_condition_of_a_promotion_that_cannot_be_told_has_no_line():
+    held = {labels["condition"]: value for labels, value in shown(full())["tocsin_promotion_held"]}
+    assert held == {"soak": 1, "calm": 0}
+
+
 def test_every_counter_starts_at_zero_with_all_its_reasons():
     lines = shown(snapshot())
     reasons = {labels["reason"] for labels, value in lines["tocsin_rows_rejected_total"] if value == 0}

@@ -164,6 +164,7 @@ def test_the_oldest_connection_goes_first(listener):
         others = [socket.create_connection((HOST, listener.port), timeout=5) for _ in range(CONNECTIONS_MAX)]
         try:
             assert oldest.recv(1) == b""
+            assert listener.connections_cut > 0
         finally:
             for connection in others:
                 connection.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 from grafana.ask import panels
 
 FOLDER = Path(__file__).parents[2] / "grafana" / "dashboards"
-NAMES = ("fleet", "model-classification", "model-regression", "model-ranking")
+NAMES = ("fleet", "model-classification", "model-regression", "model-ranking", "safety")
 NAME = re.compile(r"\btocsin_[a-z0-9_]+")
 ANY_OF = re.compile(r'__name__=~"(\w+?)\(([\w|]+)\)(\w*)"')
 

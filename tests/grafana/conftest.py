@@ -21,6 +21,7 @@ SIDES = ("left", "right")
 MODEL = {  # what is added to the loop's settings of its model
     "segments": {"side": {"values": list(SIDES)}},
     "samples": {"share": 1.0},
+    "probes": {"file": "./probes.json", "trust": ["./ann.pub"], "every": "10m", "timeout": "60s"},
     "evidence": {"metrics_every": "10m", "metrics": {"x_drift": {"metric": "ValueDrift", "column": "x"}}},
 }
 
@@ -31,12 +32,16 @@ STEP_S = 0.5  # between the points of a range
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
     """(Prometheus, span): it scraped a daemon every 200 ms while v2 came, was caught and was rolled back."""
+    import probe_sets
     from loopworld import committed, poisoned
+    from probed import record
 
     loop = sided(tmp_path_factory.mktemp("watched"))
     target = {"targets": [f"127.0.0.1:{loop.metrics_port}"], "labels": {"instance": "m-0"}}
     job = {"job_name": "tocsin", "scrape_interval": "200ms", "scrape_timeout": "200ms", "static_configs": [target]}
     with closing(loop), alertmanager(NOBODY) as told, prometheus({"scrape_configs": [job]}) as url:
+        record(loop.server_url, loop.directory / "probes.json")
+        probe_sets.public_key(loop.directory / "ann.pub")
         settle(loop, told)
         loop.start()
         poisoned(loop)
@@ -73,6 +78,7 @@ def settle(loop, told):
     file = loop.directory / "tocsin.yaml"
     document = yaml.safe_load(file.read_text())
     document["models"]["m"] |= MODEL
+    document["models"]["m"]["rollback"]["contact_within"] = "1h"
     document["alertmanagers"] = [{"name": "main", "url": told, "allow_networks": ["127.0.0.0/8"], "resend": "10s"}]
     file.write_text(yaml.safe_dump(document))
 
@@ -92,7 +98,7 @@ def _scraped(url, now, for_s=1.0):
 @pytest.fixture(scope="module")
 def looks(watched):
     """The dashboards of the loop's model looked at, once their variables are filled."""
-    return {name: Look(BOARDS[name], *watched) for name in ("fleet", "model-classification")}
+    return {name: Look(BOARDS[name], *watched) for name in ("fleet", "model-classification", "safety")}
 
 
 @pytest.fixture(scope="session")

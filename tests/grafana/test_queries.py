@@ -11,7 +11,7 @@ from grafana.ask import Look, panels
 pytestmark = pytest.mark.real
 
 QUIET = {
-    ("fleet", "Models", "P"): "no rule of ours is of the family identity",
+    ("fleet", "Models", "Q"): "no rule of ours is of the family identity",
     (
         "model-classification",
         "Answers and truths",

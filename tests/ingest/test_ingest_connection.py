@@ -9,7 +9,10 @@ from servers import wait_for
 from test_ingest_socket import Running
 
 from monitor.ingest import connection
-from monitor.ingest.connection import Connection
+from monitor.ingest.connection import counting
+from monitor.ingest.counters import Counters
+
+COUNTERS = Counters()
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +21,7 @@ def guarded(tmp_path_factory):
     patch.setattr(connection, "HEAD_S", 1.0)
     patch.setattr(connection, "CONNECTIONS_MAX", 8)
     made = uvicorn.Config
-    patch.setattr(uvicorn, "Config", lambda app, **more: made(app, http=Connection, **more))
+    patch.setattr(uvicorn, "Config", lambda app, **more: made(app, http=counting(COUNTERS.cut), **more))
     with Running(tmp_path_factory.mktemp("guarded")) as service:
         yield service
     patch.undo()
@@ -98,8 +101,10 @@ def test_a_connection_is_used_again_and_again_for_longer_than_a_head_may_take(gu
 
 
 def test_one_connection_too_many_costs_the_one_that_waited_longest(guarded):
+    cut = COUNTERS.snapshot().connections_cut
     wires = [connect(guarded) for _ in range(8)]
     assert healthy(guarded)
     assert answer(wires[0]) in (b"", b"reset")
+    assert COUNTERS.snapshot().connections_cut > cut
     for wire in wires:
         wire.close()

@@ -3,13 +3,18 @@
 import json
 
 import httpx
+import released
 from loopworld import MODEL, committed, poisoned
+from msgspec import structs
 from servers import wait_for
 
 from monitor.audit.records import digest_of
 from monitor.audit.verify import Anchor
 from monitor.audit.verify import verify as walk
+from monitor.facts import BundleStatus
 from monitor.ingest.tokens import Scope, create_token, revoke_token
+from monitor.rollback.release.document import encode
+from monitor.rollback.signing import Purpose
 from monitor.turns.audit_keys import AuditTrust, trusted_keys
 
 
@@ -110,6 +115,30 @@ def test_what_changes_beside_the_daemon_is_seen_and_what_changed_while_it_was_aw
     again = of_kind(loop, "daemon.started")[-1]["subject"]
     assert (again["settings_changed"], again["verified"]) == (True, True)
     assert secret.rpartition("_")[2] not in str(records(loop))
+
+
+def told(loop):
+    """What was told of the release index, the newest last."""
+    return [each["subject"] for each in of_kind(loop, "releases.changed")]
+
+
+def test_a_spent_approval_that_is_attached_again_changes_nothing_and_is_written_down(make_loop):
+    loop = make_loop(replay=False)
+    index = loop.directory / "releases.json"
+    v2 = loop.register("v2", BundleStatus.KNOWN_GOOD)
+    approved = released.editor(index).read().document.bundles
+    loop.start()
+    wait_for(lambda: of_kind(loop, "releases.changed"), "the first index is told", 60)
+    released.set_status(index, v2.id, BundleStatus.QUARANTINED)
+    wait_for(lambda: any("known_good -> quarantined" in each["changes"] for each in told(loop)), "it is seen", 60)
+    now = released.editor(index).read().document
+    revived = encode(structs.replace(now, serial=now.serial + 1, bundles=approved))
+    index.write_bytes(released.signer(loop.directory).sign(Purpose.INDEX, revived))
+    wait_for(lambda: any(each["refused"] for each in told(loop)), "the index is refused", 60)
+    [said] = [each for each in told(loop) if each["refused"]]
+    assert ("that approval is spent" in said["refused"], said["serial"]) == (True, now.serial)
+    assert "that approval is spent" in loop.status["release_index_problem"]
+    assert of_kind(loop, "bundle.changed")[-1]["subject"]["status"] == "quarantined"
 
 
 def test_a_reload_names_what_changed_and_never_its_value_and_the_key_is_the_daemons_alone(make_loop):

@@ -1,25 +1,16 @@
 """Golden probes in the running daemon: a swapped checkpoint is a page within one interval, and no row of traffic."""
 
-import asyncio
 import json
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
-import numpy as np
 import probe_sets
 import pytest
-from loopworld import MODEL, STEP_S
+from loopworld import STEP_S
+from probed import CELLS, record
 from servers import wait_for
-
-from monitor.facts import Task
-from monitor.panes.rows import NumericColumn, Predictions
-from monitor.serving import probe_set
-from monitor.serving.open_inference import OpenInference
-from monitor.serving.probing import ask
-
-CELLS = [round(0.0123456 + i / 131, 7) for i in range(120)]
 
 
 class Liar:
@@ -62,23 +53,6 @@ class Liar:
         self.client.close()
 
 
-async def record(url, file):
-    """What the model server answers the probes now, signed; the digest of what it has loaded."""
-    cells, no = np.array(CELLS), np.zeros(len(CELLS), np.bool_)
-    rows = Predictions.unsent(
-        {"x": NumericColumn(cells, no, no)}, times=cells, outputs=no.astype(np.uint8), scores=cells
-    )
-    probes = probe_set.make(MODEL, Task.CLASSIFICATION, rows, 1.0)
-    server = OpenInference(url, MODEL, 60.0)
-    try:
-        digest = await server.served()
-        [said] = (await ask(server, probes, digest, 1)).given
-    finally:
-        await server.aclose()
-    probe_sets.write(file, probes.with_answers(digest, said, 1.0))
-    return digest
-
-
 @pytest.fixture
 def start(make_loop):
     """Starts a daemon whose model has recorded probes, and the liar between it and its model server."""
@@ -88,7 +62,7 @@ def start(make_loop):
         loop = make_loop(**options)
         liars.append(Liar(loop.server_url))
         loop.liar = liars[-1]
-        loop.digest = asyncio.run(record(loop.server_url, loop.directory / "probes.json"))
+        loop.digest = record(loop.server_url, loop.directory / "probes.json")
         probe_sets.public_key(loop.directory / "ann.pub")
         loop.write_settings()
         loop.rewrite(lambda document: ask_through(loop, document["models"]["m"], every))

@@ -83,10 +83,19 @@ def test_slices_are_categories_and_fifths():
     assert [each for each in found if each.feature == 2] == [Slice(2, 0, 1), Slice(2, 1, 2), Slice(2, 2, 3)]
 
 
+@pytest.mark.parametrize(("places", "numbers", "categories"), [(2, 1, 1), (6, 3, 3), (10, 7, 3)])
+def test_half_of_the_places_are_kept_for_categories(places, numbers, categories):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chosen, "SLICES_MAX", places)
+        found = built(stream(1, days=1)).slices
+    assert [sum(each.feature != 2 for each in found), sum(each.feature == 2 for each in found)] == [numbers, categories]
+
+
 def test_most_frequent_slices_come_first():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(chosen, "SLICES_MAX", 2)
-        assert built(stream(1, days=1)).slices == (Slice(2, 0, 1), Slice(2, 1, 2))
+        patch.setattr(chosen, "SLICES_MAX", 4)
+        found = built(stream(1, days=1)).slices
+    assert [each for each in found if each.feature == 2] == [Slice(2, 0, 1), Slice(2, 1, 2)]
 
 
 @pytest.mark.parametrize(

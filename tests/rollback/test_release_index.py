@@ -13,9 +13,10 @@ from monitor.errors import Permanent, SettingsError
 from monitor.facts import BundleStatus, ModelName
 from monitor.rollback.manifest import Role
 from monitor.rollback.release import document as documents
+from monitor.rollback.release.approval import approval_of
 from monitor.rollback.release.belief import NOBODY, Belief
 from monitor.rollback.release.document import Document
-from monitor.rollback.release.memory import IndexMemory
+from monitor.rollback.release.memory import ASIDE_MAX, IndexMemory
 from monitor.rollback.release.read import load
 from monitor.rollback.release.verify import verify
 from monitor.rollback.signing import Purpose
@@ -234,6 +235,135 @@ def test_an_approval_is_of_one_bundle(releases, belief):
 def test_known_good_without_an_approval_is_a_candidate(releases, belief, approval):
     signed(releases, bundles=entries(releases, approval=approval))
     assert load(releases.index, belief).bundles[0].status is BundleStatus.CANDIDATE
+
+
+# ---------------------------------------------------------------- approvals that are spent
+# Whoever may sign the index alone drops what colleagues set aside, and attaches again what they signed before.
+
+
+def set_aside(releases, status):
+    """v1's approval as it was, and what a reader remembers who saw v1 set aside after it."""
+    approval = releases.read().document.bundles[0].approval
+    released.set_status(releases.index, releases.v1.id, status)
+    return approval, load(releases.index, released.belief(releases.index)).memory
+
+
+def approved_again(releases, approval, ahead=1, **changes):
+    """The next index, in which v1 is known-good by this approval."""
+    serial = releases.read().document.serial + ahead
+    changes = {"status": BundleStatus.KNOWN_GOOD, "approval": approval, "aside": 0, "reason": ""} | changes
+    signed(releases, serial=serial, bundles=entries(releases, **changes))
+
+
+@pytest.mark.parametrize("status", [BundleStatus.QUARANTINED, BundleStatus.CANDIDATE])
+def test_spent_approval_a_reader_remembers_though_the_index_is_silent(releases, belief, status):
+    approval, memory = set_aside(releases, status)
+    approved_again(releases, approval)
+    assert "that approval is spent" in refused(releases, belief, memory)
+
+
+@pytest.mark.parametrize("status", [BundleStatus.QUARANTINED, BundleStatus.CANDIDATE])
+def test_spent_approval_a_reader_without_memory_sees_it_where_the_index_has_the_date(releases, belief, status):
+    approval, memory = set_aside(releases, status)
+    approved_again(releases, approval, aside=memory.serial)
+    assert "that approval is spent" in refused(releases, belief)
+
+
+def test_spent_approval_is_remembered_over_any_number_of_later_indexes(releases, belief):
+    approval, memory = set_aside(releases, BundleStatus.QUARANTINED)
+    first, second = releases.read().document.bundles
+    signed(releases, serial=memory.serial + 1, bundles=(second,))  # v1 is not even named
+    memory = load(releases.index, belief, memory).memory
+    first = replace(first, status=BundleStatus.KNOWN_GOOD, approval=approval, aside=0)
+    signed(releases, serial=memory.serial + 1, bundles=(first, second))
+    assert "that approval is spent" in refused(releases, belief, memory)
+
+
+def test_spent_approval_a_quarantine_that_does_not_say_since_when_outdates_all_the_same(releases, belief):
+    approval, memory = set_aside(releases, BundleStatus.QUARANTINED)
+    signed(releases, serial=memory.serial + 1, bundles=entries(releases, aside=0))
+    memory = load(releases.index, belief).memory  # of one who never saw the index before
+    approved_again(releases, approval)
+    assert "that approval is spent" in refused(releases, belief, memory)
+
+
+def test_what_was_set_aside_later_than_the_index_itself_cannot_be(releases, belief):
+    first, second = releases.read().document.bundles
+    signed(releases, bundles=(first, replace(second, aside=releases.read().document.serial + 1)))
+    assert "which is later than itself" in refused(releases, belief)
+
+
+def test_spent_approval_what_was_signed_in_between_is_spent_by_what_was_seen_later(releases, belief):
+    set_aside(releases, BundleStatus.QUARANTINED)
+    released.set_status(releases.index, releases.v1.id, BundleStatus.KNOWN_GOOD)
+    approval, memory = set_aside(releases, BundleStatus.QUARANTINED)
+    approved_again(releases, approval, aside=memory.serial - 2)  # the first quarantine alone
+    assert load(releases.index, belief)
+    assert "that approval is spent" in refused(releases, belief, memory)
+
+
+def test_revival_what_was_seen_revoked_is_refused_as_anything_else(releases, belief):
+    _, memory = set_aside(releases, BundleStatus.REVOKED)
+    fresh = approval_of(releases.v1.id, memory.serial)
+    approval = released.signer(releases.folder).sign(Purpose.INDEX, fresh).decode()
+    for status in (BundleStatus.KNOWN_GOOD, BundleStatus.CANDIDATE, BundleStatus.QUARANTINED):
+        approved_again(releases, approval, status=status)
+        assert "it was seen revoked: that is for ever" in refused(releases, belief, memory)
+
+
+def test_revival_is_refused_from_new_keys_too_and_a_lower_serial(releases, belief):
+    approval, memory = set_aside(releases, BundleStatus.REVOKED)
+    approved_again(releases, approval, ahead=-1)
+    assert "that is for ever" in refused(releases, belief, replace(memory, signers="others"))
+
+
+def test_new_keys_that_begin_anew_forget_quarantines_and_those_that_go_on_do_not(releases, belief):
+    approval, memory = set_aside(releases, BundleStatus.QUARANTINED)
+    approved_again(releases, approval)
+    assert "spent" in refused(releases, belief, replace(memory, signers="others"))
+    huge = replace(memory, signers="others", serial=1 << 53, aside=dict.fromkeys(memory.aside, 1 << 53))
+    assert load(releases.index, belief, huge).memory.aside == {}
+
+
+def test_an_approval_from_the_future_that_would_outlive_a_quarantine_is_refused(releases, belief):
+    later = approval_of(releases.v1.id, releases.read().document.serial + 2)
+    approved_again(releases, released.signer(releases.folder).sign(Purpose.INDEX, later).decode())
+    assert "which is later than this index" in refused(releases, belief)
+
+
+@pytest.mark.parametrize(
+    "form", [lambda b: b.replace(b":2}", b":1}"), lambda b: b.replace(b'"serial"', b'"n":0,"serial"')]
+)
+def test_an_approval_of_another_form_is_none(releases, belief, form):
+    payload = form(approval_of(releases.v1.id, 1))
+    approved_again(releases, released.signer(releases.folder).sign(Purpose.INDEX, payload).decode())
+    assert load(releases.index, belief).bundles[0].approved == ()
+
+
+def test_what_people_approve_of_anew_is_known_good_again_for_everybody(releases, belief):
+    _, memory = set_aside(releases, BundleStatus.QUARANTINED)
+    released.set_status(releases.index, releases.v1.id, BundleStatus.KNOWN_GOOD)
+    for remembered in (memory, IndexMemory()):
+        assert load(releases.index, belief, remembered).bundles[0].status is BundleStatus.KNOWN_GOOD
+
+
+def test_a_colleague_does_not_complete_a_spent_approval(releases):
+    two = released.belief(releases.index, "release", "bob", approvers_min=2)
+    approval, memory = set_aside(releases, BundleStatus.QUARANTINED)
+    released.editor(releases.index).read()  # the command line saw it, too
+    approved_again(releases, approval, status=BundleStatus.CANDIDATE)
+    assert load(releases.index, two, memory).bundles[0].approved == ()
+    found = released.editor(releases.index, "bob", two).approve(releases.v1.id)
+    assert (found.status, len(found.approved)) == (BundleStatus.CANDIDATE, 1)
+
+
+def test_no_more_bundles_are_remembered_than_the_bound_and_none_is_forgotten_for_another(releases, belief):
+    _, memory = set_aside(releases, BundleStatus.QUARANTINED)
+    others = {f"sha256:{i:064x}": 1 for i in range(ASIDE_MAX)}
+    full = replace(memory, aside=others)
+    assert f"more bundles than the {ASIDE_MAX}" in refused(releases, belief, full)
+    del others["sha256:" + "0" * 64]
+    assert len(load(releases.index, belief, replace(memory, aside=others)).memory.aside) == ASIDE_MAX
 
 
 # ---------------------------------------------------------------- its form

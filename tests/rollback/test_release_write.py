@@ -11,6 +11,7 @@ from monitor.errors import SettingsError
 from monitor.facts import BundleStatus, ModelName
 from monitor.rollback.manifest import About, Role
 from monitor.rollback.release import memory_file, read
+from monitor.rollback.release.approval import given
 from monitor.rollback.release.files import waiting_beside
 from monitor.rollback.release.make import Builder, sign_bundle
 from monitor.rollback.release.memory_file import MemoryFile
@@ -86,6 +87,22 @@ def test_the_order_of_a_bundle_never_changes(releases, editor):
 
 def test_setting_aside_takes_approvals_back(releases, editor):
     assert editor.set_aside(releases.v1.id, BundleStatus.QUARANTINED).approved == ()
+
+
+@pytest.mark.parametrize("status", [BundleStatus.QUARANTINED, BundleStatus.REVOKED, BundleStatus.CANDIDATE])
+def test_setting_aside_says_since_when_and_an_approval_what_its_people_saw(releases, editor, status):
+    editor.set_aside(releases.v1.id, status)
+    [first, second] = releases.read().document.bundles
+    assert (first.aside, second.aside) == (serial(releases), 0)
+    editor.approve(releases.v2.id)
+    assert given(releases.read().document.bundles[1], editor.belief).serial == serial(releases) - 1
+
+
+def test_setting_aside_once_more_for_the_same_reason_changes_nothing(releases, editor):
+    editor.set_aside(releases.v1.id, BundleStatus.QUARANTINED, "why")
+    before = releases.index.read_bytes()
+    editor.set_aside(releases.v1.id, BundleStatus.QUARANTINED, "why")
+    assert releases.index.read_bytes() == before
 
 
 def test_what_is_revoked_stays_so(releases, editor):

@@ -174,3 +174,19 @@ def test_the_state_is_as_small_as_the_deadline(feed):
         feed.look((hour + 1) * HOUR + 60.0)
     assert len(feed.state.open) + len(feed.state.closed) <= 26
     assert len(json.encode(feed.state)) < 1000
+
+
+def test_after_a_clock_that_was_years_ahead_is_set_back_windows_close_as_they_end(feed):
+    feed.look(9_000.0 * HOUR)
+    feed.look(5.0 * HOUR)
+    feed.rows(6 * HOUR, kept=100, labelled=95)
+    feed.look(6.5 * HOUR)
+    assert feed.look(7 * HOUR + 60.0) == (6 * HOUR,)
+
+
+def test_a_window_that_closed_is_not_closed_again_when_the_clock_is_set_back(feed):
+    feed.rows(0, kept=100, labelled=95)
+    assert feed.look(HOUR + 60.0) == (0,)
+    feed.look(0.5 * HOUR)
+    feed.rows(0, labelled=5)
+    assert feed.look(HOUR + 60.0) == ()

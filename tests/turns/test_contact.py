@@ -195,7 +195,7 @@ def test_the_open_incident_is_told_of_both_turns(tmp_path):
     turns.do(control.noticed())
     told = [words for _, words in turns.watched.state.incident.timeline]
     assert "auto is propose because no operator was in touch for 24 h" in told
-    assert "an operator is in touch again: mode auto" in told
+    assert "mode auto again: an operator is in touch, and the clock is believed" in told
     assert control.status()["models"][turns.watched.name]["degraded"] == ""
     turns.close()
 

@@ -1,15 +1,21 @@
 """The kill switch stops automation by three ways, at once and for good, and only a person lets it go."""
 
 import asyncio
+import errno
 import os
 
 import pytest
 from structlog.testing import capture_logs
 from world import acting, alive, control_of, only
 
+from monitor.audit.files import Io
+from monitor.audit.log import Log
+from monitor.audit.records import read
+from monitor.clock import ManualClock
 from monitor.errors import Transient
 from monitor.facts import Mode, RollbackStep
 from monitor.rollback.execute import BEFORE_THE_SWITCH
+from monitor.turns.auditing import Auditor
 from monitor.turns.kill_switch import FILE, KillSwitch, Said
 from monitor.turns.switching import automatic
 
@@ -135,6 +141,67 @@ def test_the_status_says_who_set_it(turns):
     answer = asked(turns, lambda control: control.stop_automation("why", "ann"), control)
     assert answer["durable"]
     assert control.status()["kill_switch"] == {"by": "ann", "reason": "why", "at": turns.clock.wall()}
+
+
+# ---------------------------------------------------------------- the audit log
+
+
+class Disk(Io):
+    """Full when the test says so."""
+
+    full = False
+
+    def write(self, descriptor, data):
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().write(descriptor, data)
+
+
+@pytest.fixture
+def audited(tmp_path):
+    """A world that writes to a real audit log on a disk that may be full."""
+    disk, clock, folder = Disk(), ManualClock(100.0), tmp_path / "audit"
+    folder.mkdir()
+    yield from (
+        (turns, disk, folder) for turns in alive(acting(tmp_path, audit=Auditor(Log(folder, clock, io=disk), clock)))
+    )
+
+
+def lines(folder):
+    """The records of the kill switch."""
+    found = [read(line) for path in sorted(folder.glob("0*")) for line in path.read_bytes().splitlines()]
+    return [(one.kind, one.actor) for one in found if one.kind.startswith("kill_switch")]
+
+
+def test_it_is_set_at_once_on_a_full_disk_and_stays_so_until_its_end_can_be_written_down(audited):
+    turns, disk, folder = audited
+    control, disk.full = control_of(turns), True
+    asked(turns, lambda control: control.stop_automation("why", "ann"), control)
+    assert (control.kill_switch.is_set(), lines(folder)) == (True, [])
+    with pytest.raises(Transient, match="not done"):
+        asked(turns, lambda control: control.let_automation_go("done", "bob"), control)
+    assert control.kill_switch.is_set()
+    disk.full = False
+    asked(turns, lambda control: control.let_automation_go("done", "bob"), control)
+    assert (control.kill_switch.is_set(), lines(folder)) == (
+        False,
+        [("kill_switch.set", "ann"), ("kill_switch.unset", "bob")],
+    )
+
+
+def test_its_line_is_there_before_it_is_unset(audited):
+    turns, _, folder = audited
+    control = control_of(turns)
+    control.kill_switch.set(ANN)
+    seen = []
+
+    class Watching(KillSwitch):
+        def unset(self, by, reason):
+            seen.extend(lines(folder))
+
+    control.kill_switch = Watching(control.kill_switch.path)
+    asked(turns, lambda control: control.let_automation_go("done", "bob"), control)
+    assert seen == [("kill_switch.unset", "bob")]
 
 
 # ---------------------------------------------------------------- the file

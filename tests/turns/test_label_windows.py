@@ -3,14 +3,13 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labelworld import FEED, HOUR, hour, hours, labelling
+from labelworld import FEED, HOUR, STEPS, change_settings, cut_off, hour, hours, labelling, live_through
 from msgspec.structs import replace
 from tickworld import armed, latched
-from world import Killed, alive, label, tapped
+from world import alive, label, tapped
 
 from monitor.settings.model_sections import LabelFeed
 from monitor.turns.label_windows import terms_of
-from monitor.turns.ticking import Armed
 
 ERROR_PAGES, CALIBRATION_PAGES = ("labels_page", "error"), ("labels_page", "calibration")
 
@@ -116,7 +115,7 @@ def test_sources_that_lie_are_paged_as_what_comes_in_and_support_no_rollback(tur
 
 def test_pairs_that_only_the_served_model_gets_wrong_are_paged(turns):
     tapped(turns, off=1)
-    turns.watched.settings = turns.watched.settings.model_copy(update={"labels": FEED})
+    change_settings(turns, labels=FEED)
     turns.serve((0.0, "v1"))
     found = hours(turns, 0, 6, wrong=lambda i, row: i % 3 != 0)
     assert {("paired_page", "paired"), ("paired_rollback", "")} <= set(latched(found))
@@ -124,7 +123,7 @@ def test_pairs_that_only_the_served_model_gets_wrong_are_paged(turns):
 
 def test_pairs_that_are_as_often_right_are_no_alarm(turns):
     tapped(turns, off=1)
-    turns.watched.settings = turns.watched.settings.model_copy(update={"labels": FEED})
+    change_settings(turns, labels=FEED)
     turns.serve((0.0, "v1"))
     assert families(hours(turns, 0, 12, wrong=lambda i, row: i % 2), "paired") == []
     assert bet(turns, "paired") == 12 * 120
@@ -141,38 +140,14 @@ def test_a_new_epoch_has_windows_of_its_own(turns):
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_windows_that_close_are_one_commit_with_their_bets(tmp_path, moment):
     turns = labelling(tmp_path / "state")
-    turns.settle(0.0)
-    turns.watched.settings = turns.watched.settings.model_copy(update={"labels": FEED})
-    turns.send(*hour(0))
-    turns.dies(moment, lambda put: isinstance(put, Armed))
-    with pytest.raises(Killed):
-        turns.settle(HOUR + 60)
-    turns.restart()
-    turns.settle(HOUR + 60)
-    turns.settle(HOUR + 120)
-    assert (bet(turns), armed(turns).closing.by_coverage) == (120, 1)
+    kept = cut_off(turns, moment)
+    assert (kept.rows["labels"], kept.closing.by_coverage) == (120, 1)
     turns.close()
 
 
 def story(directory, steps):
     """The stored state after the same labels and looks, however they were split, stopped and started."""
-    turns = labelling(directory)
-    for at, what in enumerate(steps):
-        rows, said = hour(at)
-        turns.count(rows)
-        turns.send(said[:60])
-        if "fold" in what:
-            turns.count()
-        if "restart" in what:
-            turns.restart()
-            turns.serve((0.0, "v1"))
-        turns.count(said[60:])
-        if "lost" in what:
-            turns.looked(HOUR * (at + 1) + 60, commit=False)
-        turns.looked(HOUR * (at + 1) + 60)
-    kept = armed(turns)
-    turns.close()
-    return replace(kept, fold=0)
+    return live_through(labelling(directory), steps)[1]
 
 
 @pytest.fixture(scope="module")
@@ -180,11 +155,8 @@ def undisturbed(tmp_path_factory):
     return story(tmp_path_factory.mktemp("once") / "state", [""] * 4)
 
 
-WHAT = st.sampled_from(["", "fold", "restart", "fold restart", "lost", "lost fold restart"])
-
-
 @settings(max_examples=10, deadline=None)
-@given(st.lists(WHAT, min_size=4, max_size=4))
+@given(st.lists(STEPS, min_size=4, max_size=4))
 def test_any_split_and_any_restarts_give_the_same_bets(tmp_path_factory, undisturbed, steps):
     assert story(tmp_path_factory.mktemp("split") / "state", steps) == undisturbed
 

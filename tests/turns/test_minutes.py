@@ -112,8 +112,7 @@ def test_the_minute_in_which_the_watch_began_is_not_judged(turns):
 
 
 def test_a_step_of_hours_judges_every_minute_once(stepped):
-    for minute in range(180):
-        stepped.count(rows(50, 60.0 * minute))
+    stepped.count(*(rows(50, 60.0 * minute) for minute in range(180)))
     for now in (60.0, 5400.0, 5430.0, 10_800.0):
         found = stepped.looked(now)
     assert (armed(stepped).rows["volume"], latched(found)) == (179, [])

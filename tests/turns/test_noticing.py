@@ -4,11 +4,13 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+import released
 
 from monitor.alerts.said import Key
-from monitor.audit.records import Kind
+from monitor.audit.records import TEXT_MAX, Kind
 from monitor.facts import Alert, AlertState, Bundle, BundleStatus, ModelName
 from monitor.ingest.tokens import Scope, create_token, read_tokens, revoke_token
+from monitor.rollback.release import read
 from monitor.turns.noticing import Noticed, Noticing, changes
 
 MODEL = ModelName("m")
@@ -48,8 +50,9 @@ def world(tmp_path):
     made = SimpleNamespace(killed=False, bundles=(bundle(),), words={}, alerts=())
     index = tmp_path / "releases.json"
     index.write_text("one")
+    releases = SimpleNamespace(path=index, index=None, problem="", changed=lambda: False)
     watched = SimpleNamespace(
-        releases=SimpleNamespace(path=index), killed=lambda: made.killed, state=SimpleNamespace(alerts=())
+        name=MODEL, releases=releases, killed=lambda: made.killed, state=SimpleNamespace(alerts=())
     )
     made.index, made.watched, made.store, made.tokens = index, watched, Kept(), tmp_path / "tokens.json"
     return made
@@ -116,8 +119,74 @@ def read_tokens_of(world):
 def test_a_change_of_the_release_index_is_told_with_both_digests(world):
     start(world)
     world.index.write_text("two, and longer")
-    [(kind, model, digest, before)] = look(world)
+    [(kind, model, digest, before, *_)] = look(world)
     assert (kind, model, len(digest), len(before), digest != before) == (Kind.RELEASES_CHANGED, MODEL, 64, 64, True)
+
+
+@pytest.fixture
+def releases(tmp_path):
+    """A real release directory: so many candidates, and who reads it."""
+    folder = tmp_path / "releases"
+    folder.mkdir()
+    index = folder / "releases.json"
+    released.create(index)
+    for i in range(8):
+        for name in (f"v{i}.bin", f"v{i}.ref"):
+            (folder / name).write_text(name)
+        released.register(index, MODEL, f"v{i}.bin", f"v{i}.ref", wall=float(i), name=f"v{i}")
+    return index
+
+
+def in_force(world, index, problem=""):
+    """Let the model read this index."""
+    found = read.load(index, released.belief(index))
+    world.watched.releases = SimpleNamespace(path=index, index=found, problem=problem, changed=lambda: False)
+    world.bundles = found.bundles
+    return found
+
+
+def of_index(world):
+    look(world)
+    return [deed.subject for deed in world.book.deeds if deed.kind is Kind.RELEASES_CHANGED]
+
+
+def test_a_change_of_the_index_is_told_with_serial_signers_and_who_became_what(world, releases):
+    before = in_force(world, releases).bundles
+    start(world)
+    released.set_status(releases, before[0].id, BundleStatus.KNOWN_GOOD)
+    released.set_status(releases, before[1].id, BundleStatus.QUARANTINED)
+    index = in_force(world, releases)
+    [said] = of_index(world)
+    assert (said["serial"], said["signed"], said["refused"]) == (index.document.serial, index.signed[0], None)
+    names = [bundle.id.removeprefix("sha256:")[:12] for bundle in before[:2]]
+    expected = [f"{names[0]} candidate -> known_good", f"{names[1]} candidate -> quarantined"]
+    assert sorted(said["changes"].split("; ")) == sorted(expected)
+
+
+def test_of_many_changes_a_few_are_named_and_the_rest_counted_and_each_has_a_line(world, releases):
+    in_force(world, releases)
+    start(world)
+    for bundle in world.bundles:
+        released.set_status(releases, bundle.id, BundleStatus.REVOKED)
+    in_force(world, releases)
+    [said] = of_index(world)
+    assert (said["changes"].count("->"), said["changes"].endswith("; and 2 more")) == (6, True)
+    assert len(said["changes"]) <= TEXT_MAX
+    assert sum(deed.kind is Kind.BUNDLE_CHANGED for deed in world.book.deeds) == 8
+
+
+def test_an_index_is_told_once_it_was_read_and_why_it_is_refused(world, releases):
+    in_force(world, releases)
+    start(world)
+    releases.write_text("of a stranger")
+    world.watched.releases.changed = lambda: True
+    assert of_index(world) == []
+    world.watched.releases.changed, world.watched.releases.problem = (lambda: False), "nobody signed it"
+    [said] = of_index(world)
+    assert (said["refused"], said["changes"], said["serial"]) == ("nobody signed it", "", 9)
+    assert of_index(world) == []
+    world.watched.releases.problem = ""
+    assert [said["refused"] for said in of_index(world)] == [None]
 
 
 def test_a_bundle_that_is_revoked_and_a_reference_that_changed_are_told(world):

@@ -3,15 +3,14 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labelworld import FEED, HOUR, WATCH, hour, hours, labelling
+from labelworld import FEED, HOUR, STEPS, WATCH, change_settings, cut_off, hour, hours, labelling, live_through
 from msgspec.structs import replace
 from tickworld import armed, latched
-from world import Killed, alive, budget
+from world import alive, budget
 
 from monitor.decisions.budget import Watch
 from monitor.panes.segment_errors import NO_LABELS, SAID
 from monitor.settings import SegmentColumn
-from monitor.turns.ticking import Armed
 
 BY_C = {"segments": {"c": SegmentColumn()}}
 OF_B, OF_A, WHOLE = ("labels_page", "error@c=b"), ("labels_page", "error@c=a"), ("labels_page", "error")
@@ -127,9 +126,7 @@ def test_the_status_says_what_is_watched_and_why_the_others_are_not(tmp_path):
 def test_a_segment_that_is_parted_otherwise_is_bet_on_from_the_first_window_after(turns):
     hours(turns, 0, 2)
     bet = armed(turns).segments["c=b"].rows
-    turns.watched.settings = turns.watched.settings.model_copy(
-        update={"segments": {"c": SegmentColumn(values=("b",))}, "labels": FEED}
-    )
+    change_settings(turns, segments={"c": SegmentColumn(values=("b",))}, labels=FEED)
     found = hours(turns, 2, 4)
     kept = armed(turns).segments
     assert set(kept) == {"c=b", "c=__other__"}
@@ -142,9 +139,7 @@ def test_labels_of_a_window_that_was_parted_otherwise_are_not_bet_on_at_its_dead
     rows, said = hour(0)
     turns.count(rows, said[:60])
     turns.looked(HOUR + 60)
-    turns.watched.settings = turns.watched.settings.model_copy(
-        update={"segments": {"c": SegmentColumn(values=("b",))}, "labels": FEED}
-    )
+    change_settings(turns, segments={"c": SegmentColumn(values=("b",))}, labels=FEED)
     turns.looked(HOUR + FEED.deadline)
     kept = armed(turns)
     assert (kept.rows["labels"], kept.segments["c=b"].closing.by_deadline, kept.segments["c=b"].rows) == (60, 1, 0)
@@ -169,37 +164,15 @@ def test_a_new_epoch_has_segments_of_its_own(turns):
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_windows_of_segments_are_one_commit_with_their_bets(tmp_path, moment):
     turns = parted(tmp_path / "state")
-    turns.settle(0.0)
-    turns.send(*hour(0))
-    turns.dies(moment, lambda put: isinstance(put, Armed))
-    with pytest.raises(Killed):
-        turns.settle(HOUR + 60)
-    turns.restart()
-    turns.settle(HOUR + 60)
-    turns.settle(HOUR + 120)
-    assert sum(apart.rows for apart in armed(turns).segments.values()) == 120
+    kept = cut_off(turns, moment)
+    assert sum(apart.rows for apart in kept.segments.values()) == 120
     turns.close()
 
 
 def story(directory, steps):
-    """The stored state after the same labels and looks, however they were split, stopped and started."""
-    turns = parted(directory)
-    for at, what in enumerate(steps):
-        rows, said = hour(at, wrong=swapped)
-        turns.count(rows)
-        turns.send(said[:60])
-        if "fold" in what:
-            turns.count()
-        if "restart" in what:
-            turns.restart()
-            turns.serve((0.0, "v1"))
-        turns.count(said[60:])
-        if "lost" in what:
-            turns.looked(HOUR * (at + 1) + 60, commit=False)
-        found = turns.looked(HOUR * (at + 1) + 60)
-    kept = armed(turns)
-    turns.close()
-    return latched(found), replace(kept, fold=0)
+    """Pages and stored state after the same labels and looks, however they were split, stopped and started."""
+    found, kept = live_through(parted(directory), steps, wrong=swapped)
+    return latched(found), kept
 
 
 @pytest.fixture(scope="module")
@@ -207,11 +180,8 @@ def undisturbed(tmp_path_factory):
     return story(tmp_path_factory.mktemp("once") / "state", [""] * 5)
 
 
-WHAT = st.sampled_from(["", "fold", "restart", "fold restart", "lost", "lost fold restart"])
-
-
 @settings(max_examples=5, deadline=None)
-@given(st.lists(WHAT, min_size=5, max_size=5))
+@given(st.lists(STEPS, min_size=5, max_size=5))
 def test_any_split_and_any_restarts_give_the_same_pages_and_the_same_bytes(tmp_path_factory, undisturbed, steps):
     assert story(tmp_path_factory.mktemp("split") / "state", steps) == undisturbed
 

@@ -83,7 +83,7 @@ def test_deliveries_are_shown_by_receiver_with_those_that_nobody_got(turns):
     [delivery] = turns.outbox.every()
     turns.do(turns.outbox.record(replace(delivery, state=DeliveryState.DEAD)))
     [dead] = view(turns).receivers
-    assert (dead.pending, dead.dead, dead.failed) == (0, 1, 1)
+    assert (dead.pending, dead.dead, dead.buried, dead.failed) == (0, 1, 1, 1)
 
 
 def test_what_waits_for_a_silence_is_shown_by_receiver(turns):

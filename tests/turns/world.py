@@ -3,6 +3,7 @@
 import asyncio
 import math
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -58,6 +59,7 @@ from monitor.store import Limits, SqliteStore
 from monitor.store import Parts as StoreParts
 from monitor.store.protocol import Change
 from monitor.turns.auditing import NoAudit
+from monitor.turns.clocks import LiveClocks
 from monitor.turns.control import Control
 from monitor.turns.counting import FoldSettings
 from monitor.turns.fold import Fold
@@ -102,6 +104,7 @@ def reference(edges=(0.0, 0.25, 0.5, 0.75, 1.0), rows=400, seed=7):
     return msgspec.structs.replace(draft, counts=tuple(counts.tolist()))
 
 
+@cache  # that of a regression takes .6 s, and is frozen like all of them
 def profile(schema, seed=7, rows=600):
     """The layout of a reference built from history, as `tocsin reference build` does: labels lie near the answers."""
     made = answers(schema, rows, seed)
@@ -365,6 +368,8 @@ class Turns:
         self.watched.settings = self.watched.settings.model_copy(update={"rollback": allowed, **self.settings})
         self.watched.pack = self.pack
         self.watched.killed = KillSwitch(self.directory / KILL_SWITCH).is_set
+        self.clocks = LiveClocks(self.store, self.clock, "boot")
+        self.watched.clock_paused = self.clocks.paused
         self.watched.state = self._stored(ModelState(MODEL), MODEL)
         self.watched.totals = self._stored(Totals(), MODEL)
         self.watched.reached = self._stored(Reached(), MODEL)
@@ -375,7 +380,8 @@ class Turns:
         before = self._stored(RefusedMinutes(), REFUSED_KEY)
         self.refusals = Refusals(self.clock.now, self.grace_s, stepped="stepped" in self.wheel_of, before=before)
         pace = self.wheel_of.get("pace")
-        self.look = Look(self.store, grace_s=self.grace_s, pace=pace, refused=self.refusals.of, **states)
+        states |= {"refused": self.refusals.of, "believed": self.clocks.believed}
+        self.look = Look(self.store, grace_s=self.grace_s, pace=pace, **states)
         self.wheel = self._wheel()
 
     def _stored(self, default, key):
@@ -399,6 +405,7 @@ class Turns:
             report=self.wheel_of.get("report", lambda _watched, _incident: None),
             sign=self.wheel_of.get("sign", unsigned),
             audit=self.wheel_of.get("audit", NoAudit()),
+            clocks=self.clocks,
         )
         bounds = Bounds(("on-call",), "http://tocsin.example.test", self.wheel_of.get("look_every_s", 60.0), 86_400.0)
         return Wheel(parts, bounds, self.ring)
@@ -500,6 +507,17 @@ class Turns:
         self.clock.step(now)
         self.do(self.wheel.settle(now))
 
+    def live(self, passed_s=60.0):
+        """A turn of live traffic after a while, and what it leaves running."""
+
+        async def run():
+            await self.wheel.turn()
+            while self.wheel._driven:
+                await asyncio.gather(*self.wheel._driven.values())
+
+        self.clock.step(self.clock.now() + passed_s)
+        self.do(run())
+
 
 def alive(turns):
     """For fixtures: the world while a test runs."""
@@ -568,6 +586,7 @@ def control_of(turns, clock=None, reports=None, silenced=lambda _: ""):
         reports=reports or reports_of(turns),
         kill_switch=KillSwitch(turns.directory / KILL_SWITCH),
         silenced=silenced,
+        trust_clock=turns.clocks.go,
     )
 
 

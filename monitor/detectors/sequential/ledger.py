@@ -6,6 +6,10 @@ so a tier is a number of minutes, and a family's weight is its share of the fals
 everything that is bet on: a family of which nothing is watched leaves its share unspent, and families that are added
 later take nothing from those that are there. Inside a fund the families present share alike, inside a family the
 groups: another hundred features make each of them log(100) slower to page, and the sum of false pages no larger.
+
+At the tier `rollback` crossings of a family that can never support one decide nothing, and would spend what others may
+use. So that budget belongs to SUPPORTS: half of it to the pairs, without which nothing is rolled back, and the rest to
+the others as their weights are.
 """
 
 import math
@@ -39,6 +43,9 @@ FUNDS: Final[dict[Family, str]] = {
     Family.IDENTITY: "quality",
     Family.FEATURES: "features",
 }
+
+SUPPORTS: Final = (Family.LABELS, Family.PAIRED, Family.OUTPUT)  # a rollback, the last one never without another
+PAIRS_SHARE: Final = 0.5  # of the budget of the tier `rollback`, where pairs and others are watched
 
 
 class Ledger(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ Processes are the bets of the lanes, laid out as [3 likelihood ratios][lanes] an
 57,000 for 500 numeric features. A group's weight is shared alike by its lanes, half of it by the scores where the group
 has a scored column (a mean sees a shift in all bins at once; shares see what leaves the mean in place); the lanes of
 one direction are as many as the quantity has. Groups with a weight `apart` (a segment's errors) have that, nothing of
-their family's, and take nothing from it.
+their family's, and take nothing from it. At the tier `rollback` groups have other weights (ledger.py says why).
 
 A lane bets by likelihood ratios where its design effect is known, by ticks where it is not, with all of its weight
 either way: tick bets are exact whatever hangs together inside a tick, but only the design effect knows what hangs
@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.detectors.sequential.bets import STAKES, Doubles, Flags, Table, tabulate
-from monitor.detectors.sequential.ledger import Ledger
+from monitor.detectors.sequential.ledger import PAIRS_SHARE, SUPPORTS, TIERS, Ledger, Tier
 from monitor.facts import Family
 from monitor.panes.rhythm import Bounds
 from monitor.panes.signals import Signal, What
@@ -70,14 +70,14 @@ class Plan:
     name: str  # digest of what is watched and weighed; a state of another plan is refused
     groups: tuple[str, ...]
     families: tuple[Family, ...]  # of the groups
-    group_weight: Doubles  # [groups]
+    group_weight: Doubles  # [groups], at the tiers that alert
     signals: int
     columns: int
     lanes: tuple[Lane, ...]  # those of signals, then each column's mean rising, then falling
     lane_group: NDArray[np.intp]  # [lanes]
     lane_signal: NDArray[np.intp]  # [lanes of signals]
     falls: Flags  # [lanes of signals]
-    weight: NDArray[np.float32]  # [lanes], sum <= 1; its bets share alike
+    weight: NDArray[np.float32]  # [tiers, lanes], the sum of a tier <= 1; its bets share alike
     eta: Doubles  # [bets, lanes]
     least: Doubles  # [lanes] rows to bet on; with fewer it waits
     _tables: "OrderedDict[int, tuple[Bounds, Table]]" = field(default_factory=OrderedDict)
@@ -113,12 +113,13 @@ class Plan:
         )
         lane_group = np.array([number[lane.group] for lane in lanes], np.intp)
         lane_weight = _lane_weights(lane_group, group_weight, len(sides))
-        weight = lane_weight.astype(np.float32)
+        acting = _acting(tuple(families.values()), group_weight, share + math.fsum(apart.values()))[lane_group]
+        weight = np.array([lane_weight * (acting if tier is Tier.ROLLBACK else 1.0) for tier in TIERS], np.float32)
         eta = np.repeat(np.array(ETAS)[:, None], len(lanes), axis=1)
         eta[:, len(sides) :] = np.array(SCORE_ETAS)[:, None]
         return cls(
             ledger,
-            _digest(signals, ledger, weight),
+            _digest(signals, ledger, lane_weight.astype("<f4")),
             groups,
             tuple(families.values()),
             group_weight,
@@ -181,6 +182,22 @@ def _group_weights(families: Mapping[str, Family], ledger: Ledger, share: float,
     )
 
 
+def _acting(families: Sequence[Family], group_weight: Doubles, whole: float) -> Doubles:
+    """By how much a group weighs more where a crossing may act; 0 for those that cannot support a rollback.
+
+    Those that can share the `whole` of what there is to spend.
+    """
+    factor = np.zeros(len(families))
+    pairs = np.array([family is Family.PAIRED for family in families], np.bool_)
+    others = np.array([family in SUPPORTS for family in families], np.bool_) & ~pairs
+    of_pairs, of_others = float(group_weight[pairs].sum()), float(group_weight[others].sum())
+    share = max(PAIRS_SHARE, of_pairs / (of_pairs + of_others)) if of_pairs > 0 else 0.0
+    for mine, weight, part in ((pairs, of_pairs, share), (others, of_others, 1.0 - share)):
+        if weight > 0:
+            factor[mine] = whole * part / weight
+    return factor
+
+
 def _lane_of(signal: Signal, falls: bool) -> Lane:  # noqa: FBT001  # a direction, as everywhere here
     return Lane(signal.group, signal.column, falls, signal)
 
@@ -203,6 +220,6 @@ def _lane_weights(lane_group: NDArray[np.intp], group_weight: Doubles, sides: in
 
 
 def _digest(signals: Watched, ledger: Ledger, weight: NDArray[np.float32]) -> str:
-    """Names what a state's processes mean."""
+    """Names what a state's processes mean. Weights at `rollback` follow from the others."""
     said: Sequence[object] = (signals.signals, signals.scored, signals.scored_group, ledger, ETAS, STAKES, SCORE_ETAS)
-    return hashlib.sha256(msgspec.msgpack.encode(said) + weight.astype("<f4").tobytes()).hexdigest()[:16]
+    return hashlib.sha256(msgspec.msgpack.encode(said) + weight.tobytes()).hexdigest()[:16]

@@ -12,7 +12,7 @@ between processes, and group by group T w_g / A after a real change elsewhere. W
   last bet, at most a day of them; one that cannot bet (band unknown, no rows) is given none, so silence pages nobody.
 - Fewer than ROWS_MIN rows wait: what they say is summed (it adds up, see bets.py) and bet on with the next rows. Where
   a row is a whole minute, one is enough: its tick bet is exact for any count, and silence must not wait.
-- Each tier has processes of its own, reset by its own crossings alone.
+- Each tier has processes of its own, reset by its own crossings alone; at the tier `rollback` with weights of its own.
 - Nothing overflows: w_j R_j < A after every tick, and log L is cut at LOG_MAX; to lower a multiplier is always allowed.
 - float32 rounds each product by at most 6e-8 of itself, in either direction: after a month of ticks at most 1 % of A.
 
@@ -189,11 +189,12 @@ def _reset(plan: Plan, evidence: Floats, crossed: Sequence[tuple[int, int]]) -> 
 def _add(plan: Plan, carried: Carried, ready: Flags, ratios: Flags) -> None:
     """Give the lanes that bet their minutes: to their ratios where those can be bet on, else to their tick bets."""
     lanes, sides = len(plan.lanes), plan.sides
-    share = np.where(ready, carried.waited, np.float32(0.0)) * plan.weight / np.float32(len(ETAS))
+    shares = np.where(ready, carried.waited, np.float32(0.0)) * plan.weight / np.float32(len(ETAS))
     given = np.empty(plan.processes, np.float32)
-    given[: 3 * lanes].reshape(3, lanes)[...] = np.where(ratios, share, np.float32(0.0))
-    given[3 * lanes :].reshape(3, sides)[...] = np.where(ratios, np.float32(0.0), share)[:sides]
-    carried.evidence += given
+    for tier, share in enumerate(shares):
+        given[: 3 * lanes].reshape(3, lanes)[...] = np.where(ratios, share, np.float32(0.0))
+        given[3 * lanes :].reshape(3, sides)[...] = np.where(ratios, np.float32(0.0), share)[:sides]
+        carried.evidence[tier] += given
 
 
 def _carrier(plan: Plan, lane_evidence: Floats, key: tuple[int, int]) -> int:

@@ -1,12 +1,13 @@
 """What the release index says: the payload of the envelope that `releases.json` is.
 
-    {"bundles": [{"approval", "id", "order", "path", "reason", "security", "status"}, ...], "expires", "floor",
+    {"bundles": [{"approval", "aside", "id", "order", "path", "reason", "security", "status"}, ...], "expires", "floor",
      "format": "tocsin-release-index", "issued", "serial", "version": 2}
 
 `path` names the signed manifest of a bundle, relative to the directory of the index, and `id` is the SHA-256 of that
 manifest's payload: so an entry cannot be pointed at another bundle. `approval` is an envelope itself, in which people
-say that they approve of this id: who signs the index cannot approve in the name of others. As with manifests there is
-one way to write it, and what is written otherwise is refused.
+say that they approve of this id (`monitor.rollback.release.approval`): who signs the index cannot approve in the name
+of others, nor with what they said before `aside`. As with manifests there is one way to write it, and what is written
+otherwise is refused.
 """
 
 from collections import Counter
@@ -18,7 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from monitor.errors import Problem, SettingsError
-from monitor.facts import BundleId, BundleStatus
+from monitor.facts import BundleStatus
 from monitor.rollback.digest import path_problem
 from monitor.rollback.manifest import Digest, Text
 
@@ -36,7 +37,8 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     status: BundleStatus
     order: Count  # the later, the newer
     security: Count = 0
-    approval: Annotated[str, Meta(max_length=16_384)] = ""  # DSSE envelope of `approval_of(id)`; "": nobody yet
+    approval: Annotated[str, Meta(max_length=16_384)] = ""  # DSSE envelope of `approval_of`; "": nobody yet
+    aside: Count = 0  # serial at which it was quarantined, revoked or taken back last; approvals before it are spent
     reason: Text = ""  # why it is quarantined or revoked
 
 
@@ -54,17 +56,6 @@ class Document(msgspec.Struct, frozen=True):
     def find(self, identity: str) -> Entry | None:
         """The entry of a bundle."""
         return next((entry for entry in self.bundles if entry.id == identity), None)
-
-
-class _Approval(msgspec.Struct, frozen=True):
-    bundle: BundleId
-    format: Literal["tocsin-approval"] = "tocsin-approval"
-    version: Literal[1] = 1
-
-
-def approval_of(identity: str) -> bytes:
-    """Return what everybody signs who approves of a bundle."""
-    return msgspec.json.encode(_Approval(BundleId(identity)), order="sorted")
 
 
 def encode(document: Document) -> bytes:
@@ -96,3 +87,5 @@ def _problems(document: Document) -> Iterator[str]:
     for entry in document.bundles:
         if (problem := path_problem(entry.path)) or str(PurePosixPath(entry.path)) != entry.path:
             yield f"names the manifest {entry.path!r}, which {problem or 'is not written plainly'}"
+        if entry.aside > document.serial:
+            yield f"has set {entry.id} aside at serial {entry.aside}, which is later than itself"

@@ -2,7 +2,8 @@
 
     releases.json -> trusted signatures -> one form -> memory does not refuse -> manifests: trusted, digest is id
 
-A bundle that is approved by fewer people than the settings demand is shown as a candidate. Files are not read here, but
+A bundle that is approved by fewer people than the settings demand is shown as a candidate; an index that has one for
+known-good by an approval that is spent is refused, because no honest hand writes that. Files are not read here, but
 for the manifests: checkpoints are large, and are verified when it matters (`monitor.rollback.release.verify`).
 
 Cost: 0.2 ms a bundle.
@@ -17,8 +18,9 @@ from monitor.errors import Permanent, Problem, SettingsError, Transient
 from monitor.facts import Bundle, BundleId, BundleStatus, ModelName
 from monitor.rollback import manifest as bundles
 from monitor.rollback.manifest import Manifest, Role
+from monitor.rollback.release.approval import approvers, given
 from monitor.rollback.release.belief import Belief
-from monitor.rollback.release.document import Document, Entry, approval_of, decode
+from monitor.rollback.release.document import Document, Entry, decode
 from monitor.rollback.release.memory import IndexMemory, refusal, remembered
 from monitor.rollback.signing import Purpose, Untrusted, read_envelope
 
@@ -77,8 +79,9 @@ def load(path: Path, belief: Belief, memory: IndexMemory = FIRST) -> Index:
     digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
     if why := refusal(memory, document, digest, belief.signers, belief.ahead_max):
         raise SettingsError([Problem(where, why)])
+    after = remembered(memory, document, digest, belief.signers)
     manifests: dict[BundleId, Manifest] = {}
-    problems: list[Problem] = []
+    problems = [Problem(where, why, "tocsin bundle approve") for why in _spent(document, after, belief)]
     for entry in document.bundles:
         try:
             manifests[BundleId(entry.id)] = read_manifest(path.parent, entry, belief)
@@ -86,8 +89,7 @@ def load(path: Path, belief: Belief, memory: IndexMemory = FIRST) -> Index:
             problems += error.problems
     if problems:
         raise SettingsError(problems)
-    found = sorted(_bundles(document, manifests, belief), key=lambda bundle: bundle.order)
-    after = remembered(memory, document, digest, belief.signers)
+    found = sorted(_bundles(document, manifests, belief, after), key=lambda bundle: bundle.order)
     return Index(path, document, tuple(found), manifests, signed, after)
 
 
@@ -109,17 +111,6 @@ def open_manifest(path: Path, belief: Belief) -> tuple[bytes, tuple[str, ...]]:
     return opened.payload, opened.keyids
 
 
-def approvers(entry: Entry, belief: Belief) -> tuple[str, ...]:
-    """Key ids of the people who approved of a bundle; () if there is nothing that can be believed."""
-    if not entry.approval:
-        return ()
-    try:
-        opened = belief.approvals.open(Purpose.INDEX, entry.approval.encode())
-    except Untrusted:
-        return ()
-    return opened.keyids if opened.payload == approval_of(entry.id) else ()
-
-
 def _opened(path: Path, belief: Belief) -> tuple[bytes, tuple[str, ...]]:
     try:
         envelope = read_envelope(path)
@@ -133,10 +124,20 @@ def _opened(path: Path, belief: Belief) -> tuple[bytes, tuple[str, ...]]:
     return opened.payload, opened.keyids
 
 
-def _bundles(document: Document, manifests: Mapping[BundleId, Manifest], belief: Belief) -> Iterator[Bundle]:
+def _spent(document: Document, memory: IndexMemory, belief: Belief) -> Iterator[str]:
+    """What is called known-good by an approval that does not count any more, or not yet."""
+    for entry in document.bundles:
+        found = given(entry, belief) if entry.status is BundleStatus.KNOWN_GOOD else None
+        if found is not None and (why := found.problem(memory.aside.get(entry.id, 0), document.serial)):
+            yield f"has {entry.id} as known_good, which {why}"
+
+
+def _bundles(
+    document: Document, manifests: Mapping[BundleId, Manifest], belief: Belief, memory: IndexMemory
+) -> Iterator[Bundle]:
     for entry in document.bundles:
         manifest = manifests[BundleId(entry.id)]
-        approved = approvers(entry, belief)
+        approved = approvers(entry, belief, memory.aside.get(entry.id, 0), document.serial)
         enough = entry.status is not BundleStatus.KNOWN_GOOD or len(approved) >= belief.approvers_min
         folder = PurePosixPath(entry.path).parent
         schemas = manifest.of(Role.SCHEMA)

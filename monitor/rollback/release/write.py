@@ -17,13 +17,14 @@ from msgspec.structs import replace
 from monitor.errors import Permanent, Problem, SettingsError, Transient
 from monitor.facts import Bundle, BundleId, BundleStatus
 from monitor.rollback.manifest import bundle_id, decode
+from monitor.rollback.release.approval import approval_of, approvers
 from monitor.rollback.release.belief import Belief
-from monitor.rollback.release.document import Document, Entry, approval_of
+from monitor.rollback.release.document import Document, Entry
 from monitor.rollback.release.document import decode as decode_index
 from monitor.rollback.release.document import encode as encode_index
 from monitor.rollback.release.files import locked, sync, waiting_beside, write
 from monitor.rollback.release.memory_file import MemoryFile
-from monitor.rollback.release.read import Index, approvers, load, open_manifest
+from monitor.rollback.release.read import Index, load, open_manifest
 from monitor.rollback.signing import Distrust, Purpose, Signer, Untrusted, read_envelope
 
 VALID_S = 90 * 86_400.0
@@ -60,7 +61,8 @@ class Editor:
         decode(body, str(manifest))
         identity = bundle_id(body)
 
-        def added(document: Document) -> Document:
+        def added(index: Index) -> Document:
+            document = index.document
             if document.find(identity):
                 return document
             order = 1 + max((entry.order for entry in document.bundles), default=0)
@@ -81,15 +83,16 @@ class Editor:
         A function for whoever decides: it reads no file of the bundle (`monitor.rollback.release.verify`).
         """
 
-        def approved(entry: Entry) -> Entry:
+        def approved(index: Index, entry: Entry) -> Entry:
             if entry.status is BundleStatus.REVOKED:
                 raise SettingsError([Problem(identity, "is revoked, and stays so", "create a new bundle")])
-            if approvers(entry, self.belief):
+            serial, aside = index.document.serial, index.memory.aside.get(identity, 0)
+            if approvers(entry, self.belief, aside, serial):
                 envelope = self.signer.add(Purpose.INDEX, entry.approval.encode())
             else:
-                envelope = self.signer.sign(Purpose.INDEX, approval_of(identity))
+                envelope = self.signer.sign(Purpose.INDEX, approval_of(identity, serial))
             entry = replace(entry, approval=envelope.decode(), reason="")
-            enough = len(approvers(entry, self.belief)) >= self.belief.approvers_min
+            enough = len(approvers(entry, self.belief, aside, serial)) >= self.belief.approvers_min
             return replace(entry, status=BundleStatus.KNOWN_GOOD if enough else BundleStatus.CANDIDATE)
 
         return self._change(identity, self._of(identity, approved))
@@ -98,10 +101,13 @@ class Editor:
         """Quarantine or revoke a bundle, or make it a candidate again; whoever approved of it must do so again."""
         assert status is not BundleStatus.KNOWN_GOOD, "that takes people who approve"
 
-        def aside(entry: Entry) -> Entry:
+        def aside(index: Index, entry: Entry) -> Entry:
             if entry.status is BundleStatus.REVOKED and status is not BundleStatus.REVOKED:
                 raise SettingsError([Problem(identity, "is revoked, and stays so", "create a new bundle")])
-            return replace(entry, status=status, reason=reason, approval="")
+            if (entry.status, entry.reason, entry.approval) == (status, reason, ""):
+                return entry  # it is so already
+            after = index.document.serial + 1  # the index that is about to be written
+            return replace(entry, status=status, reason=reason, approval="", aside=after)
 
         return self._change(identity, self._of(identity, aside))
 
@@ -140,19 +146,20 @@ class Editor:
             raise SettingsError([Problem(str(path), str(error), "make the change again")]) from error
         return envelope, decode_index(body, str(path))
 
-    def _of(self, identity: BundleId, change: Callable[[Entry], Entry]) -> Callable[[Document], Document]:
-        def changed(document: Document) -> Document:
+    def _of(self, identity: BundleId, change: Callable[[Index, Entry], Entry]) -> Callable[[Index], Document]:
+        def changed(index: Index) -> Document:
+            document = index.document
             entry = document.find(identity)
             if entry is None:
                 raise SettingsError([Problem("bundle", f"{self.path} does not know {identity}")])
-            return replace(document, bundles=tuple(change(e) if e is entry else e for e in document.bundles))
+            return replace(document, bundles=tuple(change(index, e) if e is entry else e for e in document.bundles))
 
         return changed
 
-    def _change(self, identity: BundleId, change: Callable[[Document], Document]) -> Bundle:
+    def _change(self, identity: BundleId, change: Callable[[Index], Document]) -> Bundle:
         with locked(self.path):
             before = self._begin()
-            after = change(before.document)
+            after = change(before)
             if after != before.document:
                 self._save(after)
             found = before.find(identity) if self.waits() else self.read().find(identity)

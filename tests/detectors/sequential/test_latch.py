@@ -12,6 +12,7 @@ from monitor.detectors.sequential import Latch, Tier, list_drifted
 from monitor.detectors.sequential.latch import CALM, turn
 from monitor.detectors.sequential.process import Step
 from monitor.detectors.sequential.state import release
+from monitor.facts import Family
 
 HOLD = 10.0  # minutes
 KEY = (1, 0)
@@ -87,7 +88,7 @@ def test_a_drift_that_goes_on_pages_once_and_again_after_a_calm(rows_a_tick: int
 
 
 def test_virtual_crossings_go_on_resetting_and_say_that_they_page_nobody() -> None:
-    plan = plan_of(share(), hold=HOLD)
+    plan = plan_of(share(family=Family.LABELS), hold=HOLD, features=0.0, labels=1.0)
     said, state = run(plan, bands(0.2, 0.3), [rows(50, 60)] * 6)
     found = [c.pages for one in said for c in one.crossings if c.tier is Tier.PAGE]
     assert found == [True] + [False] * (len(found) - 1)

@@ -28,7 +28,7 @@ def watch(signals: list, scores: int = 0) -> Watched:
 def test_weights_never_exceed_the_share_of_the_budget(signals: list, scores: int, part: float) -> None:
     plan = Plan.of(watch(signals, scores), Ledger(), part)
     assert (plan.weight >= 0).all()
-    assert plan.weight.astype(float).sum() <= part * (1 + 1e-6)
+    assert (plan.weight.astype(float).sum(axis=1) <= part * (1 + 1e-6)).all()
     assert plan.group_weight.sum() <= part * (1 + 1e-12)
 
 
@@ -46,8 +46,32 @@ def test_each_family_spends_its_own_share_and_no_other_gets_what_is_left() -> No
 
 def test_half_of_a_scored_columns_weight_is_its_scores() -> None:
     plan = Plan.of(watch([(Family.FEATURES, 0, True, True)] * 9, 1), Ledger())
-    assert plan.weight[18:].astype(float).sum() == pytest.approx(0.1)
-    assert plan.weight.astype(float).sum() == pytest.approx(0.2)
+    assert plan.weight[0, 18:].astype(float).sum() == pytest.approx(0.1)
+    assert plan.weight[0].astype(float).sum() == pytest.approx(0.2)
+
+
+EVERY = [Family.LABELS, Family.PAIRED, Family.OUTPUT, Family.QUALITY, Family.FEATURES]
+
+
+def test_warnings_and_pages_weigh_alike_and_rollbacks_only_what_may_support_one() -> None:
+    plan = Plan.of(watch([(family, 0, True, False) for family in EVERY]), Ledger())
+    warn, page, rollback = plan.weight.astype(float)
+    assert warn == pytest.approx([0.15, 0.15, 0.15, 0.15, 0.2])
+    assert page.tolist() == warn.tolist()
+    assert rollback == pytest.approx([0.25, 0.5, 0.25, 0.0, 0.0])
+
+
+@pytest.mark.parametrize(("left", "weights"), [((0, 2), [2 / 3, 1 / 3]), ((1,), [1.0]), ((4,), [0.0])])
+def test_the_tier_rollback_is_spent_on_what_is_watched(left: tuple[int, ...], weights: list[float]) -> None:
+    plan = Plan.of(watch([(EVERY[index], 0, True, False) for index in left]), Ledger())
+    assert plan.weight[2] == pytest.approx(weights)
+
+
+def test_errors_of_segments_share_the_tier_rollback_with_the_whole() -> None:
+    watched = watch([(Family.LABELS, 0, True, False), (Family.LABELS, 1, True, False), (Family.PAIRED, 0, True, False)])
+    plan = Plan.of(watched, Ledger(), 0.9, {"labels/1": 0.1})
+    assert plan.weight[2].astype(float).sum() == pytest.approx(1.0)
+    assert plan.weight[2] == pytest.approx([0.5 * 0.135 / 0.235, 0.5 * 0.1 / 0.235, 0.5])
 
 
 def test_every_family_has_a_fund() -> None:

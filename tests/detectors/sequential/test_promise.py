@@ -8,6 +8,7 @@ import pytest
 from ticks import bands, evidence, plan_of, rows, run, share
 
 from monitor.detectors.sequential import Plan, State, Tier, step
+from monitor.facts import Family
 
 TINY = {"warn": 1.5, "page": 2.0, "rollback": 4.0}  # minutes, so that three ticks see crossings of every tier
 N = 5
@@ -52,7 +53,7 @@ def test_at_the_edge_of_the_band_what_is_spent_on_pages_is_never_more_than_the_m
 
 @pytest.mark.parametrize("p", [0.0, 0.1, 0.2, 0.3])
 def test_of_every_tier_crossings_are_at_most_the_minutes_over_the_budget(p: float) -> None:
-    plan = plan_of(share(falls=False), **TINY)
+    plan = plan_of(share(falls=False, family=Family.LABELS), **TINY, features=0.0, labels=1.0)
     law = [(q, [x]) for x, q in enumerate(binomial(p))]
     _, crossings = expected(plan, law, 4)[-1]
     for tier, budget in zip(Tier, TINY.values(), strict=True):
