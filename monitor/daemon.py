@@ -559,8 +559,8 @@ class Daemon:
                 watched,
                 drawing,
                 clearing.cleared(self._wheel, watched, Asked()).state,
-                earned(watched, now),
-                staged_view(self._copies.get(watched.name)),
+                promotion=earned(watched, now),
+                staged=staged_view(self._copies.get(watched.name)),
             )
             for watched in self._models.values()
         )
