@@ -53,7 +53,7 @@ def size_of(source: Path) -> int:
     return sum((source / name).lstat().st_size for name in files_in(source))
 
 
-def sealed(staged: Path) -> None:
+def read_only(staged: Path) -> None:
     """Unfit if anything of a copy is a link, has a second name, can be written, or is not ours."""
     each = [staged]
     if stat.S_ISDIR(staged.lstat().st_mode):

@@ -42,7 +42,7 @@ from monitor.clock import WallClock
 from monitor.errors import Permanent, Transient
 from monitor.rollback.digest import SIZE_MAX, Progress, nobody
 from monitor.rollback.targets.contract import Release, Unfit
-from monitor.rollback.targets.copies import NoRoom, copied, removed, sealed, size_of, synced
+from monitor.rollback.targets.copies import NoRoom, copied, read_only, removed, size_of, synced
 from monitor.rollback.targets.seals import Seals, marked
 
 FOLDER = ".tocsin-staged"
@@ -176,7 +176,7 @@ class Staging:
 
     def _as_made(self, digest: str) -> None:
         self._ours()
-        sealed(self.path(digest))
+        read_only(self.path(digest))
 
     def _have(
         self,
