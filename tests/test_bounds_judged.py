@@ -35,6 +35,8 @@ SETTINGS = {
     "alerts.transport.TIMEOUT_S": "alertmanagers.*.timeout",
     "export.series.SERIES_MAX": "metrics.series_max",
     "rollback.release.memory.AHEAD_MAX": "models.*.release.fast_forward_max",
+    "rollback.targets.staging.REHASH_MAX": "models.*.target.rehash_max",
+    "rollback.targets.staging.SEALED_FOR_S": "models.*.target.reread_every",
     "serving.probing.CONNECTIONS_MAX": "models.*.probes.connections",
     "turns.look.SUMS_BYTES_MAX": "panes.sums_bytes_max",
     "turns.lookout.BANDS_BYTES_MAX": "panes.bands_bytes_max",
@@ -78,6 +80,7 @@ REFUSED = """
     ingest.connection: HEAD_BYTES_MAX HEAD_S
     ingest.gate: QUERY_MAX TEXT_MAX
     ingest.history: BLOCK_BYTES
+    ingest.history_lines: LINE_BYTES_MAX
     ingest.intake: KEY_MAX
     ingest.stream: ARRAYS_MAX COLUMNS_MAX MESSAGES_MAX
     ingest.tokens: FILE_BYTES_MAX ROWS_MAX
@@ -86,6 +89,7 @@ REFUSED = """
     rollback.manifest: BATCHES_MAX MANIFEST_BYTES_MAX
     rollback.openssf: FILES_MAX
     rollback.release.document: BUNDLES_MAX SERIAL_MAX
+    rollback.release.memory: ASIDE_MAX
     rollback.signing: ENVELOPE_BYTES_MAX SIGNATURES_MAX
     rollback.targets.calls: ANSWER_BYTES_MAX
     rollback.targets.cluster: TOKEN_BYTES_MAX
@@ -118,6 +122,7 @@ TOLD = """
     evidence.plans: COLUMNS_MAX
     export.model_lines: CELLS_MAX
     turns.gathering: LABELLED_ROWS_MAX
+    turns.noticing: NAMED_MAX
     turns.pictures: NAME_LENGTH_MAX
     turns.reading: WORST_MAX
     turns.supervisor: CALLS_MAX
@@ -132,8 +137,11 @@ PIECES = """
     ingest.arrow.values: _NARROW_MAX
     ingest.decode: TYPED_FEATURES_MAX
     ingest.history: BATCH_ROWS
+    ingest.history_lines: BATCH_ROWS
     ingest.rates: BUCKETS_MAX
     rollback.digest: CHUNK_BYTES
+    rollback.targets.copies: PIECE_BYTES
+    rollback.targets.seals: SEALS_MAX
     store.receipts: ROWS_MAX
     store.records: SPARES_MAX SPARE_BYTES_MAX
     store.runs: RELEASED_BYTES
@@ -151,7 +159,6 @@ PAST = """
     decisions.epochs: EPOCHS_MAX
     decisions.state: HISTORY_MAX
     decisions.steadiness: FLIPS_MAX PROOFS_MAX
-    rollback.targets.staging: COPIES_MAX
     turns.closing: SETTLED_MAX
     turns.look: TICKS_KEPT
     turns.refusals: KEPT
@@ -181,6 +188,8 @@ PACE = """
     ingest.tokens: STAT_EVERY_S
     rollback.execute: LONGEST_PAUSE_S POLL_S
     rollback.release.write: VALID_S
+    rollback.targets.ahead: RETRY_S
+    rollback.targets.seals: SETTLE_S
     store.faults: RETRY_S
     store.labels: WALK_EVERY_S
     store.samples: RETIRED_S
@@ -188,6 +197,7 @@ PACE = """
     turns.control: ANSWER_WITHIN_S
     turns.couriers: RESTART_S
     turns.pushers: RESTART_S
+    turns.staging: EVERY_S
     turns.wheel: BAKE_EVERY_S PROOF_PAUSE_S
 """
 
