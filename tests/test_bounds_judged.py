@@ -35,6 +35,7 @@ SETTINGS = {
     "alerts.transport.TIMEOUT_S": "alertmanagers.*.timeout",
     "export.series.SERIES_MAX": "metrics.series_max",
     "rollback.release.memory.AHEAD_MAX": "models.*.release.fast_forward_max",
+    "rollback.targets.staging.COPIES_MAX": "models.*.target.staged_max",
     "rollback.targets.staging.REHASH_MAX": "models.*.target.rehash_max",
     "rollback.targets.staging.SEALED_FOR_S": "models.*.target.reread_every",
     "serving.probing.CONNECTIONS_MAX": "models.*.probes.connections",
