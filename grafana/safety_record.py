@@ -15,8 +15,8 @@ VERIFIED: Final = {0: ("did not verify", VERMILLION), 1: ("verified", SKY)}
 def add(made: board.Dashboard) -> None:
     """Append the row."""
     made.with_row(board.Row("The audit log"))
-    for words, unit, drawn in RECORD:
-        made.with_panel(lines(words, unit, drawn, 8, 7).decimals(0))
+    for words, unit, drawn, width in RECORD:
+        made.with_panel(lines(words, unit, drawn, width, 7).decimals(0))
     verified = Words(
         "Verified at the start",
         "Whether the end of the log verified when the daemon started: chain, digests, signed heads. The whole of it "
@@ -24,7 +24,7 @@ def add(made: board.Dashboard) -> None:
         "The audit log was new when the daemon started, so there was nothing to verify",
         "TocsinAuditUnverified",
     )
-    made.with_panel(states(verified, f"max(tocsin_audit_verified{{{DAEMON}}})", "end of the log", VERIFIED, 16, 7))
+    made.with_panel(states(verified, f"max(tocsin_audit_verified{{{DAEMON}}})", "end of the log", VERIFIED, 8, 7))
 
 
 RECORD: Final = (
@@ -41,6 +41,7 @@ RECORD: Final = (
             Line(f"tocsin_audit_head_sequence{{{DAEMON}}}", "newest", Role.VALUE, SKY),
             Line(f"tocsin_audit_signed_sequence{{{DAEMON}}}", "signed", Role.VALUE, BLUE),
         ],
+        8,
     ),
     (
         Words(
@@ -66,6 +67,7 @@ RECORD: Final = (
                 PURPLE,
             ),
         ],
+        8,
     ),
     (
         Words(
@@ -75,6 +77,7 @@ RECORD: Final = (
         ),
         "bytes",
         [Line(f"tocsin_audit_size_bytes{{{DAEMON}}}", "records", Role.VALUE)],
+        8,
     ),
     (
         Words(
@@ -94,5 +97,6 @@ RECORD: Final = (
                 PURPLE,
             ),
         ],
+        16,
     ),
 )
