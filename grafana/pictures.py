@@ -125,7 +125,7 @@ def moving(prometheus: Prometheus, played: tuple[float, float]) -> Span:
     """The part of this time in which event time moved: neither what was prepared before it nor what was waited for."""
     [clock] = prometheus.over("tocsin_clock_timestamp_seconds", Span(*played, SCRAPE_S, SCRAPE_S))
     moved = [at for (_, was), (at, value) in itertools.pairwise(clock["values"]) if value != was]
-    return Span(moved[0] + 1, moved[-1] + 1, SCRAPE_S, SCRAPE_S)
+    return Span(moved[0] + 1, moved[-1], SCRAPE_S, SCRAPE_S)  # a second later the daemon may have ended
 
 
 def cut(look: dict[str, Any], first: str, last: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from grafana_foundation_sdk.builders import dashboard as board
 
+from grafana import safety_record
 from grafana.board import Line, Role, Words, blank, event, lines, number, runbooks, states, variable, word
 from grafana.queries import DAEMON, SCOPE, age
 from grafana.words import BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION
@@ -18,11 +19,12 @@ NO_PROBES: Final = "The settings name no golden probes for this model, or none i
 NO_CANDIDATE: Final = "No candidate was served in this time range"
 NO_ROLLBACK: Final = "There was no rollback in this time range"
 NO_INDEX: Final = "The release index has no expiry, or the daemon was not scraped"
-BLOCKS: Final = {0: ("free", GREY), 1: ("blocks", ORANGE)}
+BLOCKS: Final = {0: ("free", SKY), 1: ("blocks", ORANGE)}
 TOLD: Final = {1: ("ok", GREEN), 2: ("unknown", GREY), 3: ("bad", VERMILLION)}
 PROBED: Final = {1: ("ok", GREEN), 2: ("unknown", GREY), 3: ("breach", VERMILLION)}
 HELD: Final = {0: ("speaks against it", ORANGE), 1: ("held", SKY)}
 SERVED: Final = {1: ("served", BLUE)}
+IN_FORCE: Final = {1: ("in force", SKY)}
 
 
 def dashboard() -> board.Dashboard:
@@ -47,7 +49,7 @@ def dashboard() -> board.Dashboard:
     _automation(made)
     _served(made)
     _releases(made)
-    _record(made)
+    safety_record.add(made)
     return made
 
 
@@ -132,6 +134,27 @@ def _automation(made: board.Dashboard) -> None:
         Line(f"tocsin_rollback_contact_within_seconds{{{SCOPE}}}", "after a call", Role.LIMIT),
     ]
     made.with_panel(lines(contact, "s", drawn))
+    modes = Words(
+        "Mode over time",
+        "The mode that is in force. Auto that turned into propose while nobody changed the settings was degraded: no "
+        "operator was in touch.",
+        ABSENT,
+        "TocsinOperatorAway",
+    )
+    expr = f"max by (mode) (tocsin_rollback_mode_info{{{SCOPE}}})"
+    made.with_panel(states(modes, expr, "{{mode}}", IN_FORCE, 12, 6))
+    would = Words(
+        "Incidents and proposals",
+        "What there is to act on: incidents that are open, and rollbacks that wait for a person. An incident without "
+        "a proposal was ruled inconclusive or denied, or the mode is observe: `tocsin incidents show` says why.",
+        ABSENT,
+        "TocsinRollbackWaiting",
+    )
+    drawn = [
+        Line(f"sum(tocsin_incidents_open{{{SCOPE}}})", "open incidents", Role.VALUE, VERMILLION),
+        Line(f"sum(tocsin_rollbacks_waiting{{{SCOPE}}})", "wait for a person", Role.VALUE, ORANGE),
+    ]
+    made.with_panel(lines(would, "short", drawn, 12, 6).decimals(0))
 
 
 def _served(made: board.Dashboard) -> None:
@@ -164,6 +187,19 @@ def _served(made: board.Dashboard) -> None:
         Line(f"tocsin_probe_rows{{{SCOPE}}}", "rows of the set", Role.REFERENCE, GREY),
     ]
     made.with_panel(lines(wrong, "short", drawn, 8, 7).decimals(0))
+    far = Words(
+        "How far golden probes are off",
+        "Of the worst answer: share of rows that are the same to the last bit, and the mean divergence (KL) of the "
+        "scores given from those recorded, in nats. Another kernel or processor moves the share alone; another "
+        "checkpoint moves both.",
+        NO_PROBES,
+        "TocsinProbeMismatch",
+    )
+    drawn = [
+        Line(f"tocsin_probe_exact_ratio{{{SCOPE}}}", "the same to the last bit", Role.VALUE, SKY, "percentunit"),
+        Line(f"tocsin_probe_divergence_nats{{{SCOPE}}}", "divergence, nats", Role.VALUE, VERMILLION),
+    ]
+    made.with_panel(lines(far, "none", drawn, 24, 6))
 
 
 def _releases(made: board.Dashboard) -> None:
@@ -207,12 +243,6 @@ def _releases(made: board.Dashboard) -> None:
     made.with_panel(lines(serial, "short", drawn, 24, 6).decimals(0))
 
 
-def _record(made: board.Dashboard) -> None:
-    made.with_row(board.Row("The audit log"))
-    for words, unit, drawn in RECORD:
-        made.with_panel(lines(words, unit, drawn, 8, 7).decimals(0))
-
-
 def _index_left() -> str:
     """Seconds by the daemon's own wall clock."""
     left = f"tocsin_release_index_expires_timestamp_seconds{{{SCOPE}}}"
@@ -241,55 +271,3 @@ def _ways() -> str:
         "audit log waits": f"max(tocsin_audit_waiting_records{{{DAEMON}}} > bool 0)",
     }
     return " or ".join(f'label_replace({expr}, "what", "{what}", "", "")' for what, expr in ways.items())
-
-
-RECORD: Final = (
-    (
-        Words(
-            "Audit records",
-            "Number of the newest record, and of the one up to which a head is signed. Both only grow: a number that "
-            "fell is a log that was cut. Prometheus is the witness; `tocsin audit verify --anchor` compares.",
-            ABSENT,
-            "TocsinAuditUnverified",
-        ),
-        "short",
-        [
-            Line(f"tocsin_audit_head_sequence{{{DAEMON}}}", "newest", Role.VALUE, SKY),
-            Line(f"tocsin_audit_signed_sequence{{{DAEMON}}}", "signed", Role.VALUE, BLUE),
-        ],
-    ),
-    (
-        Words(
-            "Records at risk",
-            "Records that wait to be written, those lost because too many waited, and writes that failed: a switch "
-            "waits for its line.",
-            ABSENT,
-            "TocsinAuditFailing",
-        ),
-        "short",
-        [
-            Line(f"tocsin_audit_waiting_records{{{DAEMON}}}", "waiting", Role.VALUE, ORANGE),
-            Line(
-                f"increase(tocsin_audit_lost_records_total{{{DAEMON}}}[$__rate_interval])",
-                "lost",
-                Role.VALUE,
-                VERMILLION,
-            ),
-            Line(
-                f"increase(tocsin_audit_failures_total{{{DAEMON}}}[$__rate_interval])",
-                "failed writes",
-                Role.VALUE,
-                PURPLE,
-            ),
-        ],
-    ),
-    (
-        Words(
-            "Size of the audit log",
-            "On disk, in rotated files; the oldest are dropped over `audit.bytes_max`.",
-            ABSENT,
-        ),
-        "bytes",
-        [Line(f"tocsin_audit_size_bytes{{{DAEMON}}}", "records", Role.VALUE)],
-    ),
-)

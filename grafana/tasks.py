@@ -62,6 +62,7 @@ def playing(directory: Path) -> Iterator[Played]:
     environ = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
+        "OPENBLAS_NUM_THREADS": "1",  # a dozen commands with small matrices: threads would spin beside the daemon
         "TOCSIN": str(ROOT),
         "TOCSIN_URL": f"http://127.0.0.1:{http_port}",
         "MODEL_SERVER_URL": f"http://127.0.0.1:{server_port}",

@@ -2,8 +2,13 @@
 
 import os
 
-import pytest
-from hypothesis import HealthCheck, settings
+# Before anything imports numpy, and for every process that a test starts: our matrices are small, and the threads of a
+# solver wait for each other by spinning. On two cores that are busy `tocsin reference build` took five times the work.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+import pytest  # noqa: E402  # threads first
+from hypothesis import HealthCheck, settings  # noqa: E402  # threads first
 
 # No example database: a run depends on nothing that an earlier run left. CI repeats itself exactly; a failure found
 # elsewhere is repeated with the blob that is printed.

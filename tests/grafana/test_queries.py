@@ -17,6 +17,7 @@ QUIET = {
         "Answers and truths",
         "A",
     ): "the loop's labels come one window late, and this is of the newest",
+    ("safety", "Verified at the start", "A"): "the loop's audit log is new: there was nothing to verify",
     ("model-classification", "Came to nothing", "A"): "the evidence worker did what it was asked",
 }
 """Queries that this world gives nothing to show, and why. A query that has data does not belong here: see below."""

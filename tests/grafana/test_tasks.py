@@ -13,7 +13,7 @@ from grafana.ask import Look, panels
 from grafana.tasks import README, script
 from monitor.facts import Task
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(700)]  # what `played` waits for at most, and a minute
 
 MODELS = {Task.REGRESSION: "minutes", Task.CLASSIFICATION: "band", Task.RANKING: "choice"}
 NO_DETECTOR = "no detector that is not ours"
