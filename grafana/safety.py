@@ -18,6 +18,7 @@ ABSENT: Final = "No daemon answers for this model in this time range"
 NO_PROBES: Final = "The settings name no golden probes for this model, or none is recorded for what is served"
 NO_CANDIDATE: Final = "No candidate was served in this time range"
 NO_ROLLBACK: Final = "There was no rollback in this time range"
+NOTHING_STAGED: Final = "Nothing is copied ahead: the target is no link, or time is replayed"
 NO_INDEX: Final = "The release index has no expiry, or the daemon was not scraped"
 BLOCKS: Final = {0: ("free", SKY), 1: ("blocks", ORANGE)}
 TOLD: Final = {1: ("ok", GREEN), 2: ("unknown", GREY), 3: ("bad", VERMILLION)}
@@ -240,7 +241,21 @@ def _releases(made: board.Dashboard) -> None:
         Line(f"tocsin_release_index_serial{{{SCOPE}}}", "serial", Role.VALUE, BLUE),
         Line(f"tocsin_release_index_usable{{{SCOPE}}}", "usable", Role.VALUE, GREY),
     ]
-    made.with_panel(lines(serial, "short", drawn, 24, 6).decimals(0))
+    made.with_panel(lines(serial, "short", drawn, 12, 6).decimals(0))
+    copies = Words(
+        "Copy at hand",
+        "1 while what a rollback would go to lies beside the link, verified and untouched: switching to it is then a "
+        "matter of milliseconds, whatever its size. Failures of copying ahead, by reason.",
+        NOTHING_STAGED,
+        "TocsinNotStaged",
+    )
+    failed = f"sum by (reason) (increase(tocsin_staging_failures_total{{{SCOPE}}}[$__rate_interval]))"
+    drawn = [
+        Line(f"tocsin_staged_ready{{{SCOPE}}}", "at hand", Role.VALUE, BLUE),
+        Line(f"tocsin_staged_copies{{{SCOPE}}}", "copies", Role.VALUE, GREY),
+        Line(failed, "failed: {{reason}}"),
+    ]
+    made.with_panel(lines(copies, "short", drawn, 12, 6).decimals(0))
 
 
 def _index_left() -> str:
@@ -268,6 +283,7 @@ def _ways() -> str:
         "release index refused": f"1 - min(tocsin_release_index_usable{{{SCOPE}}})",
         "release index expired": f"({_index_left()}) < bool 0",
         "serving not steady": f"max(tocsin_serving_unsteady{{{SCOPE}}})",
+        "clock jumped": f"max(tocsin_clock_paused{{{DAEMON}}})",
         "audit log waits": f"max(tocsin_audit_waiting_records{{{DAEMON}}} > bool 0)",
     }
     return " or ".join(f'label_replace({expr}, "what", "{what}", "", "")' for what, expr in ways.items())

@@ -29,7 +29,7 @@ from monitor.cli import (
     watch,
 )
 from monitor.cli.exits import MEANS, Exit, exit_code, explain
-from monitor.cli.libraries import NO_COMMAND_NEEDS, do_without
+from monitor.cli.libraries import NO_COMMAND_NEEDS, blas_of_one_thread, do_without
 from monitor.cli.output import say
 from monitor.errors import TocsinError
 
@@ -67,6 +67,7 @@ app.add_typer(audit.app, name="audit")
 def main() -> None:
     """Run the command that the process was started with, and exit as `Exit` says."""
     do_without(NO_COMMAND_NEEDS)
+    blas_of_one_thread()
     try:
         app(prog_name="tocsin")
     except TocsinError as error:

@@ -139,6 +139,18 @@ def test_the_daemon_imports_nothing_that_it_does_without():
     assert (ended.returncode, ended.stdout) == (0, "set()\n"), ended.stderr
 
 
+@pytest.mark.parametrize(("asked", "threads"), [(None, 1), ("2", min(2, os.cpu_count() or 1))])
+def test_matrices_are_for_one_thread_unless_somebody_says_otherwise(asked, threads):
+    code = (
+        "from monitor.cli.libraries import blas_of_one_thread; blas_of_one_thread(); import numpy, threadpoolctl\n"
+        "print(max(each['num_threads'] for each in threadpoolctl.threadpool_info()))"
+    )
+    environ = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    environ |= {"OPENBLAS_NUM_THREADS": asked} if asked else {}
+    ended = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    assert int(ended.stdout) == threads
+
+
 def test_no_command_imports_pandas_where_it_is_installed(tmp_path):
     (tmp_path / "pandas").mkdir()
     (tmp_path / "pandas" / "__init__.py").write_text("raise SystemExit('pandas was imported')")

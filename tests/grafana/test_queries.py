@@ -17,6 +17,7 @@ QUIET = {
         "Answers and truths",
         "A",
     ): "the loop's labels come one window late, and this is of the newest",
+    **{("safety", "Copy at hand", ref): "a replay copies nothing ahead" for ref in "ABC"},
     ("safety", "Verified at the start", "A"): "the loop's audit log is new: there was nothing to verify",
     ("model-classification", "Came to nothing", "A"): "the evidence worker did what it was asked",
 }
