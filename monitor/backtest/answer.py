@@ -1,26 +1,32 @@
 """From what a replay found to the report, and whether limits that were given with --fail-... were kept.
 
 --fail-above pages-per-month=1     what was counted, per 30 days, not the upper end of its interval
+--fail-above incidents-per-month=1 pages that wake somebody: those that begin while another lasts join it in silence
 --fail-above warns-per-month=30
 --fail-missed 0.5sigma             of planted shifts of that size and larger, one was not found in time
 """
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from monitor.backtest.rates import MONTH_S, median_interval, poisson_interval
 from monitor.backtest.replay import Replayed
-from monitor.backtest.report import Delay, Planted, Rate, Report
+from monitor.backtest.report import Delay, Fired, Planted, Rate, Report
 from monitor.backtest.terms import Terms
 from monitor.decisions.budget import MINUTE_S
 from monitor.detectors.sequential import Tier
 from monitor.errors import Problem, SettingsError
 
-LIMITS: Final = {"pages-per-month": Tier.PAGE, "warns-per-month": Tier.WARN}
 EVERY_FAMILY: Final = "all"
+INCIDENTS: Final = "incidents"
+LIMITS: Final = {
+    "pages-per-month": (Tier.PAGE, EVERY_FAMILY),
+    "incidents-per-month": (Tier.PAGE, INCIDENTS),
+    "warns-per-month": (Tier.WARN, EVERY_FAMILY),
+}
 _SIZE: Final = re.compile(r"(\d*\.?\d+)(sigma|%)")
 
 
@@ -86,8 +92,20 @@ def _rates(terms: Terms, found: Replayed, months: float) -> list[Rate]:
         own |= {family: count for (of, family), count in sorted(found.ledgered.counts.items()) if of == tier.value}
         budget = None if ledger is None else MONTH_S / MINUTE_S / ledger.minutes[list(Tier).index(tier)]
         rates.append(_rate(tier, EVERY_FAMILY, sum(own.values()), months, budget))
+        if tier is Tier.PAGE and not found.ledgered.left_out:
+            rates.append(_rate(tier, INCIDENTS, incidents(found.ledgered.told), months, None))
         rates += [_rate(tier, family, count, months, None) for family, count in own.items()]
     return rates
+
+
+def incidents(fired: Iterable[Fired]) -> int:
+    """How many pages began while no other lasted: a bad night moves errors, slices and calibration within hours."""
+    count, until = 0, -math.inf
+    pages = [each for each in fired if each.tier == Tier.PAGE.value]
+    for page in sorted(pages, key=lambda each: each.start):
+        count += page.start > until
+        until = max(until, math.inf if page.end is None else page.end)
+    return count
 
 
 def _rate(tier: Tier, family: str, count: int, months: float, budget: float | None) -> Rate:
@@ -130,9 +148,10 @@ def _delays(planted: Sequence[Planted]) -> list[Delay]:
 def _broken(demands: Demands, rates: Sequence[Rate], planted: Sequence[Planted]) -> list[str]:
     broken = []
     for name, most in demands.above:
-        rate = next(each for each in rates if each.tier == LIMITS[name].value and each.family == EVERY_FAMILY)
-        if rate.per_month is None or rate.per_month > most:
-            said = "unknown: no time was replayed" if rate.per_month is None else f"{rate.per_month:.3g}"
+        tier, family = LIMITS[name]
+        rate = next((each for each in rates if (each.tier, each.family) == (tier.value, family)), None)
+        if rate is None or rate.per_month is None or rate.per_month > most:
+            said = _unknown(rate) if rate is None or rate.per_month is None else f"{rate.per_month:.3g}"
             broken.append(f"{name} is {said}, above {most:g}")
     for size, unit in demands.missed:
         mine = [each for each in planted if _at_least(each.size, size, unit)]
@@ -142,6 +161,10 @@ def _broken(demands: Demands, rates: Sequence[Rate], planted: Sequence[Planted])
         elif not any(each.outcome == "found" for each in mine):
             broken.append(f"no shift of {size:g}{unit} or more was planted that tells anything")
     return broken
+
+
+def _unknown(rate: Rate | None) -> str:
+    return "unknown: too many alerts to tell which lasted together" if rate is None else "unknown: no time was replayed"
 
 
 def _at_least(told: str, size: float, unit: str) -> bool:

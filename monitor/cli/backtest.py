@@ -65,7 +65,11 @@ def backtest(
     ] = None,
     fail_above: Annotated[
         list[str] | None,
-        typer.Option("--fail-above", metavar="LIMIT", help="pages-per-month=1: exit 5 where more are counted."),
+        typer.Option(
+            "--fail-above",
+            metavar="LIMIT",
+            help="pages-per-month=1, incidents-per-month, warns-per-month: exit 5 above.",
+        ),
     ] = None,
     fail_missed: Annotated[
         list[str] | None,
