@@ -70,8 +70,15 @@ def _pool(slots: Sequence[Slot], z: float) -> Together | None:
 
 
 def _numbers(reading: Reading) -> tuple[float, float, float]:
-    """Value, standard error and limit of a reading that tells."""
+    """Value, standard error and limit of a reading that tells.
+
+    The interval of a loss is cut off at 0, and says nothing of its width on that side: one absurd error would else be
+    called sure.
+    """
     assert reading.value is not None, "it tells"
     assert reading.low is not None, "it tells"
     assert reading.limit is not None, "it tells"
-    return reading.value, (reading.value - reading.low) / Z95, reading.limit
+    arm = reading.value - reading.low
+    if reading.low == 0.0 and reading.high is not None:
+        arm = max(arm, reading.high - reading.value)
+    return reading.value, arm / Z95, reading.limit

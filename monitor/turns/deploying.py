@@ -68,7 +68,7 @@ def made_ahead(settings: sections.Target | None, clock: Clock) -> Ahead | None:
         return None
     seals = Seals(clock, SEALED_READINGS * settings.reread_every)
     copies = {"copies_max": settings.staged_max, "rehash_max": settings.rehash_max}
-    staging = Staging(settings.link.parent, **copies, seals=seals)
+    staging = Staging(settings.link.parent, **copies, seals=seals, name=settings.link.name)
     pace = Pace(settings.stage_rate, settings.reread_every, settings.stage_free_min) if settings.stage_ahead else None
     return Ahead(Link(settings.link, seals=seals), staging, clock, pace)
 

@@ -11,7 +11,8 @@ from monitor.decisions.judge import judge
 from monitor.decisions.policy import decide
 from monitor.decisions.together import Z_ERRORS, Z_PAIRED, together
 from monitor.detectors.error import Error
-from monitor.detectors.intervals import Z95
+from monitor.detectors.intervals import Z95, mean
+from monitor.detectors.mean_absolute_error import MeanAbsoluteError
 from monitor.detectors.paired_error import PairedError
 from monitor.facts import Family, Outcomes, Pairs, Reading, Ruling, Verdict
 
@@ -177,3 +178,20 @@ def test_the_policy_is_asked_when_the_pairs_hold_without_an_alert_of_their_own()
     assert begun.target == V1
     quiet = slots | {("paired_error", ""): pairs_signal(0.0, 0.0, 0.0).slots}
     assert judge(state, make_terms(), quiet, 3 * DAY).state.rollback is None
+
+
+def loss(day, errors):
+    """A day of absolute errors, judged against a reference of about .8 and at most .2 more."""
+    detector, n, total, squares = MeanAbsoluteError(limit=1.0), len(errors), sum(errors), sum(e * e for e in errors)
+    low, high = mean(total, squares, n)
+    cut = max(0.0, low)
+    verdict = Verdict.BREACH if cut > detector.limit else Verdict.OK
+    return make_slot("mae", 2, day, verdict, Reading(verdict, n, total / n, detector.limit, cut, high, ""))
+
+
+def test_one_absurd_error_in_each_of_two_windows_is_not_sure():
+    usual = [0.7, 0.8, 0.9, 0.6] * 100
+    absurd = [3000.0, *usual[1:]]
+    days = [loss(1, usual), loss(2, absurd), loss(3, absurd)]
+    assert together(days, 2, Z_ERRORS) is None
+    assert together([loss(day, [each + 1.0 for each in usual]) for day in (1, 2, 3)], 2, Z_ERRORS) is not None

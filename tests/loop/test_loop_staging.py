@@ -2,7 +2,7 @@
 
 from loopworld import wait_for
 
-STAGED = ".tocsin-staged"
+STAGED = ".tocsin-staged-current"
 PATIENT_S = 60.0
 
 

@@ -97,7 +97,7 @@ def test_before_anything_is_served_nothing_is_made(tmp_path):
 
 def test_the_settings_say_where_copies_are_kept_and_how_many():
     made = made_ahead(Symlink(link=Path("volume/current")), ManualClock())
-    assert made.staging.folder == Path("volume/.tocsin-staged")
+    assert made.staging.folder == Path("volume/.tocsin-staged-current")
     assert made_ahead(Symlink(link=Path("current"), stage=False), ManualClock()) is None
     assert made_ahead(None, ManualClock()) is None
 

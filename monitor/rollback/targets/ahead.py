@@ -77,6 +77,7 @@ class Ahead:
         if self._closed.is_set():
             return
         due = self._clock.monotonic() >= self._again or (self._failed is not None and self._failed[0] != wanted)
+        self.kept = self._look(target)  # what holds while a copy is made, which takes minutes
         if due and self._pace is not None:
             self._try(target, wanted, self._pace)
         self.kept = self._look(target)

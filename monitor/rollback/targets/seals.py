@@ -23,6 +23,7 @@ life of the daemon has none, and reads.
 Cost: 5 us a file for a mark, 150 bytes a seal. At most `SEALS_MAX`, the oldest go.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -31,7 +32,7 @@ from typing import NamedTuple
 
 from monitor.clock import Clock
 from monitor.rollback.digest import SIZE_MAX, Progress, nobody
-from monitor.rollback.tree import digest_at
+from monitor.rollback.tree import DEPTH_MAX, FILES_MAX, digest_at
 
 SETTLE_S = 10.0
 SEALS_MAX = 16  # of one link: what it names, and the copies
@@ -118,8 +119,16 @@ class Seals:
 
 
 def _below(path: Path) -> list[Path]:
-    """Every entry below a directory, in an order that is always the same."""
-    return sorted(Path(at) / name for at, folders, names in os.walk(path) for name in (*folders, *names))
+    """Every entry below a directory, in an order that is always the same; OSError beyond what a checkpoint may hold.
+
+    Looked at before the bytes are, which would refuse it: a deep tree must not end the thread that walks it.
+    """
+    found: list[Path] = []
+    for at, folders, names in os.walk(path):
+        found += [Path(at) / name for name in (*folders, *names)]
+        if len(found) > 2 * FILES_MAX or len(Path(at).parts) - len(path.parts) > DEPTH_MAX:
+            raise OSError(errno.E2BIG, "more than a checkpoint may hold", str(path))
+    return sorted(found)
 
 
 def _marked(path: Path) -> Mark | None:

@@ -1,6 +1,6 @@
 """What is verified is what is installed: a checkpoint is copied beside the link, and the link names the copy.
 
-    .tocsin-staged/            beside the link, so on its volume; ours, nobody else may write into it
+    .tocsin-staged-<link>/     beside the link, so on its volume; ours, nobody else may write into it
         <hex of the digest>    a file, or a directory of files, read-only
         .part                  a copy under way, or half of one that was killed
         .refused-<hex>         the last copy that was found to be another than was made, for a person to see
@@ -77,9 +77,13 @@ class Staging:
         copies_max: int = COPIES_MAX,
         rehash_max: int = REHASH_MAX,
         seals: Seals | None = None,
+        name: str = "",
     ) -> None:
-        """`beside` is the link's directory; `copies_max` >= 2."""
-        self.folder = beside / FOLDER
+        """`beside` is the link's directory, `name` that of the link; `copies_max` >= 2.
+
+        A folder for each link: the copies of one are not in the way of another's, and no lock is shared.
+        """
+        self.folder = beside / (f"{FOLDER}-{name}" if name else FOLDER)
         self.seals = seals or Seals(WallClock(), SEALED_FOR_S)
         self.refused = 0  # copies that were set aside since the start
         self._size_max = size_max
@@ -98,7 +102,7 @@ class Staging:
 
     def copies(self) -> list[Path]:
         """Every copy that is there, the oldest first."""
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # whoever makes a copy is told why
             there = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
             return sorted(there, key=lambda path: path.lstat().st_mtime_ns)
         return []
@@ -192,8 +196,8 @@ class Staging:
             try:
                 check(release.digest)
             except Unfit:
-                if staged == linked:
-                    raise
+                if staged == linked or (free_min is not None and staged == self._promised):
+                    raise  # it serves, or a rollback that began meanwhile was given it
                 self._set_aside(staged)
             else:
                 return

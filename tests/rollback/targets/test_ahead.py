@@ -248,6 +248,29 @@ def test_a_pass_never_raises(volume, link):
     assert sum(volume.pass_().failures.values()) >= (link is None)
 
 
+def test_a_file_where_copies_would_lie_is_told_and_ends_no_pass(volume):
+    volume.staging.folder.write_bytes(b"")
+    assert volume.pass_().failures == {Trouble.REFUSED: 1}
+
+
+def test_two_links_of_one_directory_keep_copies_of_their_own(tmp_path):
+    volume = Volume(tmp_path)
+    one, other = (Staging(tmp_path, seals=volume.seals, name=name) for name in ("fraud", "churn"))
+    with one._alone():
+        other.stage(volume.goal, volume.source.path)
+    for release in (volume.goal, volume.older, volume.release("v3"), volume.release("v4")):
+        one.stage(release, volume.source.path)
+    assert other.path(volume.goal.digest).read_bytes() == b"checkpoint v1"
+
+
+def test_a_copy_that_a_rollback_was_given_is_not_set_aside_by_what_is_read_again(volume):
+    copy = volume.at_hand()
+    asyncio.run(volume.target.stage(volume.goal))
+    volume.flip(copy)
+    assert volume.pass_().failures == {Trouble.REFUSED: 1}
+    assert copy.exists()
+
+
 @pytest.fixture
 def slow(tmp_path):
     """A copy of v1 that is being made ahead, so slowly that it never ends by itself."""
@@ -282,6 +305,10 @@ def test_a_rollback_waits_for_the_copy_it_wants_which_hurries(slow):
     inode = (slow.staging.folder / staging.DRAFT).stat().st_ino
     slow.staging.stage(slow.goal, slow.source.path)
     assert slow.staging.path(slow.goal.digest).stat().st_ino == inode
+
+
+def test_while_a_copy_is_made_what_is_told_is_of_the_target_of_now(slow):
+    assert (slow.ahead.kept.copies, slow.ahead.kept.ready) == (0, False)
 
 
 def test_a_rollback_to_something_else_ends_the_copy(slow):

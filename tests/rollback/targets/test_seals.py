@@ -8,7 +8,7 @@ from monitor.clock import ManualClock
 from monitor.errors import Permanent
 from monitor.rollback.targets import seals
 from monitor.rollback.targets.seals import SEALS_MAX, SETTLE_S, Seals, marked
-from monitor.rollback.tree import digest_at
+from monitor.rollback.tree import DEPTH_MAX, digest_at
 
 VALID_S = 3_600.0
 
@@ -144,3 +144,23 @@ def test_so_many_are_remembered_and_no_more(volume):
 
 def test_a_mark_counts_the_bytes_of_files(volume):
     assert marked(volume.path).size == len(b"weights") + len(b"tokens")
+
+
+def test_a_tree_that_is_too_deep_for_a_checkpoint_is_refused_and_ends_nobody(volume):
+    deep = volume.path
+    for _ in range(DEPTH_MAX + 1):
+        deep /= "d"
+        deep.mkdir()
+    with pytest.raises(OSError, match="more than a checkpoint may hold"):
+        marked(volume.path)
+    with pytest.raises(Permanent):
+        volume.seals.read(volume.path)
+    assert volume.seals.seal(volume.path) is None
+
+
+def test_so_are_more_files_than_it_may_hold(volume, monkeypatch):
+    monkeypatch.setattr(seals, "FILES_MAX", 2)
+    for i in range(5):
+        (volume.path / str(i)).touch()
+    with pytest.raises(OSError, match="more than a checkpoint may hold"):
+        marked(volume.path)
