@@ -6,7 +6,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
-# Two workers: more only wait for the same disk, as the tests fsync.
+# Two workers: more only wait for the same disk, as the tests fsync. A file stays with one of them, so that what its
+# tests share, a daemon or twelve days of flights, is made once.
 WORKERS ?= 2
 
 .DELETE_ON_ERROR:
@@ -52,7 +53,7 @@ pictures: $(STAMP) real-parts grafana-types
 	@bash .ci/grafana-pictures '$(BIN)/python'
 
 test: $(STAMP) real-parts
-	$(PYTEST) -q -n $(WORKERS)
+	$(PYTEST) -q -n $(WORKERS) --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

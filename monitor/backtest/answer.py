@@ -1,7 +1,7 @@
 """From what a replay found to the report, and whether limits that were given with --fail-... were kept.
 
 --fail-above pages-per-month=1     what was counted, per 30 days, not the upper end of its interval
---fail-above incidents-per-month=1 pages that wake somebody: those that begin while another lasts join it in silence
+--fail-above incidents-per-month=1 pages that open an incident: those that begin while another lasts join it
 --fail-above warns-per-month=30
 --fail-missed 0.5sigma             of planted shifts of that size and larger, one was not found in time
 """

@@ -44,8 +44,8 @@ class Fired(msgspec.Struct, frozen=True, kw_only=True):
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
     """Alerts of one tier and family in the time replayed, per 30 days.
 
-    "all" is every family; "incidents", of pages, those that began while no other lasted, which is what wakes somebody:
-    others join an open incident in silence. It is left out where alerts were left out of `fired`.
+    "all" is every family; "incidents", of pages, those that began while no other lasted, which open an incident:
+    others join it. It is left out where alerts were left out of `fired`.
     """
 
     tier: str

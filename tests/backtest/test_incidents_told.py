@@ -1,4 +1,4 @@
-"""What wakes somebody: pages that begin while no other lasts, as the daemon tells them."""
+"""What opens an incident: pages that begin while no other lasts."""
 
 import itertools
 import math
@@ -41,7 +41,7 @@ def test_what_is_not_over_takes_in_all_that_follows():
     assert incidents([fired(0.0, None), fired(1e9, 2e9)]) == 1
 
 
-def test_warnings_wake_nobody():
+def test_warnings_are_no_pages():
     assert incidents([fired(0.0, 1.0, "warn"), fired(5.0, 6.0, "rollback")]) == 0
 
 
