@@ -219,6 +219,7 @@ def full():
                 rejected={RejectReason.TIME_IN_FUTURE: 4},
                 refused={(413, "too_many_rows"): 2},
                 requests={("/v1/predictions", "2xx"): 90},
+                gates={(MODEL, ClearanceState.OK): 3, (MODEL, ClearanceState.BAD): 0},
                 parts_dropped={"bundle": 2},
                 unknown_features={MODEL: 1},
             ),

@@ -62,6 +62,8 @@ def _requests(series: Series, intake: IntakeView) -> None:
         series.add("tocsin_requests_refused_total", times, code=str(status), reason=why)
     for (route, code), times in sorted(intake.requests.items()):
         series.add("tocsin_requests_total", times, route=route, code=code)
+    for (model, state), times in sorted(intake.gates.items(), key=lambda each: (each[0][0], each[0][1].value)):
+        series.add("tocsin_gate_answers_total", times, model=model, state=state.value)
     series.add("tocsin_requests_repeated_total", intake.requests_repeated)
     series.add("tocsin_body_bytes_total", intake.body_bytes)
     for part, rows in sorted(intake.parts_dropped.items()):

@@ -6,6 +6,7 @@ Plain values.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from monitor.decisions.clearance import ClearanceState
 from monitor.facts import ModelName, RejectReason, RowKind, Verdict
 
 
@@ -17,6 +18,7 @@ class IntakeView:
     rejected: Mapping[RejectReason, int] = field(default_factory=dict)
     refused: Mapping[tuple[int, str], int] = field(default_factory=dict)  # whole requests by (HTTP status, reason)
     requests: Mapping[tuple[str, str], int] = field(default_factory=dict)  # by (route, class of the status: "2xx")
+    gates: Mapping[tuple[ModelName, ClearanceState], int] = field(default_factory=dict)  # what deployers were told
     requests_repeated: int = 0  # answered as before, by their idempotency key
     body_bytes: int = 0  # total, as received
     parts_dropped: Mapping[str, int] = field(default_factory=dict)  # optional parts of rows that could not be used

@@ -133,6 +133,7 @@ DAEMON = (
 
 EDGES = (
     _counter("tocsin_requests_total", "Answers by route and class of the status.", "route", "code"),
+    _counter("tocsin_gate_answers_total", "What deployers were told who asked a gate.", "model", "state"),
     _counter("tocsin_requests_repeated_total", "Requests answered as before, by their idempotency key."),
     _counter("tocsin_body_bytes_total", "Size of the bodies received."),
     _counter("tocsin_row_parts_dropped_total", "Optional parts of rows that could not be used.", "part"),

@@ -56,7 +56,7 @@ def build_app(
     parser = ThreadPoolExecutor(1, thread_name_prefix="parser")
     intake = Intake(journal, clock, schemas, limits, counters, admission, parser, Rates(clock), encode, refused)
     specs = [spec for spec in ROUTES if replay or not spec.replay]
-    handlers = _handlers(intake, Controls(control, admission, limits), specs)
+    handlers = _handlers(intake, Controls(control, admission, limits, counters), specs)
     endpoints = [Endpoint(spec, handlers[spec.name], tokens, counters, links, contacted=contacted) for spec in specs]
     routes = [Route(each.spec.path, each, methods=[each.spec.method]) for each in endpoints]
     app = Starlette(routes=routes, lifespan=_lifespan(parser), exception_handlers=_elsewhere(counters))

@@ -8,9 +8,10 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from monitor.decisions.clearance import Asked
+from monitor.decisions.clearance import Asked, ClearanceState
 from monitor.errors import NeedsRestart, Problem, Rejected, Transient
 from monitor.ingest.admission import Admission
+from monitor.ingest.counters import Counters
 from monitor.ingest.endpoint import Call
 from monitor.ingest.gate import read_asked
 from monitor.ingest.limits import Limits
@@ -141,6 +142,7 @@ class Controls:
     control: Control
     admission: Admission
     limits: Limits
+    counters: Counters
 
     async def status(self, _: Call) -> Answer:
         """GET /v1/status."""
@@ -268,8 +270,10 @@ class Controls:
 
     async def _gate(self, call: Call) -> Any:
         """What the daemon says to a deployer. What tools send in a body is not read."""
-        asked = read_asked(call.scope["query_string"])
-        return await _said(self.control.gate, call.scope["path_params"]["model"], asked)
+        asked, model = read_asked(call.scope["query_string"]), call.scope["path_params"]["model"]
+        said = await _said(self.control.gate, model, asked)
+        self.counters.gates[model, ClearanceState(said["data"]["state"])] += 1  # of a model that is watched, by now
+        return said
 
     async def _body(self, call: Call, kind: type[T]) -> T:
         """The JSON document of a body; Refused with 422 if it is another."""

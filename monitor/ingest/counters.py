@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from monitor.decisions.clearance import ClearanceState
 from monitor.facts import ModelName, RejectReason, RowKind
 
 UNKNOWN_NAMES_MAX: Final = 1_000  # 8 KB of hashes a model; a schema with more wrong names than this is wrong as a whole
@@ -58,6 +59,7 @@ class Snapshot:
     requests: Mapping[tuple[str, str], int]  # (path of the route table or "other", status class such as "2xx")
     dropped: Mapping[Claim, int]  # Claim.SOURCE is the source-claim mismatches
     repeated_requests: int  # answered from the journal by their Idempotency-Key; their rows count nowhere
+    gates: Mapping[tuple[ModelName, ClearanceState], int]  # what deployers were told
     links_opened: int  # reports that were read by a link
     connections_cut: int  # that made room for others
     body_bytes: int
@@ -75,6 +77,7 @@ class Counters:
     refused: Counter[AdmissionReason] = field(default_factory=Counter)
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     dropped: Counter[Claim] = field(default_factory=Counter)
+    gates: Counter[tuple[ModelName, ClearanceState]] = field(default_factory=Counter)
     repeated_requests: int = 0
     links_opened: int = 0
     connections_cut: int = 0
@@ -107,6 +110,7 @@ class Counters:
             refused={reason: self.refused[reason] for reason in AdmissionReason},
             requests=self.requests.copy(),
             dropped={claim: self.dropped[claim] for claim in Claim},
+            gates=self.gates.copy(),
             repeated_requests=self.repeated_requests,
             links_opened=self.links_opened,
             connections_cut=self.connections_cut,

@@ -4,13 +4,14 @@ import contextlib
 import os
 import resource
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
 from monitor.alerts.alertmanager import Told
 from monitor.alerts.retry import DeliveryState
+from monitor.decisions.clearance import ClearanceState
 from monitor.evidence.archive import Swept
 from monitor.evidence.office import EvidenceState
 from monitor.export.edges import AlertmanagerView, AuditView, EvidenceView, IntakeView, KeptView, StoreView
@@ -93,7 +94,7 @@ def self_view(
         version=about.version,
         started=about.started,
         clock=wheel.parts.clock.now(),
-        intake=intake(counted),
+        intake=intake(counted, wheel.parts.models),
         store=store(health),
         duplicates=sum(each.duplicates for each in totals),
         late_rows=sum(each.late for each in totals),
@@ -120,8 +121,8 @@ def self_view(
     )
 
 
-def intake(counted: Counted) -> IntakeView:
-    """What was sent, over all models. Every reason to refuse is there from 0, so that the first one is an increase."""
+def intake(counted: Counted, models: Iterable[ModelName]) -> IntakeView:
+    """What was sent, over all models. What can be counted is there from 0, so that the first one is an increase."""
     accepted: Counter[RowKind] = Counter(dict.fromkeys(RowKind, 0))
     for (kind, _), rows in counted.accepted.items():
         accepted[kind] += rows
@@ -130,6 +131,7 @@ def intake(counted: Counted) -> IntakeView:
         rejected=counted.rejected,
         refused={(REFUSED_AS[reason], reason.value): times for reason, times in counted.refused.items()},
         requests=counted.requests,
+        gates={(model, state): counted.gates.get((model, state), 0) for model in models for state in ClearanceState},
         requests_repeated=counted.repeated_requests,
         body_bytes=counted.body_bytes,
         parts_dropped={part.value: rows for part, rows in counted.dropped.items()},

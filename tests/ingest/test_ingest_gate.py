@@ -46,11 +46,22 @@ def test_a_hook_gets_2xx_for_one_state_alone_and_the_answer_in_any(service, stat
     assert found.json()["data"]["state"] == state.value
 
 
+ASKING = [("GET", ""), ("POST", "/go"), ("POST", "/rollback")]
+
+
 @pytest.mark.parametrize("fault", [LookupError(), Transient("busy")], ids=["no such model", "busy"])
 def test_a_daemon_that_cannot_say_is_2xx_for_nobody(service, fault):
     service.control.results["gate"] = fault
-    calls = [("GET", ""), ("POST", "/go"), ("POST", "/rollback")]
-    assert all(service.call(m, f"/v1/gate/delays{p}", "read").status_code in (404, 503) for m, p in calls)
+    assert all(service.call(m, f"/v1/gate/delays{p}", "read").status_code in (404, 503) for m, p in ASKING)
+    assert not service.counters.gates
+
+
+@every_state
+def test_what_was_told_is_counted_whatever_the_route_made_of_it(service, state):
+    say(service, state)
+    for method, path in ASKING:
+        service.call(method, f"/v1/gate/delays{path}", "read")
+    assert service.counters.gates == {("delays", state): len(ASKING)}
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"[" * 9999, b"x" * 100_000])

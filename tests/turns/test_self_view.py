@@ -6,6 +6,7 @@ from world import MODEL, Spy, Turns, label, many, rule
 
 from monitor.alerts.alertmanager import Told
 from monitor.alerts.retry import DeliveryState
+from monitor.decisions.clearance import ClearanceState
 from monitor.evidence.archive import Swept
 from monitor.evidence.jobs import Failure
 from monitor.evidence.office import EvidenceState
@@ -150,6 +151,16 @@ def test_what_intake_saw_of_requests_is_told(turns):
     assert (found.intake.body_bytes, found.intake.in_flight_requests, found.intake.in_flight_bytes) == (99, 1, 50)
     assert (found.intake.parts_dropped["bundle"], found.intake.unknown_features) == (3, {MODEL: 2})
     assert found.intake.parts_dropped.keys() == {claim.value for claim in Claim}
+
+
+def test_what_deployers_were_told_is_counted_from_zero(turns):
+    counters = Counters()
+    counters.gates[MODEL, ClearanceState.UNKNOWN] += 2
+    assert view(turns, counters).intake.gates == {
+        (MODEL, ClearanceState.OK): 0,
+        (MODEL, ClearanceState.BAD): 0,
+        (MODEL, ClearanceState.UNKNOWN): 2,
+    }
 
 
 def test_a_store_that_failed_is_said(turns):
