@@ -1,7 +1,8 @@
 """Crossings become alerts with a beginning, an end and words: what moved, from what to what, since when.
 
-An alert lasts from its page to the last crossing of its group and tier, plus the time that calm takes: as long as the
-group is latched. A crossing of a latched group counts for that alert and pages nobody.
+An alert lasts as long as its group is latched, as in the daemon: until the time that calm takes has passed since its
+last crossing, and its rows have said calm too, whichever comes later. A crossing of a latched group counts for that
+alert and pages nobody.
 
 Since when: of the ticks of the last hour those up to now over which the quantity stands farthest beyond its band, in
 standard errors. It is what a person wants to know, and an estimate: the detector itself looks for no beginning.
@@ -44,6 +45,7 @@ class Open:
 
     fired: Fired
     last: float  # its last crossing
+    calm: float | None = None  # when rows since then had said so; None: they have not
 
 
 @dataclass(slots=True)
@@ -102,6 +104,7 @@ class Crossings:
 
     def hear(self, at: float, said: Step) -> None:
         """What a step at `at` said."""
+        self._let_go(at, said)
         for crossing in said.crossings:
             key = crossing.tier, crossing.group
             family = self.betting.family(crossing.group)
@@ -109,8 +112,6 @@ class Crossings:
             if rule is None:
                 continue
             if crossing.pages or key not in self.going:
-                if key in self.going:
-                    self._put_away(self.going[key], at)
                 if key in self.last:
                     self.ledgered.follow(crossing.tier.value, at - self.last[key])
                 self.last[key] = at
@@ -134,9 +135,25 @@ class Crossings:
             one.last = self.last[key] = at
             one.fired = _replace(one.fired, odds=odds, crossings=one.fired.crossings + 1)
 
+    def _let_go(self, at: float, said: Step) -> None:
+        """Put away what is latched no more, or anew; and remember whose rows said calm."""
+        latched, calming = (
+            {(tier, group) for tier, groups in zip(Tier, by_tier, strict=True) for group in groups}
+            for by_tier in (said.latched, said.calming)
+        )
+        anew = {(crossing.tier, crossing.group) for crossing in said.crossings if crossing.pages}
+        for key, one in list(self.going.items()):
+            over = key not in latched or key in anew
+            if not over and key not in calming:
+                one.calm = None
+            elif one.calm is None:
+                one.calm = at
+            if over:
+                self._put_away(self.going.pop(key), at)
+
     def _put_away(self, one: Open, now: float) -> None:
-        calm = one.last + self.hold_s
-        self.ledgered.add(_replace(one.fired, end=calm if calm <= now else None))
+        calm = None if one.calm is None else max(one.last + self.hold_s, one.calm)
+        self.ledgered.add(_replace(one.fired, end=calm if calm is not None and calm <= now else None))
 
     def _remember(self, now: float, parts: Parts) -> None:
         labels = self.betting.lookout.signals.labels

@@ -60,5 +60,10 @@ def turn(
     return tuple(held[key] for key in sorted(held)), pages
 
 
+def is_said_calm(latch: Latch) -> bool:
+    """Whether its rows have said so; the time it must hold may not be over yet."""
+    return latch.odds <= -math.log(CALM)
+
+
 def _is_calm(latch: Latch, now: float, hold: float) -> bool:
-    return now - latch.last >= hold * _SECONDS and latch.odds <= -math.log(CALM)
+    return now - latch.last >= hold * _SECONDS and is_said_calm(latch)
