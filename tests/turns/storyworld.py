@@ -29,11 +29,13 @@ PROMPT = 20.0  # seconds from a row to its label
 class Story:
     """Rows, ten a minute, and labels of nine in ten, until most are wrong, nobody sends, or `x` stands still.
 
-    Labels come `lag_s`, twice or three times that after their rows.
+    Labels come `lag_s`, twice or three times that after their rows; none of rows from `unlabelled_from` on.
     """
 
     hours: float = 5.0
     wrong_from: float = inf
+    right_from: float = inf  # again
+    unlabelled_from: float = inf
     silence: tuple[float, float] = (inf, inf)
     stuck_from: float = inf
     lag_s: float = PROMPT
@@ -50,9 +52,9 @@ class Story:
                 row = answer(SCHEMA, rng, f"{minute}-{nth}", 60.0 * minute + 5 * nth)
                 if hour >= self.stuck_from:
                     row = replace(row, features=row.features | {"x": 0.4})
-                wrong = (nth % 3 == 0) != (hour >= self.wrong_from)
+                wrong = (nth % 3 == 0) != (self.wrong_from <= hour < self.right_from)
                 given = label(row.id, float(row.output ^ wrong), row.time + self.lag_s * (1 + nth % 3))
-                yield row, given if nth else None
+                yield row, given if nth and hour < self.unlabelled_from else None
 
 
 @cache

@@ -15,8 +15,8 @@ from monitor.backtest.replay import replay_history
 from monitor.backtest.stored import replay_state
 from monitor.backtest.terms import Terms
 from monitor.backtest.told import Crossings, Ledgered
-from monitor.decisions.budget import Watch
-from monitor.detectors.sequential import Ledger
+from monitor.decisions.budget import Watch, rule_name
+from monitor.detectors.sequential import Ledger, Tier
 from monitor.settings import LabelFeed
 from monitor.store.protocol import Change
 from monitor.turns.minutes import Pace
@@ -74,6 +74,20 @@ def both(directory, story, every_s):
     return mine.ledgered, again
 
 
+def held(terms, steps):
+    """From when to when the daemon itself held each group of which a rule tells, by its rule; None: to the end."""
+    betting, began, found = Betting(terms.lookout(), 1.0, 0.0), {}, []
+    for now, ticked in steps:
+        said = ticked.step
+        latched = {(tier, group) for tier, groups in zip(Tier, said.latched, strict=True) for group in groups}
+        anew = {(one.tier, one.group) for one in said.crossings if one.pages}
+        found += [(key, began.pop(key), now) for key in list(began) if key not in latched or key in anew]
+        began |= {key: now for key in latched if key not in began}
+    named = [(rule_name(betting.family(group), tier), group, *span) for (tier, group), *span in found]
+    named += [(rule_name(betting.family(group), tier), group, since, None) for (tier, group), since in began.items()]
+    return sorted((one for one in named if terms.pack.get(one[0]) is not None), key=str)
+
+
 WRONG = Story(wrong_from=2.0)
 SILENT = Story(silence=(2.0, 3.5))
 STUCK = Story(hours=4.0, stuck_from=1.5)
@@ -98,6 +112,24 @@ def test_a_history_and_the_turns_it_was_fed_to_say_the_same(tmp_path, story, gro
     mine, again = both(tmp_path, story, every_s)
     assert told(again.ledgered) == told(mine)
     assert every_s > 300.0 or group in {(rule, which) for rule, which, *_ in told(mine)}
+
+
+@pytest.mark.parametrize(
+    ("story", "rule", "ends"),
+    [
+        pytest.param(Story(hours=7.0, wrong_from=2.0, right_from=3.0), "labels_page", True, id="errors that go back"),
+        pytest.param(Story(hours=7.0, wrong_from=2.0, unlabelled_from=3.0), "labels_page", False, id="no labels"),
+        pytest.param(Story(hours=8.0, silence=(2.0, 3.5)), "volume_warn", True, id="rows that come again"),
+    ],
+)
+def test_an_alert_lasts_as_long_as_the_daemon_holds_its_group(tmp_path, story, rule, ends):
+    turns, steps = live(tmp_path, story, 300.0)
+    terms = Terms(turns.v1, turns.pack, GRACE_S, feed=story.feed)
+    again = replay_history(terms, history(tmp_path, story), (), lambda _: None)
+    turns.close()
+    spells = [(one.rule, one.group, one.start, one.end) for one in again.ledgered.told if one.odds is not None]
+    assert sorted(spells, key=str) == held(terms, steps)
+    assert any(end is not None for told_by, _, _, end in spells if told_by == rule) is ends
 
 
 def test_panes_with_labels_say_what_the_turns_said_that_stored_them(tmp_path):
