@@ -30,8 +30,7 @@ def cells(crossings: Crossings, rows: int, moved: float) -> np.ndarray:
 def follow() -> Crossings:
     under = terms(calm="30m")
     lookout = under.lookout()
-    assert under.pack.watch is not None
-    return Crossings(Betting(lookout, 60.0, START), under.pack, Ledgered(), under.pack.watch.calm_s)
+    return Crossings(Betting(lookout, 60.0, START), under.pack, Ledgered())
 
 
 def told(crossings: Crossings, came: dict[int, np.ndarray]) -> list:

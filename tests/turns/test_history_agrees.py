@@ -57,7 +57,7 @@ def told(found, lasting=True):
 
 def followed(terms, steps):
     """The bookkeeping of the daemon's steps."""
-    crossings = Crossings(Betting(terms.lookout(), 1.0, 0.0), terms.pack, Ledgered(), terms.pack.watch.calm_s)
+    crossings = Crossings(Betting(terms.lookout(), 1.0, 0.0), terms.pack, Ledgered())
     for now, ticked in steps:
         crossings.hear(now, ticked.step)
     return crossings

@@ -22,7 +22,7 @@ Failure mode: the promise is about the published bands. At a band's edge E[L] is
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,7 +30,7 @@ import msgspec
 import numpy as np
 
 from monitor.detectors.sequential.bets import STAKES, Doubles, Flags, Table
-from monitor.detectors.sequential.latch import Latch, is_said_calm, turn
+from monitor.detectors.sequential.latch import turn
 from monitor.detectors.sequential.ledger import DAY, TIERS, Tier
 from monitor.detectors.sequential.plan import Lane, Plan
 from monitor.detectors.sequential.state import Carried, Floats, State, demand, pack, start, unpack
@@ -61,7 +61,6 @@ class Step:
     odds: Doubles  # [tiers, groups], sum w R / A as compared
     lane_evidence: Floats  # [tiers, lanes], w R summed over bets, minutes, as compared
     latched: tuple[tuple[str, ...], ...]  # by tier
-    calming: tuple[tuple[str, ...], ...]  # of these, whose rows say calm and only the time is not over
     bet: int  # lanes that bet
     waiting: int  # lanes whose rows wait for more
 
@@ -106,18 +105,13 @@ def step(
         ),
         odds=odds,
         lane_evidence=lane_evidence,
-        latched=_named(plan, latches),
-        calming=_named(plan, filter(is_said_calm, latches)),
+        latched=tuple(
+            tuple(plan.groups[latch.group] for latch in latches if latch.tier == tier) for tier in range(len(TIERS))
+        ),
         bet=int(ready.sum()),
         waiting=len(after.waiting_rows),
     )
     return said, msgspec.structs.replace(after, latches=latches)
-
-
-def _named(plan: Plan, latches: Iterable[Latch]) -> tuple[tuple[str, ...], ...]:
-    """Groups by tier."""
-    held = tuple(latches)
-    return tuple(tuple(plan.groups[each.group] for each in held if each.tier == tier) for tier in range(len(TIERS)))
 
 
 def _tell(plan: Plan, table: Table, part: Counted, carried: Carried, ratios: Flags) -> None:

@@ -99,7 +99,7 @@ def test_virtual_crossings_go_on_resetting_and_say_that_they_page_nobody() -> No
 
 def told(evidence: list[float], weight: float) -> Step:
     odds = np.array([evidence] * 3) * weight
-    return Step((), odds, np.zeros((3, 0), np.float32), ((), (), ()), ((), (), ()), 0, 0)
+    return Step((), odds, np.zeros((3, 0), np.float32), ((), (), ()), 0, 0)
 
 
 @given(st.lists(st.floats(0, 200), min_size=1, max_size=12), st.floats(0.05, 0.9))
