@@ -94,6 +94,21 @@ def test_an_alert_whose_rows_never_say_calm_has_no_end() -> None:
     assert latched[-1] == START + HOURS * 3600.0
 
 
+def test_what_was_let_go_of_in_a_quiet_spell_that_is_skipped_pages_anew() -> None:
+    skipping, ticking = follow(), follow()
+    for minute in range(HOURS * 60):
+        now = START + 60.0 * (minute + 1)
+        came = {}
+        if not 65 <= minute < 130:  # one minute of calm rows, then none
+            came = {int((now - 60.0) // 3600): cells(ticking, 300, 0.4 if minute >= 60 and minute != 64 else 0.0)}
+            skipping.advance(now, told(skipping, came))
+        ticking.advance(now, told(ticking, came))
+    for each in (skipping, ticking):
+        each.close(START + HOURS * 3600.0)
+    assert skipping.ledgered.told == ticking.ledgered.told
+    assert [one.end for one in skipping.ledgered.told if one.tier == "page"] == [START + 94 * 60.0, None]
+
+
 def test_a_fork_goes_on_by_itself() -> None:
     one = follow().betting
     list(one.advance(START + 60.0, ()))

@@ -28,7 +28,7 @@ CALM_MIN, GRACE_S = 60.0, 60.0
 def live(directory, story, every_s, grace_s=GRACE_S):
     """What the daemon's look said, each step of event time; the turns go on."""
     watch, pace = Watch(Ledger(hold=CALM_MIN), every_s), Pace(grace_s, away_s=inf)
-    turns = Turns(directory / "state", watch=watch, layouts=layouts(), grace_s=grace_s, pace=pace)
+    turns = Turns(directory / "state", watch=watch, layouts=layouts(story.volume), grace_s=grace_s, pace=pace)
     turns.watched.settings = turns.watched.settings.model_copy(update={"labels": story.feed})
     turns.serve((0.0, "v1"))
     arrivals = [(row.time, row) for row, _ in story.rows()]
@@ -92,6 +92,7 @@ WRONG = Story(wrong_from=2.0)
 SILENT = Story(silence=(2.0, 3.5))
 STUCK = Story(hours=4.0, stuck_from=1.5)
 LATE = Story(hours=7.0, wrong_from=2.0, lag_s=1500.0)
+TWICE = Story(moved=((1.0, 1.5), (4.0, 5.0)), silence=(7 / 3, 4.0), unlabelled_from=0.0, volume=None)
 NEVER_ENOUGH = Story(
     hours=6.0, wrong_from=1.0, feed=LabelFeed(trusted_sources=("ops",), close_coverage=0.95, deadline="2h")
 )
@@ -120,6 +121,7 @@ def test_a_history_and_the_turns_it_was_fed_to_say_the_same(tmp_path, story, gro
         pytest.param(Story(hours=7.0, wrong_from=2.0, right_from=3.0), "labels_page", True, id="errors that go back"),
         pytest.param(Story(hours=7.0, wrong_from=2.0, unlabelled_from=3.0), "labels_page", False, id="no labels"),
         pytest.param(Story(hours=8.0, silence=(2.0, 3.5)), "volume_warn", True, id="rows that come again"),
+        pytest.param(TWICE, "features_page", True, id="a shift, silence that nobody watches, the same shift"),
     ],
 )
 def test_an_alert_lasts_as_long_as_the_daemon_holds_its_group(tmp_path, story, rule, ends):
