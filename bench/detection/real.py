@@ -130,6 +130,7 @@ def _flights() -> tuple[list[Figure], list[str]]:
         Figure(f"{stream.name}: of {len(large)} gaps in the weather of over {FULL_ROWS} flights, paged", noticed, ""),
         Figure("  pages for temperature in its fullest month", max(monthly.values(), default=0), "", "<= 4"),
         Figure("  pages by labels in a backtest, in 9 months of a model that gets worse", again.pages("labels"), ""),
+        Figure("  of these, while no other by labels lasted", again.spells("labels"), ""),
     ], [*_told(stream), *again.lines(), "Gaps in the weather (a gap of 25 rows was learned):\n", *shown, ""]
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from monitor.backtest.answer import Demands, report
+from monitor.backtest.answer import Demands, incidents, report
 from monitor.backtest.plants import read_plants
 from monitor.backtest.replay import History, replay_history
 from monitor.backtest.report import Report
@@ -46,6 +46,10 @@ class Retold:
     def pages(self, family: str) -> int:
         """How many pages of a family."""
         return sum(rate.count for rate in self.report.rates if (rate.tier, rate.family) == ("page", family))
+
+    def spells(self, family: str) -> int:
+        """How many of its pages began while no other of the family lasted."""
+        return incidents(one for one in self.report.fired if one.family == family)
 
     def before(self, family: str, until: float) -> int:
         """How many pages of a family began before that time."""

@@ -154,5 +154,4 @@ def sow(terms: Terms, placed: Sequence[Plant], within_s: float | None) -> tuple[
 
 def _followed(terms: Terms, betting: Betting | None, ledgered: Ledgered) -> Crossings:
     assert betting is not None, "a tolerance is tried where there are bands"
-    assert terms.pack.watch is not None, "what is looked out for follows from a budget"
-    return Crossings(betting, terms.pack, ledgered, terms.pack.watch.calm_s)
+    return Crossings(betting, terms.pack, ledgered)

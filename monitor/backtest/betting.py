@@ -2,16 +2,19 @@
 
 A tick that says nothing bets on nothing: its minutes wait and are given with the next bet. So a quiet spell needs no
 step a tick. One is made at its beginning, where the minutes that the last bet was given may carry a group over its
-budget, and the rest is told with the next bet; a test holds this to stepping every tick. Where the volume is watched
-every minute says something, and nothing is skipped.
+budget; one wherever the time of calm is over for a group whose rows have said calm, as it is let go of there whatever
+comes later; and the rest is told with the next bet. A test holds this to stepping every tick. Where the volume is
+watched every minute says something, and nothing is skipped.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import ceil, isfinite
 
 from monitor.backtest.came import Parts
 from monitor.decisions.budget import MINUTE_S
 from monitor.detectors.sequential import State, Step, Tier, step
+from monitor.detectors.sequential.latch import calm_from
 from monitor.detectors.sequential.ledger import TIERS
 from monitor.facts import Family
 from monitor.panes.rhythm import Bounds
@@ -37,10 +40,18 @@ class Betting:
 
     def bet(self, now: float, parts: Banded) -> Iterator[tuple[float, Step]]:
         """As `advance`, of counts with their bands."""
-        quiet = self.at + self.every_s
-        if self.state is not None and now - quiet > self.every_s / 2:
-            yield quiet, self._step(quiet, ())
+        yield from self.rest(now - self.every_s / 2)
         yield now, self._step(now, parts)
+
+    def rest(self, until: float) -> Iterator[tuple[float, Step]]:
+        """Ticks up to `until` in which nothing came, of them those that say something."""
+        first = self.at + self.every_s
+        if self.state is None or first > until:
+            return
+        yield first, self._step(first, ())
+        for at in self._lets_go():
+            if at <= until:
+                yield at, self._step(at, ())
 
     def banded(self, parts: Parts) -> list[tuple[Bounds, Counted]]:
         """Counts with the bands of their hours."""
@@ -59,6 +70,15 @@ class Betting:
         """Of a group."""
         plan = self.lookout.plan
         return plan.families[plan.groups.index(group)]
+
+    def _lets_go(self) -> list[float]:
+        """The ticks at which something is let go of if nothing comes."""
+        hold = self.lookout.plan.ledger.hold
+        held = () if self.state is None else self.state.latches
+        waits = {calm_from(latch, hold) - self.at for latch in held}
+        return [
+            self.at + ticks * self.every_s for ticks in sorted({ceil(s / self.every_s) for s in waits if isfinite(s)})
+        ]
 
     def _step(self, now: float, parts: Banded) -> Step:
         said, self.state = step(self.lookout.plan, parts, (now - self.at) / MINUTE_S, self.state, now)

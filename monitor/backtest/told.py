@@ -1,7 +1,8 @@
 """Crossings become alerts with a beginning, an end and words: what moved, from what to what, since when.
 
-An alert lasts from its page to the last crossing of its group and tier, plus the time that calm takes: as long as the
-group is latched. A crossing of a latched group counts for that alert and pages nobody.
+An alert lasts as long as its group is latched, as in the daemon: to the tick at which the time that calm takes has
+passed since its last crossing and its rows have said calm too. A crossing of a latched group counts for that alert and
+pages nobody.
 
 Since when: of the ticks of the last hour those up to now over which the quantity stands farthest beyond its band, in
 standard errors. It is what a person wants to know, and an estimate: the detector itself looks for no beginning.
@@ -39,14 +40,6 @@ TIER_OF: Final = {Severity.WARNING: Tier.WARN, Severity.CRITICAL: Tier.PAGE}
 
 
 @dataclass(slots=True)
-class Open:
-    """An alert that is going on."""
-
-    fired: Fired
-    last: float  # its last crossing
-
-
-@dataclass(slots=True)
 class Ledgered:
     """All alerts of a replay: counted for good, told one by one up to EVENTS_MAX."""
 
@@ -75,15 +68,14 @@ class Ledgered:
 
 @dataclass(slots=True)
 class Crossings:
-    """Follows one e-detector; `hold_s` is how long calm takes."""
+    """Follows one e-detector."""
 
     betting: Betting
     pack: RulePack
     ledgered: Ledgered
-    hold_s: float
     recent: "deque[tuple[float, Bounds, Counted]]" = field(default_factory=deque)  # by the end of the tick
     labelled: "deque[tuple[float, Bounds, Counted]]" = field(default_factory=lambda: deque(maxlen=LABELS_SHOWN))
-    going: dict[tuple[Tier, str], Open] = field(default_factory=dict)
+    going: dict[tuple[Tier, str], Fired] = field(default_factory=dict)  # no end yet
     last: dict[tuple[Tier, str], float] = field(default_factory=dict)  # crossing of each group
 
     def advance(self, now: float, parts: Parts) -> None:
@@ -96,12 +88,15 @@ class Crossings:
 
     def close(self, end: float) -> None:
         """The replay, or the epoch, is over: alerts that are not calm by then have no end."""
+        for at, said in self.betting.rest(end):
+            self.hear(at, said)
         for one in self.going.values():
-            self._put_away(one, end)
+            self.ledgered.add(one)
         self.going.clear()
 
     def hear(self, at: float, said: Step) -> None:
         """What a step at `at` said."""
+        self._let_go(at, said)
         for crossing in said.crossings:
             key = crossing.tier, crossing.group
             family = self.betting.family(crossing.group)
@@ -109,8 +104,6 @@ class Crossings:
             if rule is None:
                 continue
             if crossing.pages or key not in self.going:
-                if key in self.going:
-                    self._put_away(self.going[key], at)
                 if key in self.last:
                     self.ledgered.follow(crossing.tier.value, at - self.last[key])
                 self.last[key] = at
@@ -127,16 +120,19 @@ class Crossings:
                     moved=moved,
                     words=in_words(moved),
                 )
-                self.going[key] = Open(fired, at)
+                self.going[key] = fired
                 continue
             one = self.going[key]
-            odds = max(one.fired.odds or 0.0, crossing.odds)
-            one.last = self.last[key] = at
-            one.fired = _replace(one.fired, odds=odds, crossings=one.fired.crossings + 1)
+            odds = max(one.odds or 0.0, crossing.odds)
+            self.last[key] = at
+            self.going[key] = _replace(one, odds=odds, crossings=one.crossings + 1)
 
-    def _put_away(self, one: Open, now: float) -> None:
-        calm = one.last + self.hold_s
-        self.ledgered.add(_replace(one.fired, end=calm if calm <= now else None))
+    def _let_go(self, at: float, said: Step) -> None:
+        """Put away what is latched no more, or anew."""
+        latched = {(tier, group) for tier, groups in zip(Tier, said.latched, strict=True) for group in groups}
+        anew = {(crossing.tier, crossing.group) for crossing in said.crossings if crossing.pages}
+        for key in [key for key in self.going if key in anew or key not in latched]:
+            self.ledgered.add(_replace(self.going.pop(key), end=at))
 
     def _remember(self, now: float, parts: Parts) -> None:
         labels = self.betting.lookout.signals.labels

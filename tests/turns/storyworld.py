@@ -27,15 +27,19 @@ PROMPT = 20.0  # seconds from a row to its label
 
 @dataclass(frozen=True)
 class Story:
-    """Rows, ten a minute, and labels of nine in ten, until most are wrong, nobody sends, or `x` stands still.
+    """Rows, ten a minute, and labels of nine in ten, until most are wrong, nobody sends, or `x` stands still or moves.
 
-    Labels come `lag_s`, twice or three times that after their rows.
+    Labels come `lag_s`, twice or three times that after their rows; none of rows from `unlabelled_from` on.
     """
 
     hours: float = 5.0
     wrong_from: float = inf
+    right_from: float = inf  # again
+    unlabelled_from: float = inf
     silence: tuple[float, float] = (inf, inf)
     stuck_from: float = inf
+    moved: tuple[tuple[float, float], ...] = ()  # hours in which `x` comes from the upper half
+    volume: Volume | None = USUAL  # None: nobody counts minutes
     lag_s: float = PROMPT
     feed: LabelFeed = field(default_factory=lambda: LabelFeed(trusted_sources=("ops",), close_coverage=0.8))
 
@@ -50,16 +54,19 @@ class Story:
                 row = answer(SCHEMA, rng, f"{minute}-{nth}", 60.0 * minute + 5 * nth)
                 if hour >= self.stuck_from:
                     row = replace(row, features=row.features | {"x": 0.4})
-                wrong = (nth % 3 == 0) != (hour >= self.wrong_from)
+                if any(since <= hour < until for since, until in self.moved):
+                    row = replace(row, features=row.features | {"x": 0.5 + row.features["x"] / 2})
+                wrong = (nth % 3 == 0) != (self.wrong_from <= hour < self.right_from)
                 given = label(row.id, float(row.output ^ wrong), row.time + self.lag_s * (1 + nth % 3))
-                yield row, given if nth else None
+                yield row, given if nth and hour < self.unlabelled_from else None
 
 
 @cache
-def layouts():
-    """Of v1, whose minutes and labels have bands too, and of v2."""
+def layouts(volume=USUAL):
+    """Of v1, whose minutes, with a `volume`, and labels have bands too, and of v2."""
     other = Layout.of(reference(edges=(0.0, 0.5, 2.0), seed=8))
-    return still(banded(profile(SCHEMA, rows=3000), volume=USUAL)), banded(other)
+    plain = banded(profile(SCHEMA, rows=3000), volume=volume)
+    return plain if volume is None else still(plain), banded(other)
 
 
 def still(layout):

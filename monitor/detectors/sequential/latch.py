@@ -53,12 +53,13 @@ def turn(
     `said` is this tick's log L of the smallest bet of each latched lane; `hold` in minutes.
     """
     told = (msgspec.structs.replace(latch, odds=latch.odds + said.get(latch.lane, 0.0)) for latch in latches)
-    held = {(latch.tier, latch.group): latch for latch in told if not _is_calm(latch, now, hold)}
+    held = {(latch.tier, latch.group): latch for latch in told if now < calm_from(latch, hold)}
     pages = frozenset(crossed.keys() - held.keys())
     for key, lane in crossed.items():
         held[key] = Latch(*key, held[key].since if key in held else now, now, lane)
     return tuple(held[key] for key in sorted(held)), pages
 
 
-def _is_calm(latch: Latch, now: float, hold: float) -> bool:
-    return now - latch.last >= hold * _SECONDS and latch.odds <= -math.log(CALM)
+def calm_from(latch: Latch, hold: float) -> float:
+    """From when on it is let go of if nothing more is said; inf where its rows have not said calm."""
+    return latch.last + hold * _SECONDS if latch.odds <= -math.log(CALM) else math.inf
