@@ -43,7 +43,7 @@ def free_port() -> int:
 
 def _own_ports() -> Iterator[int]:
     """The ports of one worker: of two one has the even ones. Where they begin differs between runs on one machine."""
-    first, last = 10_000, 32_768
+    first, last = 20_000, 32_768  # the demo's are below
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     own = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % workers
     count = (last - first) // workers
