@@ -28,7 +28,7 @@ venv: $(STAMP)
 
 $(STAMP): pyproject.toml
 	@bash .ci/venv '$(PYTHON)' '$(VENV)'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --editable '.[demo,dev]'
+	@bash .ci/again $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --editable '.[demo,dev]'
 	@touch $@
 
 demo: $(STAMP)

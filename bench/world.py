@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import numpy as np
 import yaml
 
 from bench.rows import MODEL, SCHEMA, predictions
+from monitor.demo.stage import free_ports
 from monitor.ingest.tokens import Scope, create_token
 from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
 from monitor.panes.reference import encode_reference
@@ -31,7 +31,7 @@ from monitor.rollback.release.write import Editor
 from monitor.rollback.signing import Signer, keygen
 
 ROOT = Path(__file__).parent.parent
-READY_WITHIN_S = 30.0
+READY_WITHIN_S = 120.0
 POLL_S = 0.005
 
 
@@ -85,7 +85,7 @@ def daemon(settings: Mapping[str, Any] | None = None, rules: str = "") -> Iterat
     (ROOT / "build").mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=ROOT / "build"))
     try:
-        port, metrics_port = _free_port(), _free_port()
+        port, metrics_port = free_ports(2)
         token = _furnish(folder, port, metrics_port, settings or {})
         if rules:
             (folder / "rules.yaml").write_text(rules)
@@ -156,9 +156,3 @@ def _answers(url: str) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

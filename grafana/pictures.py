@@ -25,7 +25,7 @@ from grafana.__main__ import documents
 from grafana.ask import Look, Prometheus, Span
 from grafana.tasks import playing
 from monitor.demo import run
-from monitor.demo.stage import free_port
+from monitor.demo.stage import free_ports
 
 INSTANCE: Final = "flights-0"
 SCRAPE_S: Final = 1.0
@@ -66,7 +66,7 @@ def watching(targets: Path) -> Iterator[Prometheus]:
         job = {"job_name": "tocsin", "scrape_interval": every, "scrape_timeout": every, "file_sd_configs": sources}
         config = Path(folder, "prometheus.json")
         config.write_text(json.dumps({"scrape_configs": [job]}))
-        address = f"127.0.0.1:{free_port()}"
+        address = f"127.0.0.1:{free_ports(1)[0]}"
         command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/data"]
         with Path(folder, "log").open("wb") as log:
             child = subprocess.Popen([*command, f"--web.listen-address={address}"], stdout=log, stderr=log)  # noqa: S603  # our own arguments

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from monitor.demo.stage import free_port
+from monitor.demo.stage import free_ports
 
 ROOT: Final = Path(__file__).parents[1]
 README: Final = ROOT / "examples" / "tasks" / "README.md"
-STOP_S: Final = 30.0
+STOP_S: Final = 120.0  # seconds, or whatever a busy machine takes
 END: Final = "kill $(jobs -p)\n"
 
 
@@ -58,7 +58,7 @@ def script(http_port: int, metrics_port: int, server_port: int) -> str:
 @contextlib.contextmanager
 def playing(directory: Path) -> Iterator[Played]:
     """Begin to type in `directory`; everything that was started ends with the context."""
-    http_port, metrics_port, server_port = free_port(), free_port(), free_port()
+    http_port, metrics_port, server_port = free_ports(3)
     environ = os.environ | {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),

@@ -137,6 +137,7 @@ class Daemon:
         self._waiting: dict[str, int] = {}  # settings that wait for a restart, by section
         self._escalated = 0
         self._reloading = asyncio.Lock()
+        self._rendering = asyncio.Lock()
         self._ready = False
         self._stack = contextlib.AsyncExitStack()
 
@@ -550,7 +551,11 @@ class Daemon:
         return True, "ok"
 
     async def render(self) -> None:
-        """Replace the metrics page by one of now."""
+        """Replace the metrics page by one of now; what a step shows is never replaced by what was seen before it."""
+        async with self._rendering:
+            await asyncio.to_thread(self._page.render, self._snapshot())
+
+    def _snapshot(self) -> Snapshot:
         metrics = self.settings.metrics
         drawing = Drawing(metrics.features_drawn_max, metrics.category_names)
         now = self._clock.now()
@@ -565,8 +570,7 @@ class Daemon:
             for watched in self._models.values()
         )
         views = [view for view in shown if view is not None]
-        snapshot = Snapshot(time.time(), tuple(views), self._view())
-        await asyncio.to_thread(self._page.render, snapshot)
+        return Snapshot(time.time(), tuple(views), self._view())
 
     def _view(self) -> DaemonView:
         """The daemon itself, for the metrics page."""

@@ -31,7 +31,8 @@ def free_port() -> int:
     """A port of 127.0.0.1 that was free just now, and that nobody else is given.
 
     What the kernel gives for port 0 it may give again, to a connection or another worker, before the server listens
-    there. So it is one below those that the kernel gives, each handed out once, from another place in each process.
+    there. So it is one below those that the kernel gives, each handed out once, and no two workers of a run share one:
+    a port whose server is being started anew looks free to whoever tries it.
     """
     for port in _PORTS:
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -41,10 +42,14 @@ def free_port() -> int:
 
 
 def _own_ports() -> Iterator[int]:
-    first, last = 10_000, 32_768
-    start = os.getpid() * 61 % (last - first)  # workers begin at least 61 ports apart
-    for step in range(last - first):
-        yield first + (start + step) % (last - first)
+    """The ports of one worker: of two one has the even ones. Where they begin differs between runs on one machine."""
+    first, last = 20_000, 32_768  # the demo's are below
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    own = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % workers
+    count = (last - first) // workers
+    start = os.getpid() * 61 % count
+    for step in range(count):
+        yield first + (start + step) % count * workers + own
 
 
 _PORTS = _own_ports()
@@ -76,7 +81,7 @@ def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = READY_S
 def answers(url: str) -> bool:
     """Whether a GET of this URL is answered with 200."""
     try:
-        with urllib.request.urlopen(url, timeout=1) as answer:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # for ever would be longer than who waits has
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

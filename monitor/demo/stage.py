@@ -14,8 +14,10 @@ index, swap a symlink and ask the server to load. Nothing waits for a length of 
 says so, and one that dies while it is waited for ends the demo with the last lines of its log.
 """
 
+import contextlib
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -48,8 +50,10 @@ from monitor.rollback.signing import Signer, keygen
 
 SERVE: Final = Path(monitor.__file__).parents[1] / "examples" / "model_server" / "serve.py"
 RULES: Final = Path(monitor.__file__).parents[1] / "rules" / "demo.yaml"
-READY_S: Final = 30.0  # a start takes 2 s; this is for a machine that is busy
+READY_S: Final = 120.0  # a start takes 2 s; this is for a machine that is busy
+PATIENT: Final = "60s"  # so is this: a row whose known-good answer came too late would be one less to decide by
 STOP_S: Final = 10.0
+PORTS: Final = range(10_000, 20_000)
 POLL_S: Final = 0.02
 LOG_LINES: Final = 15
 
@@ -147,7 +151,7 @@ class Stage:
 
     def write_settings(self, server: ModelServer, receiver: Receiver) -> None:
         """Write the daemon's settings file."""
-        self._settings = settings_document(server.url, receiver.url, free_port(), free_port())
+        self._settings = settings_document(server.url, receiver.url, *free_ports(2))
         (self.directory / "tocsin.yaml").write_text(yaml.safe_dump(self._settings, sort_keys=False))
 
     def create_token(self, name: str, *scopes: str) -> str:
@@ -265,10 +269,10 @@ def settings_document(server_url: str, receiver_url: str, http_port: int, metric
             MODEL: {
                 "release": {"index": "./releases.json", "trust": ["./release.pub"]},
                 "rules": str(RULES),
-                "serving": {"url": server_url, "model": MODEL},
-                "known_good": {"url": server_url, "model": KNOWN_GOOD, "share": 1.0},
-                "target": {"link": "./checkpoints/current", "proofs": 3, "demo": True},
-                "probes": {"file": "./probes.json", "trust": ["./release.pub"], "every": "6h"},
+                "serving": {"url": server_url, "model": MODEL, "timeout": PATIENT},
+                "known_good": {"url": server_url, "model": KNOWN_GOOD, "share": 1.0, "timeout": PATIENT},
+                "target": {"link": "./checkpoints/current", "proofs": 3, "prove_within": PATIENT, "demo": True},
+                "probes": {"file": "./probes.json", "trust": ["./release.pub"], "every": "6h", "timeout": PATIENT},
                 "segments": {"origin": {"values_max": 3}},
                 "labels": {"trusted_sources": ["ops"]},
                 "rollback": {"mode": "auto", "bake": "0s"},  # ten days pass in a minute
@@ -288,8 +292,15 @@ def settings_document(server_url: str, receiver_url: str, http_port: int, metric
     }
 
 
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+def free_ports(count: int) -> list[int]:
+    """So many different ports that were free a moment ago.
+
+    Below those that the kernel gives to connections, of which the demo makes many before the daemon listens.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found += [port] * (port not in found)
+    return found

@@ -1,9 +1,11 @@
 """A hostile Alertmanager over real sockets: each round ends, is counted by its reason, and follows nobody elsewhere."""
 
 import asyncio
+import itertools
 import ssl
 
 import pytest
+from patience import PATIENT_S, run, time_is_up
 from said import KEY, Mouth
 
 from monitor.alerts.alertmanager import Pusher
@@ -12,13 +14,12 @@ from monitor.alerts.transport import Line
 from monitor.clock import WallClock
 from monitor.wire.addresses import networks
 
-TIMEOUT_S = 0.5
 TAKEN = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 STARTED = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n"
 
 
-def taking_then(begin, again=b"", pause_s=0.0):
-    """Takes what is posted, and answers what is asked with `begin`, then `again` without end."""
+def taking_then(begin, again=b"", pause_s=0.0, until=0):
+    """Takes what is posted, and answers what is asked with `begin`, then `again` without end; time is up after some."""
 
     async def handler(reader, writer):
         head = await reader.readuntil(b"\r\n\r\n")
@@ -26,9 +27,11 @@ def taking_then(begin, again=b"", pause_s=0.0):
             writer.write(TAKEN)
             return await writer.drain()
         writer.write(begin)
-        while again:
+        for sent in itertools.count(1) if again else ():
             writer.write(again)
             await writer.drain()
+            if sent == until:
+                time_is_up()
             await asyncio.sleep(pause_s)
         return await writer.drain()
 
@@ -36,8 +39,8 @@ def taking_then(begin, again=b"", pause_s=0.0):
 
 
 HOSTILE = {
-    "hangs": (taking_then(STARTED, b" ", 60.0), "timeout"),
-    "slow bytes": (taking_then(STARTED, b" ", 0.01), "timeout"),
+    "hangs": (taking_then(STARTED, b" ", 60.0, until=1), "timeout"),
+    "slow bytes": (taking_then(STARTED, b" ", 0.001, until=50), "timeout"),
     "endless body": (taking_then(STARTED, b" " * 65_536), "protocol"),
     "endless list": (taking_then(STARTED + b"[", b'{"labels":{},"status":{}},' * 2_000), "protocol"),
     "garbage": (taking_then(STARTED + b'[{"labels": \xff\x00'), "answer"),
@@ -51,18 +54,18 @@ HOSTILE = {
 def test_a_round_with_a_hostile_one_ends_is_counted_and_silences_nothing(listening, name):
     handler, reason = HOSTILE[name]
 
-    async def run():
+    async def story():
         async with listening(handler) as (port, accepted):
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             allowed = networks(["127.0.0.0/8"])
-            line = Line(f"http://127.0.0.1:{port}", WallClock(), allowed=allowed, tls=context, timeout_s=TIMEOUT_S)
+            line = Line(f"http://127.0.0.1:{port}", WallClock(), allowed=allowed, tls=context, timeout_s=PATIENT_S)
             book, mouth = Book(["main"]), Mouth("drift")
             pusher = Pusher("main", line, mouth.say, book, clock=WallClock(), wait=asyncio.sleep, resend_s=60.0)
-            async with asyncio.timeout(20 * TIMEOUT_S):
+            async with asyncio.timeout(4 * PATIENT_S):
                 again_s = await pusher.round()
             await line.aclose()
             return again_s, pusher.told, book.words(KEY, 0.0), len(accepted)
 
-    again_s, told, words, connections = asyncio.run(run())
+    again_s, told, words, connections = run(story())
     assert (again_s, dict(told.failures), words) == (1.0, {reason: 1}, "")
     assert (told.posts, connections) == (1, 2)  # it was told, and asked once

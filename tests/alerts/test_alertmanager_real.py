@@ -22,7 +22,7 @@ from monitor.clock import WallClock
 from monitor.wire.addresses import networks
 
 pytestmark = pytest.mark.real
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 QUIET = {"route": {"receiver": "none"}, "receivers": [{"name": "none"}]}
 INHIBITING = QUIET | {
     "inhibit_rules": [
@@ -55,12 +55,18 @@ class World:
 
     def known(self, **asked):
         """Its alerts, by name."""
-        found = httpx.get(f"{self.url}/api/v2/alerts", params=asked, trust_env=False).raise_for_status().json()
+        found = (
+            httpx.get(f"{self.url}/api/v2/alerts", params=asked, trust_env=False, timeout=60).raise_for_status().json()
+        )
         return {alert["labels"]["alertname"]: alert for alert in found}
 
     def ends(self, ident):
         """When a silence ends, in its words."""
-        return httpx.get(f"{self.url}/api/v2/silence/{ident}", trust_env=False).raise_for_status().json()["endsAt"]
+        return (
+            httpx.get(f"{self.url}/api/v2/silence/{ident}", trust_env=False, timeout=60)
+            .raise_for_status()
+            .json()["endsAt"]
+        )
 
     def words(self, rule="drift"):
         return self.book.words(Key(MODEL, rule, ""), self.clock.monotonic())

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import itertools
 import socket
 import ssl
 import struct
 
 import pytest
+from patience import PATIENT_S, run, time_is_up
 
 from monitor.alerts.retry import Delivery, DeliveryState, Failure, Outcome, next_attempt
 from monitor.alerts.transport import Line
@@ -18,6 +20,8 @@ WAITING, SENT, DEAD, WITHDRAWN = DeliveryState
 
 
 async def _silence(reader, writer):
+    await reader.readuntil(b"\r\n\r\n")
+    time_is_up()
     await asyncio.Event().wait()
 
 
@@ -31,12 +35,16 @@ async def _hang_up(reader, writer):
     await reader.readuntil(b"\r\n\r\n")
 
 
-def _endless(first, chunk):
+def _endless(first, chunk, until=0):
+    """Writes on and on; after so many chunks, which came one after the other, the sender's time is up."""
+
     async def handler(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         writer.write(first)
-        while True:
+        for sent in itertools.count(1):
             writer.write(chunk)
+            if sent == until:
+                time_is_up()
             await writer.drain()
             await asyncio.sleep(0.001)
 
@@ -58,11 +66,10 @@ CHUNKED = b"HTTP/1.1 %s\r\nTransfer-Encoding: chunked\r\n\r\n"
 CHUNK = b"400\r\n" + b"x" * 1024 + b"\r\n"
 DATE = "Retry-After: Thu, 01 Jan 1970 00:02:00 GMT"
 
-PATIENT_S = 30.0  # a busy machine takes its time; only what shall time out has less
 FAULTS = {
     "timeout": (_silence, Outcome(failure=Failure.TIMEOUT), WAITING),
     "reset": (_reset, Outcome(failure=Failure.CONNECT), WAITING),
-    "slow": (_endless(b"HTTP/1.1 200 OK\r\n", b"X"), Outcome(failure=Failure.TIMEOUT), WAITING),
+    "slow": (_endless(b"HTTP/1.1 200 OK\r\n", b"X", 50), Outcome(failure=Failure.TIMEOUT), WAITING),
     "hangs up": (_hang_up, Outcome(failure=Failure.PROTOCOL), WAITING),
     "not http": (_endless(b"220 mail ready\r\n", b"\r\n"), Outcome(failure=Failure.PROTOCOL), WAITING),
     "endless header": (_endless(b"HTTP/1.1 200 OK\r\nX: ", b"x" * 65536), Outcome(failure=Failure.PROTOCOL), WAITING),
@@ -77,7 +84,7 @@ FAULTS = {
     "503": (_status("503 Busy", DATE), Outcome(503, retry_after_s=60.0), WAITING),
     "endless body": (_endless(CHUNKED % b"500 Oops", CHUNK), Outcome(500), WAITING),
     "endless body after 200": (_endless(CHUNKED % b"200 OK", CHUNK), Outcome(200), SENT),
-    "slow body after 200": (_endless(CHUNKED % b"200 OK", b"1\r\nx\r\n"), Outcome(200), SENT),
+    "slow body after 200": (_endless(CHUNKED % b"200 OK", b"1\r\nx\r\n", 50), Outcome(200), SENT),
     "broken body after 200": (_endless(CHUNKED % b"200 OK", b"zzz\r\n"), Outcome(200), SENT),
     "bomb": (_status("200 OK", "Content-Encoding: gzip"), Outcome(200), SENT),
 }
@@ -105,8 +112,7 @@ async def _here(host, port):
 
 @pytest.mark.parametrize(("handler", "expected", "state"), FAULTS.values(), ids=FAULTS)
 def test_a_fault_ends_is_named_and_leads_to_the_right_step(handler, expected, state, listening):
-    waited_for = handler not in (_silence, FAULTS["slow"][0], FAULTS["slow body after 200"][0])
-    outcome, accepted = asyncio.run(_post(listening, handler, timeout_s=PATIENT_S if waited_for else 0.5))
+    outcome, accepted = run(_post(listening, handler))
     fresh = Delivery("i-1.1@ops", "i-1.1", "i-1", 1, "ops", b"{}", created=0.0)
     assert (outcome, accepted) == (expected, 1)
     assert next_attempt(fresh, outcome, 60.0, 0.5).state is state
@@ -159,7 +165,7 @@ def test_the_certificate_is_checked_against_the_name_and_not_the_address(listeni
         trusting = ssl.create_default_context(cafile=certificate[1])
         async with listening(answering("HTTP/1.1 204 No Content\r\n\r\n"), certificate[0]) as (port, _):
             for host in ("hooks.example.test", "other.example.test", "127.0.0.1"):
-                async with _line(f"https://{host}:{port}/", tls=trusting, resolve=_here, timeout_s=5) as line:
+                async with _line(f"https://{host}:{port}/", tls=trusting, resolve=_here) as line:
                     yield (await line.post(b"{}", {})).why
 
     async def gather():

@@ -5,6 +5,7 @@ import ssl
 
 import httpx
 import pytest
+from servers import free_port
 
 from monitor.alerts.retry import Failure
 from monitor.alerts.transport import Line
@@ -100,9 +101,10 @@ async def _ok(reader, writer):
 async def _attempt(listening, host, resolve=None, allowed=()):
     """Post to `host` on the port of a real listener; return (outcome, connections accepted)."""
 
-    async with listening(_ok) as (port, accepted), listening(_ok, host="::1", port=port) as (_, also):
+    port = free_port()  # of both kinds of address
+    async with listening(_ok, port=port) as (_, accepted), listening(_ok, host="::1", port=port) as (_, also):
         clear = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        line = Line(f"http://{host}:{port}/", ManualClock(), allowed=allowed, resolve=resolve, timeout_s=5, tls=clear)
+        line = Line(f"http://{host}:{port}/", ManualClock(), allowed=allowed, resolve=resolve, timeout_s=60, tls=clear)
         outcome = await line.post(b"{}", {})
         await line.aclose()
         await asyncio.sleep(0)

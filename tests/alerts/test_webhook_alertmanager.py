@@ -43,7 +43,7 @@ def _alertmanager(folder, receiver_port):
 
 async def _push(url, alert):
     """Post it as soon as Alertmanager listens; httpx's transport tries again once in a while."""
-    async with httpx.AsyncClient(trust_env=False, transport=httpx.AsyncHTTPTransport(retries=7)) as client:
+    async with httpx.AsyncClient(trust_env=False, transport=httpx.AsyncHTTPTransport(retries=7), timeout=60) as client:
         (await client.post(f"{url}/api/v2/alerts", json=[alert])).raise_for_status()
 
 

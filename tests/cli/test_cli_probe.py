@@ -54,9 +54,9 @@ def test_a_url_with_a_path_is_asked_as_it_is(tocsin: Any, url: str) -> None:
 
 
 def test_nobody_there_is_told_with_the_settings_to_look_at(tocsin: Any) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    ended = tocsin("healthy", "--url", f"http://127.0.0.1:{port}")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, not listening: nobody else can be there
+        ended = tocsin("healthy", "--url", f"http://127.0.0.1:{taken.getsockname()[1]}")
     assert ended.code == Exit.UNREACHABLE
     assert "metrics.host and metrics.port" in ended.err
 

@@ -32,8 +32,12 @@ def headers(secret, body=BODY, message_id="incident.1", at=None):
     }
 
 
+def post(receiver, signed):
+    return httpx.post(receiver.url, content=BODY, headers=signed, timeout=60, trust_env=False)
+
+
 def test_a_delivery_signed_by_the_standards_own_library_is_accepted_and_kept(receiver, secret):
-    answer = httpx.post(receiver.url, content=BODY, headers=headers(secret))
+    answer = post(receiver, headers(secret))
     assert answer.status_code == 204
     [delivery] = receiver.deliveries
     assert (delivery.id, delivery.verified, delivery.status) == ("incident.1", True, "firing")
@@ -51,7 +55,7 @@ def test_a_delivery_signed_by_the_standards_own_library_is_accepted_and_kept(rec
     ],
 )
 def test_a_forged_delivery_is_refused_and_kept_as_unverified(receiver, secret, change):
-    answer = httpx.post(receiver.url, content=BODY, headers=headers(secret) | change)
+    answer = post(receiver, headers(secret) | change)
     assert answer.status_code == 401
     assert [d.verified for d in receiver.deliveries] == [False]
 
@@ -75,11 +79,11 @@ def test_the_second_of_two_signatures_is_enough_during_a_rotation(secret):
 
 
 def test_waiting_returns_the_first_wanted_delivery_and_none_when_none_comes(receiver, secret):
-    httpx.post(receiver.url, content=BODY, headers=headers(secret))
+    post(receiver, headers(secret))
     assert receiver.wait_for(lambda d: d.status == "firing", 5).id == "incident.1"
     assert receiver.wait_for(lambda d: d.status == "resolved", 0) is None
 
 
 def test_an_unverified_delivery_never_satisfies_a_wait(receiver, secret):
-    httpx.post(receiver.url, content=BODY, headers=headers(new_secret()))
+    post(receiver, headers(new_secret()))
     assert receiver.wait_for(lambda _: True, 0) is None

@@ -14,7 +14,8 @@ from monitor.evidence.office import Evidence, Limits
 @pytest.fixture(scope="session")
 def desk() -> Iterator[Desk]:
     with asyncio.Runner() as runner:
-        office = Evidence(Limits(), WallClock())
+        # Never replaced by its age, idleness or number of jobs: which test would meet that is a matter of their order.
+        office = Evidence(Limits(jobs_max=1 << 20, idle_s=86_400.0, age_max_s=86_400.0), WallClock())
         yield Desk(runner, office)
         runner.run(office.aclose())
 

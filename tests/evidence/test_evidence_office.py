@@ -155,7 +155,7 @@ def test_an_idle_worker_is_ended() -> None:
     [
         ({"queue_max": 2}, 1, ()),
         ({"memory_bytes_max": 1 << 29}, 2, (("settings", 1),)),
-        ({"timeout_s": 9.0}, 2, (("settings", 1),)),
+        ({"timeout_s": 99.0}, 2, (("settings", 1),)),
     ],
 )
 def test_new_limits_hold_for_the_next_job_and_replace_a_worker_that_has_the_old_ones(limits, workers, ends) -> None:

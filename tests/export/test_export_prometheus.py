@@ -24,8 +24,8 @@ def server(page):
     listener.start()
     job = {
         "job_name": "tocsin",
-        "scrape_interval": "100ms",
-        "scrape_timeout": "100ms",
+        "scrape_interval": "1s",
+        "scrape_timeout": "1s",  # a page takes milliseconds; a scrape that is late leaves no series behind
         "sample_limit": 2_050,
         "static_configs": [{"targets": [f"127.0.0.1:{listener.port}"]}],
     }
@@ -42,23 +42,23 @@ def test_prometheus_scrapes_the_page_and_answers_about_it(page, server):
     page.render(full())
     [psi] = answer(server, 'tocsin_feature_psi{feature="hour"} == 0.3')
     assert float(psi["value"][1]) == 0.3
-    [up] = query(server, 'up{job="tocsin"}')
-    assert up["value"][1] == "1"
+    assert answer(server, 'up{job="tocsin"} == 1')
 
 
 def test_every_metric_on_the_page_arrives(page, server):
     page.render(full())
-    answer(server, "tocsin_paired_error_difference_ratio")
-    arrived = {series["metric"]["__name__"] for series in query(server, '{__name__=~"tocsin_.+"}')}
     lines = [line for line in page.answer().body.decode().splitlines() if not line.startswith("#")]
-    assert arrived == {line.partition(" ")[0].partition("{")[0] for line in lines}
+    names = {line.partition(" ")[0].partition("{")[0] for line in lines}
+
+    def arrived():
+        return {series["metric"]["__name__"] for series in query(server, '{__name__=~"tocsin_.+"}')}
+
+    wait_for(lambda: arrived() == names, f"a scrape with all of {sorted(names)} and nothing else")
 
 
 def test_three_thousand_features_stay_below_a_sample_limit(page, server):
     page.render(snapshot(*wide(3_000)))
     [pooled] = answer(server, 'tocsin_feature_psi{feature="__other__"}')
     assert float(pooled["value"][1]) > 0.1
-    [dropped] = query(server, "tocsin_series_dropped_total")
-    assert float(dropped["value"][1]) > 1_000
-    [scraped] = query(server, "scrape_samples_scraped")
-    assert float(scraped["value"][1]) <= 2_050
+    assert answer(server, "tocsin_series_dropped_total > 1000")
+    assert answer(server, "0 < scrape_samples_scraped <= 2050")

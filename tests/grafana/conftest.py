@@ -31,14 +31,14 @@ STEP_S = 0.5  # between the points of a range
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory):
-    """(Prometheus, span): it scraped a daemon every 200 ms while v2 came, was caught and was rolled back."""
+    """(Prometheus, span): it scraped a daemon every half second while v2 came, was caught and was rolled back."""
     import probe_sets
     from loopworld import committed, poisoned
     from probed import record
 
     loop = sided(tmp_path_factory.mktemp("watched"))
     target = {"targets": [f"127.0.0.1:{loop.metrics_port}"], "labels": {"instance": "m-0"}}
-    job = {"job_name": "tocsin", "scrape_interval": "200ms", "scrape_timeout": "200ms", "static_configs": [target]}
+    job = {"job_name": "tocsin", "scrape_interval": "500ms", "scrape_timeout": "500ms", "static_configs": [target]}
     with closing(loop), alertmanager(NOBODY) as told, prometheus({"scrape_configs": [job]}) as url:
         record(loop.server_url, loop.directory / "probes.json")
         probe_sets.public_key(loop.directory / "ann.pub")
@@ -54,7 +54,7 @@ def watched(tmp_path_factory):
         wait_for(lambda: query(url, "tocsin_evidence_value"), "the evidence worker's first values", 120)
         wait_for(lambda: query(url, "tocsin_alertmanager_firing_alerts"), "Alertmanager is told")
         _scraped(url, loop.now)
-        yield Prometheus(url), Span(start, _last_scrape(url), STEP_S, 0.2)
+        yield Prometheus(url), Span(start, _last_scrape(url), STEP_S, 0.5)
 
 
 def sided(directory):
@@ -84,7 +84,8 @@ def settle(loop, told):
 
 
 def _last_scrape(url):
-    [found] = query(url, "max(timestamp(tocsin_incidents_open))")
+    """When Prometheus had the page last; after a scrape that came too late there is no such time until the next."""
+    [found] = wait_for(lambda: query(url, "max(timestamp(tocsin_incidents_open))"), "a scrape")
     return float(found["value"][1])
 
 

@@ -144,7 +144,7 @@ class Loop:
                         "share": 1.0,
                         "timeout": PATIENT,
                     },
-                    "target": {"link": "./current", "prove_within": "5s", "demo": self.replay},
+                    "target": {"link": "./current", "prove_within": "60s", "demo": self.replay},
                     "labels": {"trusted_sources": ["ops"]},
                     "rollback": {"mode": self.mode, "rows_min": 100, "bake": "0s"},
                     "evidence": {"incidents": False},  # a worker costs seconds; test_loop_tasks has one

@@ -132,6 +132,9 @@ def killed_often(make_loop, kills):
         stop.wait(rng.uniform(0.05, 0.5))
         loop.kill()
         loop.start()
+    wait_for(
+        lambda: sum(len(sender.books.labelled) for sender in senders) > 100 * BATCH or failed(senders), "rows", 300
+    )
     stop.set()
     for sender in senders:
         sender.join(120)
@@ -140,6 +143,10 @@ def killed_often(make_loop, kills):
     assert loop.stop() == 0
     rows = check(loop, senders)
     return rows, sum(sender.books.unanswered for sender in senders)
+
+
+def failed(senders):
+    return any(sender.failure for sender in senders)
 
 
 def unserved(loop):

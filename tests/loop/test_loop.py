@@ -5,7 +5,7 @@ import signal
 import httpx
 import pytest
 from loopworld import MODEL, ROWS, STEP_S, committed, poisoned
-from servers import prometheus, wait_for
+from servers import prometheus, query, wait_for
 
 
 @pytest.fixture
@@ -186,8 +186,7 @@ def test_a_real_prometheus_sees_the_loop(loop):
         loop.until(committed)
 
         def seen():
-            query = 'tocsin_rollbacks_total{step="committed"}'
-            found = httpx.get(f"{url}/api/v1/query", params={"query": query}).json()["data"]["result"]
+            found = query(url, 'tocsin_rollbacks_total{step="committed"}')
             return found and found[0]["value"][1] == "1"
 
         wait_for(seen, "Prometheus has the rollback")

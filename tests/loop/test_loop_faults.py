@@ -100,7 +100,7 @@ def test_two_workers_that_take_turns_are_one_page_and_nothing_acts(make_loop):
         loop.start_receiver()
         loop.start()
         middle.fault = other
-        wait_for(lambda: len(answers) > 60, "many answers that contradict each other")
+        wait_for(lambda: len(answers) > 60, "many answers that contradict each other", 150)
         assert loop.status["served"]["bundle"] == "transition"
         assert loop.status["served"]["epoch"] < 10
         assert loop.receiver.wait_for(lambda each: each.status == "firing", 60)
@@ -377,11 +377,11 @@ def test_what_a_full_disk_held_up_is_done_once_there_is_room_again_after_a_kill_
     loop.kill()
     start = threading.Thread(target=loop.start)
     start.start()  # it runs, and is not ready: no row can be taken
-    wait_for(lambda: answers(f"{loop.url}/-/healthy"), "it started on the full disk", 30)
+    wait_for(lambda: answers(f"{loop.url}/-/healthy"), "it started on the full disk")
     assert row(loop, "during").status_code == FULL
     (small_disk / "hog").unlink()
-    start.join(30)
+    start.join(90)
     loop.advance()
-    wait_for(lambda: committed(loop.status), "the rollback is committed", 30)
+    wait_for(lambda: committed(loop.status), "the rollback is committed")
     assert (loop.status["served"]["name"], loop.status["totals"]["rows"]) == ("v1", loop.sent)
     assert loop.stop() == 0

@@ -3,7 +3,9 @@
 import hashlib
 import json
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -105,6 +107,18 @@ def server(releases):
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """What of this test's folder is open. How many descriptors a process has is a matter of its other threads, too."""
+
+    def leads_to(descriptor):
+        with suppress(FileNotFoundError):  # that of the listing itself, or one that a thread closed
+            return str(descriptor.readlink())
+        return ""
+
+    return lambda: [to for each in Path("/proc/self/fd").iterdir() if (to := leads_to(each)).startswith(str(tmp_path))]
 
 
 @pytest.fixture

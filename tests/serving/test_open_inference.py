@@ -16,7 +16,7 @@ MODEL = "/v2/models/delays"
 LOAD = "/v2/repository/models/delays/load"
 
 
-def _ask(url, call, model="delays", timeout_s=5.0, reload_timeout_s=5.0):
+def _ask(url, call, model="delays", timeout_s=60.0, reload_timeout_s=60.0):
     async def ask():
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # trusts nobody, and costs nothing
         server = OpenInference(url, model, timeout_s, reload_timeout_s, tls)
@@ -127,16 +127,18 @@ def test_a_compressed_answer_is_not_unpacked(server):
     assert server.asked[0][2]["accept-encoding"] == "identity"
 
 
-def _slow(handler):
-    threading.Event().wait(0.3)
-    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-
-
 def test_a_reload_may_take_longer_than_a_question(server):
-    server.answers[LOAD] = server.answers[MODEL] = _slow
-    _ask(server.url, lambda s: s.reload(), timeout_s=0.1, reload_timeout_s=5.0)
+    given_up = threading.Event()
+
+    def slow(handler):
+        given_up.wait(0.3 if handler.path == LOAD else 60.0)
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(METADATA) + METADATA)
+
+    server.answers[LOAD] = server.answers[MODEL] = slow
+    _ask(server.url, lambda s: s.reload(), timeout_s=0.1)
     with pytest.raises(Transient):
-        _ask(server.url, lambda s: s.served(), timeout_s=0.1, reload_timeout_s=5.0)
+        _ask(server.url, lambda s: s.served(), timeout_s=0.1)
+    given_up.set()
 
 
 def test_every_call_is_a_connection_of_its_own(server):

@@ -172,9 +172,9 @@ def test_an_error_of_the_keeper_is_counted_and_the_next_kick_tries_again(tmp_pat
     keeper = Keeper(runs, Duties(rename, lambda: 0.0, lambda: 1 << 40, lambda error: told.set()))
     keeper._stopping.wait = lambda timeout=None: False  # no rest between the two
     keeper.kick()
-    assert told.wait(10)
+    assert told.wait(60)
     keeper.kick()
-    assert renamed.wait(10)
+    assert renamed.wait(60)
     keeper.stop()
     assert keeper.failures == 1
 

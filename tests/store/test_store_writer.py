@@ -31,7 +31,7 @@ class Recorded:
 
     def write(self, group):
         self.busy.set()
-        self.gate.wait(10)
+        self.gate.wait(60)
         self.groups.append([submission.rows[0].id for submission in group])
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -44,7 +44,7 @@ class Recorded:
         """Append the first, wait until it is being written, append the others, then let go."""
         self.gate.clear()
         replies = [self.writer.append(submissions[0])]
-        await asyncio.to_thread(self.busy.wait, 10)
+        await asyncio.to_thread(self.busy.wait, 60)
         replies += [self.writer.append(each) for each in submissions[1:]]
         self.gate.set()
         return await asyncio.gather(*replies, return_exceptions=True)
@@ -202,7 +202,7 @@ def test_chores_are_done_step_by_step_and_a_newer_one_replaces_its_name(recorded
         return len(steps) < 3
 
     one.writer.run(lambda: (one.writer.later("tidy", lambda: steps.append("never")), one.writer.later("tidy", chore)))
-    assert done.wait(10)
+    assert done.wait(60)
     assert steps in (["old", "new", "new"], ["new", "new", "new"])
 
 

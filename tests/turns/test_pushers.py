@@ -94,7 +94,7 @@ def amtool(url, *words):
 
 
 def known_at(url):
-    return httpx.get(f"{url}/api/v2/alerts", trust_env=False).raise_for_status().json()
+    return httpx.get(f"{url}/api/v2/alerts", trust_env=False, timeout=60).raise_for_status().json()
 
 
 def silence(url):
