@@ -274,9 +274,3 @@ def test_a_sequential_rule_ticks_on_after_a_clock_that_was_wrong(tmp_path):
     ends = [slot.end for slot in turns.watched.slots["flow", ""]]
     assert ends[-1] == turns.clock.now()
     turns.close()
-
-
-def test_a_monotonic_clock_that_went_back_is_another_boot_whatever_it_is_called():
-    before = begin(Sighting(1_000.0, 500.0, "b"))
-    assert see(before, Sighting(1_001.0, 0.5, "b"), Bounds())[1] == 0.0
-    assert see(before, Sighting(900.0, 0.5, "b"), Bounds())[1] == -100.0
