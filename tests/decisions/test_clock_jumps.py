@@ -129,3 +129,9 @@ def test_auto_proposes_and_says_why_in_words_that_stay_the_same(jump, said):
 
 def test_the_anchor_follows_faster_than_ntp_slews():
     assert SLEW_SHARE > 0.083333
+
+
+def test_a_monotonic_clock_that_went_back_is_another_boot_whatever_it_is_called():
+    before = begin(Sighting(1_000.0, 500.0, "b"))
+    assert see(before, Sighting(1_001.0, 0.5, "b"), Bounds())[1] == 0.0
+    assert see(before, Sighting(900.0, 0.5, "b"), Bounds())[1] == -100.0

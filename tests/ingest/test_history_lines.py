@@ -128,3 +128,9 @@ def test_rows_come_in_batches_and_none_is_lost(lines, monkeypatch):
     found = batches(lines(*(ROW | {"x": i} for i in range(7))))
     assert [batch.predictions.n for batch in found] == [3, 3, 1]
     assert [cell for batch in found for cell in cells(batch.predictions.columns["x"])] == list(range(7))
+
+
+def test_long_rows_are_batched_by_their_bytes_and_none_is_lost(lines, monkeypatch):
+    monkeypatch.setattr(history_lines, "BATCH_BYTES", 1000)
+    found = batches(lines(*[ROW | {"key": f"{row}" * 400} for row in range(7)]))
+    assert [batch.predictions.n for batch in found] == [3, 3, 1]

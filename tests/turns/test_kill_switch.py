@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import stat
 
 import pytest
 from structlog.testing import capture_logs
@@ -256,3 +257,30 @@ def test_what_cannot_be_unset_stays_set_and_is_said(turns):
     with pytest.raises(Transient, match="stays set"):
         asked(turns, lambda control: control.let_automation_go("why", "bob"), control)
     assert control.kill_switch.is_set()
+
+
+# ---------------------------------------------------------------- whatever the file holds
+
+
+@pytest.mark.parametrize("body", [b"\xff", b'{"by":"\xff"}', b'{"x":' + b"[" * 4000, b'{"by":"\\ud800"}', b"[]", b"\0"])
+def test_a_file_of_anything_stops_automation_and_nobody_else(switch, body):
+    switch.path.write_bytes(body)
+    assert (switch.is_set(), switch.said()) == (True, Said(by="whoever made the file"))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("nowhere")])
+def test_what_is_no_file_stops_automation_and_nobody_waits_for_it(switch, make):
+    make(switch.path)
+    assert (switch.is_set(), switch.said()) == (True, Said(by="whoever made the file"))
+
+
+def test_it_is_on_the_disk_before_it_has_its_name(switch, monkeypatch):
+    synced, sync = [], os.fsync
+
+    def seen(file):
+        synced.append((stat.S_ISDIR(os.fstat(file).st_mode), switch.path.exists()))
+        sync(file)
+
+    monkeypatch.setattr(os, "fsync", seen)
+    assert switch.set(ANN)
+    assert synced == [(False, False), (True, True)]

@@ -45,6 +45,6 @@ class MemoryFile:
             return msgspec.json.decode(self.path.read_bytes(), type=IndexMemory)
         except FileNotFoundError:
             return IndexMemory()
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             hint = "remove it to believe the index as it stands"
             raise SettingsError([Problem(str(self.path), f"cannot be read: {error}", hint)]) from None
