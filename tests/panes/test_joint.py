@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from monitor.facts import Subject
 from monitor.panes import count as counting
@@ -63,16 +64,31 @@ def test_any_split_of_numbers_gives_the_same_pane(regression, rows, cells, data)
     assert regression.view(whole, Subject.OUTPUT).rows == some.n
 
 
-@given(row_lists)
-@settings(max_examples=60)
-def test_many_rows_are_counted_as_few_are(small, rows, cells):
+@given(row_lists, st.integers(1, 3), st.sampled_from([0, 100, 1_000, 10_000]))
+@settings(max_examples=100)
+def test_many_rows_are_counted_as_few_are_in_runs_of_any_length(layout_of, rows, cells, copies, cells_max):
     x, c, outputs, _ = map(list, zip(*cells, strict=True))
-    binned = bin_rows(small, rows({"x": x, "c": c}, outputs=outputs))
-    together = count_rows(small, binned)
+    names = [f"{name}{i}" for i in range(copies) for name in "xc"]
+    layout = layout_of(*(replace(X if name[0] == "x" else C, name=name) for name in names))
+    columns = {name: np.roll(np.array(x if name[0] == "x" else c, object), int(name[1:])).tolist() for name in names}
+    binned = bin_rows(layout, rows(columns, outputs=outputs))
+    together = count_rows(layout, binned)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(counting, "_FEW_ROWS", 0)
+        patch.setattr(counting, "_TABLE_CELLS", cells_max)
         patch.setattr(counting, "_CHUNK", 7)
-        assert count_rows(small, binned) == together
+        assert count_rows(layout, binned) == together
+
+
+def test_a_thousand_rows_of_wide_columns_are_counted_one_by_one(layout_of, rows):
+    wide = CategoryBins("c", tuple(f"top{i}" for i in range(200)))
+    layout = layout_of(wide, replace(wide, name="c2"), classes=10, groups=tuple(range(7)))
+    values = [f"top{i % 210}" for i in range(10_000)]
+    some = rows({"c": values, "c2": values[::-1]}, outputs=[i % 11 for i in range(10_000)])
+    pane = count_rows(layout, bin_rows(layout, some))
+    for histogram in layout.features(pane):
+        assert np.array(layout.joint(pane, histogram.column)).sum() == 10_000
+        assert set(histogram.bins[:200]) == {47, 48}
 
 
 def test_of_many_classes_the_most_frequent_have_a_group(layout_of, rows):
