@@ -1,13 +1,14 @@
 """Rows become cells: every value is put into its bin once, and whatever counts it reads the cell.
 
 Binning must be exact at the edges (a sketch's error would be of the order of what we want to see) and must not sort.
-A numeric value's cell is the number of edges at or below it, so we compare the whole column with one edge after the
-other and add up the truth values: at most 21 passes of vectorised compares over a buffer that stays in the cache, no
-table, no correction step, the same cost for any distribution. A 4096-cell lookup with corrections at the edges, the
-usual trick, degrades to a search on heavy tails, where most edges fall into one cell; `searchsorted` is used where it
-wins, below 1,500 rows. Both are exact, and a test holds them to the same answers.
+A numeric value's cell is the number of edges at or below it, so we compare a chunk of the column with all edges at once
+and add up the truth values: vectorised compares over buffers that stay in the cache, no table, no correction step, the
+same cost for any distribution. One edge after the other costs the same at a million rows, and at ten thousand 5 ns a
+value instead of 3, in calls. A 4096-cell lookup with corrections at the edges, the usual trick, degrades to a search on
+heavy tails, where most edges fall into one cell; `searchsorted` is used where it wins, below 150 rows. Both are exact,
+and a test holds them to the same answers.
 
-Cost, 1,000,000 x 20 doubles: 0.06 s of CPU, 20 MB; searchsorted alone 0.5 s (measured 2026-11). A row beyond the last
+Cost, 1,000,000 x 20 doubles: 0.05 s of CPU, 20 MB; searchsorted alone 0.5 s (measured 2026-11). A row beyond the last
 edge, a missing, a wrong and a non-finite one each have their cell: nothing is dropped.
 """
 
@@ -25,8 +26,8 @@ from monitor.panes.sections import SCORE_BINS
 Cells: TypeAlias = NDArray[np.uint8]
 Doubles: TypeAlias = NDArray[np.float64]
 
-_CHUNK = 65_536  # rows; the buffers of a chunk (0.5 MB a column) stay in the second-level cache
-_SEARCH_ROWS = 1_500  # below it a search of 25 ns a value beats 21 calls of 1.5 us
+_CHUNK = 20_480  # rows; their values and 21 truth values each, 0.6 MB, stay in the second-level cache
+_SEARCH_ROWS = 150  # below it a search of 25 ns a value beats the fixed cost of the compares, 5 us
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,10 +87,12 @@ def _bin_numbers(column: NumericBins, found: Column | None, cells: Cells) -> Non
     if not isinstance(found, NumericColumn):
         cells[:] = missing if found is None else _misfit(found.codes == MISSING, invalid, missing)
         return
-    edges_below(column.edges, found.values, cells)
-    finite = np.isfinite(found.values)
-    if not finite.all():  # looking first costs a tenth of writing through a mask, and most columns are clean
-        cells[~finite] = non_finite
+    for start in range(0, len(cells), _CHUNK):
+        values, chunk = found.values[start : start + _CHUNK], cells[start : start + _CHUNK]
+        edges_below(column.edges, values, chunk)
+        finite = np.isfinite(values)  # while they are in the cache
+        if not finite.all():  # looking first costs a tenth of writing through a mask, and most columns are clean
+            chunk[~finite] = non_finite
     for marked, cell in ((found.missing, missing), (found.invalid, invalid)):
         if marked.any():
             cells[marked] = cell
@@ -121,11 +124,11 @@ def edges_below(edges: tuple[float, ...], values: Doubles, cells: Cells) -> None
         cells[:] = np.searchsorted(np.array(lower), values, side="right")
         cells += values > last
         return
-    above = np.empty(min(_CHUNK, len(values)), np.bool_)
+    inner = np.array(lower)[:, np.newaxis]
+    above = np.empty((len(lower) + 1, min(_CHUNK, len(values))), np.bool_)  # by edge
     for start in range(0, len(values), _CHUNK):
-        part, found = values[start : start + _CHUNK], cells[start : start + _CHUNK]
-        flag = above[: len(part)]
-        np.greater(part, last, out=found.view(np.bool_))
-        for edge in lower:
-            np.greater_equal(part, edge, out=flag)
-            np.add(found, flag.view(np.uint8), out=found)
+        part = values[start : start + _CHUNK]
+        found = above[:, : len(part)]
+        np.greater_equal(part, inner, out=found[:-1])
+        np.greater(part, last, out=found[-1])
+        np.add.reduce(found.view(np.uint8), axis=0, dtype=np.uint8, out=cells[start : start + len(part)])
