@@ -44,8 +44,7 @@ def sum_counts(bodies: Iterable[bytes], size: int) -> NDArray[np.int64]:
     """Add up stored panes of `size` cells each; Corrupt if one has another size or `encode_pane` did not write it.
 
     Cells of one width are gathered first and added at once, and so are the counts too wide for their pane: numpy's
-    fixed costs, paid a few times and not a hundred. Gathered as views: cut out as bytes, they would be copied twice,
-    into memory that the allocator gives back and takes anew at every look, for four times the CPU.
+    fixed costs, paid a few times and not a hundred. Gathered as views: cut out as bytes, they would be copied twice.
     """
     narrow: dict[int, list[memoryview]] = {}
     where: list[memoryview] = []
