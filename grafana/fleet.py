@@ -24,7 +24,7 @@ from grafana.board import (
     verdicts,
 )
 from grafana.queries import age, status, worst_verdict
-from grafana.words import BLUE, BREACH, FAMILIES, LOADED, ORANGE, STATUSES, VERDICT_CELLS, VERDICTS, VERMILLION
+from grafana.words import BLUE, BREACH, FAMILIES, LOADED, ORANGE, PLAIN, STATUSES, VERDICT_CELLS, VERDICTS, VERMILLION
 
 NONE_ANSWERS: Final = "No daemon answers: Prometheus scrapes none, or none in this time range"
 TO_MODEL: Final = (
@@ -39,6 +39,67 @@ ERROR_OVER_LIMIT: Final = (
     'tocsin_error_ratio{segment=""} / tocsin_error_limit_ratio{segment=""} '
     'or tocsin_mean_absolute_error{segment=""} / tocsin_mean_absolute_error_limit{segment=""} '
     'or tocsin_ndcg_limit_ratio{segment=""} / tocsin_ndcg_ratio{segment=""}'
+)
+
+_EVERY: Final = "count by (instance, model) (tocsin_incidents_open)"
+# What each number at the top says, what it counts, and the colour it takes above zero.
+_NUMBERS: Final = (
+    (
+        Words("Watched", "Models watched, counted once for each daemon that watches them.", NONE_ANSWERS),
+        f"count({_EVERY})",
+        PLAIN,
+    ),
+    (
+        Words(
+            "In breach",
+            "Models with a rule whose newest reading is past its limit. An alert fires when that holds; see the table.",
+            NONE_ANSWERS,
+            "TocsinDrift",
+        ),
+        f"count({worst_verdict()} == {BREACH}) or 0 * count({_EVERY})",
+        VERMILLION,
+    ),
+    (
+        Words(
+            "Open incidents",
+            "Incidents not closed yet. `tocsin incidents show ID` shows each with its evidence.",
+            NONE_ANSWERS,
+            "TocsinIncidentOpen",
+        ),
+        "sum(tocsin_incidents_open)",
+        VERMILLION,
+    ),
+    (
+        Words(
+            "Rollbacks waiting",
+            "Rollbacks that wait for a person. Read the evidence, then approve or decline: they expire.",
+            NONE_ANSWERS,
+            "TocsinRollbackWaiting",
+        ),
+        "sum(tocsin_rollbacks_waiting)",
+        ORANGE,
+    ),
+    (
+        Words(
+            "Automation off",
+            "Models that nothing rolls back by itself: latched until a person unlatches them, or all models of a "
+            "daemon whose kill switch is set. *Safety* says what stands in the way.",
+            NONE_ANSWERS,
+            "TocsinRollbackLatched",
+        ),
+        "sum(clamp_max(tocsin_rollback_latched + on (job, instance) group_left () tocsin_kill_switch_set, 1))",
+        ORANGE,
+    ),
+    (
+        Words(
+            "Not known to the index",
+            "Models that serve a checkpoint the release index does not know, or one that was revoked.",
+            NONE_ANSWERS,
+            "TocsinUnregisteredCheckpoint",
+        ),
+        'sum(tocsin_serving_status{status=~"unregistered|quarantined|revoked"})',
+        VERMILLION,
+    ),
 )
 
 
@@ -63,68 +124,8 @@ def dashboard() -> board.Dashboard:
 
 
 def _numbers(made: board.Dashboard) -> None:
-    every = "count by (instance, model) (tocsin_incidents_open)"
-    breaching = f"count({worst_verdict()} == {BREACH}) or 0 * count({every})"
-    for words, expr, color in (
-        (
-            Words("Watched", "Models watched, counted once for each daemon that watches them.", NONE_ANSWERS),
-            f"count({every})",
-            "",
-        ),
-        (
-            Words(
-                "In breach",
-                "Models with a rule whose newest reading is past its limit. An alert fires when that holds; see "
-                "the table.",
-                NONE_ANSWERS,
-                "TocsinDrift",
-            ),
-            breaching,
-            VERMILLION,
-        ),
-        (
-            Words(
-                "Open incidents",
-                "Incidents not closed yet. `tocsin incidents show ID` shows each with its evidence.",
-                NONE_ANSWERS,
-                "TocsinIncidentOpen",
-            ),
-            "sum(tocsin_incidents_open)",
-            VERMILLION,
-        ),
-        (
-            Words(
-                "Rollbacks waiting",
-                "Rollbacks that wait for a person. Read the evidence, then approve or decline: they expire.",
-                NONE_ANSWERS,
-                "TocsinRollbackWaiting",
-            ),
-            "sum(tocsin_rollbacks_waiting)",
-            ORANGE,
-        ),
-        (
-            Words(
-                "Automation off",
-                "Models that nothing rolls back by itself: latched until a person unlatches them, or all models of a "
-                "daemon whose kill switch is set. *Safety* says what stands in the way.",
-                NONE_ANSWERS,
-                "TocsinRollbackLatched",
-            ),
-            "sum(clamp_max(tocsin_rollback_latched + on (job, instance) group_left () tocsin_kill_switch_set, 1))",
-            ORANGE,
-        ),
-        (
-            Words(
-                "Not known to the index",
-                "Models that serve a checkpoint the release index does not know, or one that was revoked.",
-                NONE_ANSWERS,
-                "TocsinUnregisteredCheckpoint",
-            ),
-            'sum(tocsin_serving_status{status=~"unregistered|quarantined|revoked"})',
-            VERMILLION,
-        ),
-    ):
-        made.with_panel(number(words, "none", expr, words.title, 4, **({"color": color} if color else {})))
+    for words, expr, color in _NUMBERS:
+        made.with_panel(number(words, "none", expr, words.title, 4, color=color))
 
 
 def _models() -> table.Panel:

@@ -18,7 +18,7 @@ from monitor.detectors.sequential import Ledger, Plan, State, Step, Tier, step
 from monitor.panes.build import build_reference
 from monitor.panes.layout import Layout
 from monitor.panes.rhythm import Bounds, Rhythm
-from monitor.panes.rhythm_learn import DEFAULT_LEARNING, Learning
+from monitor.panes.rhythm_bands import DEFAULT_LEARNING, Learning
 from monitor.panes.signals import Counted, Signals
 
 DAY = 1440

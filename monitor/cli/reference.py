@@ -52,7 +52,7 @@ def build(
     from monitor.ingest.history import history_rows, open_history
     from monitor.panes.build import build_reference
     from monitor.panes.reference import digest, encode_reference
-    from monitor.panes.rhythm_learn import Learning
+    from monitor.panes.rhythm_bands import Learning
     from monitor.panes.schema import parse_schema
     from monitor.settings.document import read_document
 

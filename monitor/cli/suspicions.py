@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import compress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -94,44 +95,46 @@ def exclude(
 
 
 def _split(found: "Exclusions", rows: Path, kept: Path, ids: Path | None, names: dict[str, str]) -> dict[str, int]:
+    """Write what is kept of `rows`, and the ids of the rest; how many rows there were of each."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     counts = {"kept": 0, "excluded": 0, "undated": 0}
     try:
         with pq.ParquetFile(rows) as file, _lines(ids) as write_id:
-            schema = file.schema_arrow
-            wanted = [names["time"], *([names["id"]] if ids else [])]
-            if missing := [name for name in wanted if name not in schema.names]:
-                raise Stop(Exit.PROBLEMS, f"{rows} has no column {missing[0]!r}", "--time, --source and --id name them")
-            with pq.ParquetWriter(kept, schema) as writer:
+            _demand_columns(rows, file.schema_arrow.names, [names["time"], *([names["id"]] if ids else [])])
+            with pq.ParquetWriter(kept, file.schema_arrow) as writer:
                 for batch in file.iter_batches(ROWS):
                     out = _out(found, batch, names, counts)
                     writer.write_batch(batch.filter(pa.array([not each for each in out])))
-                    counts["kept"] += len(out) - sum(out)
-                    counts["excluded"] += sum(out)
                     if ids is not None:
-                        write_id(
-                            each for each, is_out in zip(batch[names["id"]].to_pylist(), out, strict=True) if is_out
-                        )
+                        write_id(compress(batch[names["id"]].to_pylist(), out))
     except (OSError, pa.ArrowException) as error:
         kept.unlink(missing_ok=True)
         raise Stop(Exit.PROBLEMS, f"{rows} cannot be split: {error}", "it must be a Parquet file") from error
     return counts
 
 
+def _demand_columns(rows: Path, names: list[str], wanted: list[str]) -> None:
+    if missing := [name for name in wanted if name not in names]:
+        raise Stop(Exit.PROBLEMS, f"{rows} has no column {missing[0]!r}", "--time, --source and --id name them")
+
+
 def _out(found: "Exclusions", batch: "pa.RecordBatch", names: dict[str, str], counts: dict[str, int]) -> list[bool]:
-    """Of each row whether it is left out; one without a time cannot be told, and is."""
+    """Of each row whether it is left out, counted; one without a time cannot be told, and is."""
     from monitor.decisions.exclusions import excluded
 
     times = _seconds(batch[names["time"]])
     has = names["source"] in batch.schema.names
     sources = batch[names["source"]].to_pylist() if has else [None] * len(times)
     counts["undated"] += sum(time is None for time in times)
-    return [
+    out = [
         time is None or excluded(None if source is None else str(source), time, found)
         for source, time in zip(sources, times, strict=True)
     ]
+    counts["kept"] += len(out) - sum(out)
+    counts["excluded"] += sum(out)
+    return out
 
 
 def _seconds(column: "pa.Array") -> list[float | None]:

@@ -60,8 +60,9 @@ from monitor.panes.reference import (
     NumericBins,
     Reference,
 )
+from monitor.panes.rhythm_bands import DEFAULT_LEARNING, Learning
 from monitor.panes.rhythm_count import Days, Labelled, Plan, Tally
-from monitor.panes.rhythm_learn import DEFAULT_LEARNING, Learning, learn_rhythm
+from monitor.panes.rhythm_learn import learn_rhythm
 from monitor.panes.rows import CategoricalColumn, Column, NumericColumn, Predictions
 
 NO_LABEL = math.nan

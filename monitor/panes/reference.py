@@ -26,7 +26,7 @@ from monitor.panes.expected import Expected, expected_fault
 from monitor.panes.rhythm import Rhythm, rhythm_fault
 
 FORMAT = 3
-BINS_MAX = 20  # detection.md's choice: deciles halved; a cell index must stay below 256 in a receipt
+BINS_MAX = 20  # deciles halved; a cell index must stay below 256 in a receipt
 TOP_MAX = 31  # named categories; the rest of the known is `other`
 KNOWN_MAX = 10_000  # categories remembered beside the top, so that `unseen` means unseen
 GROUPS_MAX = 8  # groups of outputs that features are counted by, the rest included

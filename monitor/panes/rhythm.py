@@ -4,7 +4,7 @@
     band(h)   = centre(h) +- (sqrt(Wilson(centre(h), effective rows, 3)^2 + (z b)^2) + tau sqrt(p (1 - p)))
 
 - *Sampling*: the reference is a sample. `rows` are effective rows: those which, drawn independently, would give the
-  long-run standard error that was measured (rhythm_learn.py). Wilson's interval at z = 3 is centre +- 3 s.e. for
+  long-run standard error that was measured (rhythm_noise.py). Wilson's interval at z = 3 is centre +- 3 s.e. for
   ordinary shares, stays in [0, 1], and for a set that the reference never saw allows 9 / (n + 9), a little more than
   Clopper & Pearson's 6.6 / n at the same level; it has a closed form. Three standard errors are not simultaneous over
   hundreds of edges; tolerance and wander stand behind them, and that was measured: no false page in simulated months.

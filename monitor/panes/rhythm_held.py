@@ -25,7 +25,7 @@ nothing: it is unknown. Only what bets by likelihood ratios is replayed; signals
 Replayed are slots and not minutes: sums of log L are the same, and what a minute adds in between is at most a slot's.
 Cost: 50 columns and a week 0.1 s of CPU (measured 2026-11), most of it comparing slots with bands; replayed are only
 lanes that gain enough. Memory: as much again as one column's slots in doubles, and one lane's, thrice.
-Sources: Ville 1939; detection.md section 2, "choose d so that mean L <= 1 on reference ticks".
+Source: Ville 1939. A design effect is chosen so that the mean of L over the reference's own ticks is at most 1.
 Failure mode: a history without a storm knows of none; and one storm in it is taken for a habit.
 """
 

@@ -28,20 +28,26 @@ NO_ERROR: Final = "the history does not say how often the answers are right"
 def complete_labels(signals: Sequence[Signal], bands: Sequence[Band], *, labelled: bool, design: float) -> list[Band]:
     """The `bands` of the `signals` of labels with these put in; `design` >= 1 is that of pairs of unknown errors."""
     right = _right(signals, bands)
-    found = []
-    for signal, band in zip(signals, bands, strict=True):
-        if signal.what is What.PAIRED_ERROR:
-            found.append(Band(0.5, KNOWN_ROWS, 0.5, 0.0, design if right.centre is None else right.design))
-        elif signal.what is What.PAIRED_LOSS:
-            found.append(Band(0.5, KNOWN_ROWS, 0.5, 0.0, _errors_design(signals, bands) or design))
-        elif signal.what is What.AGREEMENT:
-            wander = float(f"{hypot(right.wander, SOURCES_SPREAD):.6g}")
-            found.append(right if right.centre is None else replace(right, wander=wander))
-        elif not labelled:
-            found.append(replace(band, centre=None, why=NO_LABELS))
-        else:
-            found.append(band)
-    return found
+    errors = design if right.centre is None else right.design
+    follows = {
+        What.PAIRED_ERROR: _even(errors),
+        What.PAIRED_LOSS: _even(_errors_design(signals, bands) or design),
+        What.AGREEMENT: _granted(right),
+    }
+    learned = bands if labelled else [replace(band, centre=None, why=NO_LABELS) for band in bands]
+    return [follows.get(signal.what, band) for signal, band in zip(signals, learned, strict=True)]
+
+
+def _even(design: float) -> Band:
+    """One half, whatever the history says: nothing was sampled."""
+    return Band(0.5, KNOWN_ROWS, 0.5, 0.0, design)
+
+
+def _granted(right: Band) -> Band:
+    """How often an honest source agrees: as often as answers are right, give or take what sources differ by."""
+    if right.centre is None:
+        return right
+    return replace(right, wander=float(f"{hypot(right.wander, SOURCES_SPREAD):.6g}"))
 
 
 def _errors_design(signals: Sequence[Signal], bands: Sequence[Band]) -> float:

@@ -38,8 +38,8 @@ from monitor.facts import Family, Task
 from monitor.panes.label_margins import ERROR, HIT_NAMES, SLICES
 from monitor.panes.reference import Slice
 from monitor.panes.rhythm import Band, Rhythm, share_band
+from monitor.panes.rhythm_bands import ROWS_MIN, WIDTH_MAX
 from monitor.panes.rhythm_labels import RIGHT
-from monitor.panes.rhythm_learn import ROWS_MIN, WIDTH_MAX
 from monitor.panes.rhythm_memory import student
 from monitor.panes.segments import Segmented, Segments
 from monitor.panes.shares import Counts, Signal, What

@@ -1,7 +1,7 @@
 """The outbox over the store's documents: what a turn committed waits here for its courier.
 
 Deliveries are few and small, so all that wait are held in memory beside the store; the store is written first.
-A delivered one is forgotten but for its count; a dead one stays until `dead_max` newer ones push it out.
+A delivered one is forgotten but for its count; a dead one stays until `DEAD_MAX` newer ones push it out.
 """
 
 import asyncio

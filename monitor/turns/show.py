@@ -4,6 +4,7 @@ Nothing is computed here that a detector or a decision has not said. Feature val
 classes and rules do, counts, shares and distances do.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -134,6 +135,17 @@ def within_s(watched: Watched) -> float | None:
     return allowed.contact_within if allowed.mode is Mode.AUTO and allowed.contact_within else None
 
 
+def degrades_in_s(watched: Watched) -> float | None:
+    """How long automation goes on if no operator is heard; negative once it has stopped."""
+    within = within_s(watched)
+    return None if within is None else within - watched.silent_s()
+
+
+def readings(watched: Watched, rules: Mapping[str, RuleView]) -> tuple[ReadingView, ...]:
+    """The newest readings of these rules, by their names; those of rules that are gone are not shown."""
+    return tuple(reading_view(each, rules[each.rule]) for each in list(watched.shown.values()) if each.rule in rules)
+
+
 def model_view(
     watched: Watched,
     drawing: Drawing = NO_FEATURES,
@@ -165,7 +177,7 @@ def model_view(
         known_good_name=watched.good.name,
         mode=watched.mode[0],
         contact_within_s=within_s(watched),
-        degrades_in_s=None if (within := within_s(watched)) is None else within - watched.silent_s(),
+        degrades_in_s=degrades_in_s(watched),
         latched=bool(state.latch),
         gate=gate,
         promotion=promotion,
@@ -173,9 +185,7 @@ def model_view(
         release_index_expires=watched.releases.expires,
         release_index_serial=watched.releases.memory.serial,
         rules=tuple(views.values()),
-        readings=tuple(
-            reading_view(each, views[each.rule]) for each in list(watched.shown.values()) if each.rule in views
-        ),
+        readings=readings(watched, views),
         segments=segments(watched),
         alerts=state.alerts,
         incidents_open=int(state.incident is not None),

@@ -14,8 +14,8 @@ from monitor.panes.layout import Layout
 from monitor.panes.normal import mean_scores, normal_quantile
 from monitor.panes.reference import decode_reference, encode_reference
 from monitor.panes.rhythm import DAILY, WEEKLY, share_band, wave_basis
+from monitor.panes.rhythm_bands import Learning
 from monitor.panes.rhythm_count import DAY_S, Days, Plan
-from monitor.panes.rhythm_learn import Learning
 from monitor.panes.rhythm_noise import tick_hours
 from monitor.panes.rhythm_season import Slots
 from monitor.panes.signals import Signals, What

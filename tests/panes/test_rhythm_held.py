@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rhythmworld import W2, W3, W4, build, rain
 
-from monitor.panes import rhythm_learn
+from monitor.panes import rhythm_fit
 from monitor.panes.layout import Layout
 from monitor.panes.reference import decode_reference, encode_reference
+from monitor.panes.rhythm_fit import NOT_HELD
 from monitor.panes.rhythm_held import HISTORIES, STEP, Lanes
-from monitor.panes.rhythm_learn import NOT_HELD
 from monitor.panes.signals import Signals, What
 from monitor.panes.tilts import ETAS, share_costs
 
@@ -122,14 +122,12 @@ def test_rain_is_worth_a_row_a_spell_and_not_a_row_a_flight():
 def test_what_wanders_as_bands_allow_keeps_the_design_effect_that_was_measured(world, monkeypatch):
     times, values, _ = world.rows(7, 5)
     held = build(times, values).rhythm
-    monkeypatch.setattr(rhythm_learn, "_tempered", lambda _group, _edges, designs, _kinds: np.ones(len(designs)))
+    monkeypatch.setattr(rhythm_fit, "temper", lambda _group, _edges, designs, _kinds: np.ones(len(designs)))
     assert build(times, values).rhythm == held
 
 
 def test_what_no_design_effect_can_hold_is_unknown_in_words(monkeypatch):
-    monkeypatch.setattr(
-        rhythm_learn, "_tempered", lambda _group, _edges, designs, _kinds: np.full(len(designs), np.inf)
-    )
+    monkeypatch.setattr(rhythm_fit, "temper", lambda _group, _edges, designs, _kinds: np.full(len(designs), np.inf))
     reference = build(*replace(W2, rows_a_minute=10.0, features=1).rows(3, 3)[:2])
     assert {band.why for band in cuts(reference)} == {NOT_HELD}
     assert decode_reference(encode_reference(reference)) == reference

@@ -7,7 +7,7 @@ import pytest
 from rhythmworld import MONDAY_S, batch, build, rain
 
 from monitor.detectors.sequential import Ledger, Plan, Tier, step
-from monitor.panes import rhythm_learn
+from monitor.panes import rhythm_fit
 from monitor.panes.binning import bin_rows
 from monitor.panes.count import count_rows
 from monitor.panes.layout import Layout
@@ -47,7 +47,7 @@ def test_a_history_of_spells_pages_by_itself_within_the_budget(seed):
 
 
 def test_with_the_design_effect_of_minutes_alone_it_pages_at_every_spell(monkeypatch):
-    monkeypatch.setattr(rhythm_learn, "_tempered", lambda _group, _edges, designs, _kinds: np.ones(len(designs)))
+    monkeypatch.setattr(rhythm_fit, "temper", lambda _group, _edges, designs, _kinds: np.ones(len(designs)))
     assert len(pages(build(*rain(DAYS, 1)), hours(DAYS, 1))) > 3 * DAYS * 1440 / LEDGER.page
 
 

@@ -11,7 +11,8 @@ import pytest
 from rhythmworld import World
 
 from monitor.panes.rhythm import Z
-from monitor.panes.rhythm_learn import DEFAULT_LEARNING, DESIGN_MARGIN
+from monitor.panes.rhythm_bands import DEFAULT_LEARNING
+from monitor.panes.rhythm_fit import DESIGN_MARGIN
 from monitor.panes.rhythm_noise import Common, judge, look
 from monitor.panes.rhythm_season import Slots, fit_season
 

@@ -10,7 +10,7 @@ from monitor.detectors.sequential import Ledger, Plan, step
 from monitor.facts import Family
 from monitor.panes.build import HistoryBatch
 from monitor.panes.layout import Layout
-from monitor.panes.rhythm_learn import Learning
+from monitor.panes.rhythm_bands import Learning
 from monitor.panes.rhythm_volume import learn_volume
 from monitor.panes.signals import Signals, What
 from monitor.panes.volume import ITEMS, due_minutes

@@ -5,13 +5,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from watchedworld import MONDAY_S, Fault, beyond, built, label_counts, learned, receipts, row_counts, stream
+from watchedworld import MONDAY_S, Fault, beyond, built, label_counts, learned, receipts, row_counts, schema, stream
 
 from monitor.facts import Family, Task
-from monitor.panes.build import NO_LABEL, HistoryBatch
+from monitor.panes.build import NO_LABEL, HistoryBatch, build_reference
 from monitor.panes.count import bin_rows, count_repeated
 from monitor.panes.label_margins import place_labels
 from monitor.panes.layout import Layout
+from monitor.panes.reference import digest, encode_reference
 from monitor.panes.rhythm_count import Labelled, Plan, Tally
 from monitor.panes.rhythm_labels import NO_LABELS
 from monitor.panes.signals import Signals, What
@@ -164,3 +165,13 @@ def slots_of(table, tally):
     ends = [*tally._starts, table.margins.size]
     parts = [tally.by_slot(*each).sum(axis=0) for each in pairwise(ends) if each[0] < each[1]]
     return np.concatenate(parts)
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_a_digest_is_that_of_the_data_however_it_came(task):
+    whole, facts = stream(3, days=3, rows_a_minute=2, task=task), schema(task)
+    cuts = [np.arange(first, min(first + 997, len(whole.labels))) for first in range(0, len(whole.labels), 997)]
+    parts = [HistoryBatch(whole.predictions.take(rows), whole.labels[rows]) for rows in cuts]
+    references = [build_reference(lambda given=given: iter(given), facts, lambda _: None) for given in ([whole], parts)]
+    assert references[0].rhythm.timed
+    assert len({digest(encode_reference(reference)) for reference in references}) == 1
