@@ -365,7 +365,7 @@ def test_in_the_reserve_alerts_and_rollback_work_and_evidence_is_not_written(mak
     assert loop.status["served"]["name"] == "v1"
     wait_for(lambda: "critical" in json.dumps([one.body for one in loop.receiver.deliveries]), "it was paged")
     failed = 'tocsin_evidence_failures_total{model="m",reason="disk"}'
-    wait_for(lambda: number(loop, failed), "the report came to nothing, and is counted", 60)
+    wait_for(lambda: number(loop, failed), "the report came to nothing, and is counted", 120)
     assert [path.suffix for path in (small_disk / "state" / "evidence" / MODEL).iterdir()] in ([], [".labels"])
     assert loop.stop() == 0
 

@@ -33,14 +33,14 @@ def test_three_tasks_are_watched_by_one_daemon_and_an_incident_gets_its_report(t
 
     [incident] = three.get("/v1/incidents")
     assert incident["model"] == "price"
-    report = wait_for(lambda: three.get(f"/v1/incidents/{incident['id']}")["report"], "a report", 60)
+    report = wait_for(lambda: three.get(f"/v1/incidents/{incident['id']}")["report"], "a report", 120)
     page = three.call("GET", report)
     assert page.headers["content-type"].startswith("text/html")
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert f"Incident {incident['id']}" in page.text
     opened_by_its_link(three, incident["id"], page.content)
     assert [one["path"] for one in three.get("/v1/evidence")] == [report]
-    wait_for(lambda: three.get("/v1/status")["models"]["price"]["evidence"]["values"], "values of Evidently", 60)
+    wait_for(lambda: three.get("/v1/status")["models"]["price"]["evidence"]["values"], "values of Evidently", 120)
     assert three.call("GET", "/v1/evidence/price/../../tokens.json").status_code == 404
     assert three.stop() == 0
 
@@ -95,7 +95,7 @@ def test_segments_and_metrics_of_evidence_change_while_the_daemon_runs(three):
         three.step()
     assert parted(three) == {after}
     wait_for(lambda: after in three.metrics() and before not in three.metrics(), "the gauges follow")
-    values = wait_for(lambda: three.get("/v1/status")["models"]["price"]["evidence"]["values"], "values", 60)
+    values = wait_for(lambda: three.get("/v1/status")["models"]["price"]["evidence"]["values"], "values", 120)
     assert values.keys() == {"others"}
     assert three.stop() == 0
 
