@@ -37,7 +37,7 @@ class Limits:
     file_bytes_min: int = 128 << 10  # a group of records from here on goes into a file
     waiting_max: int = 100_000  # labels without a prediction, per model
     keys_max: int = 2_000_000  # idempotency keys: 200 MB
-    keys_kept_s: float = 86_400.0  # wire-formats.md
+    keys_kept_s: float = 86_400.0  # a day: longer than any sender tries again
     quotas: Mapping[ModelName, Quota] = field(default_factory=dict)  # of models that are not named: Quota()
 
     def quota(self, model: ModelName) -> Quota:

@@ -39,7 +39,7 @@ class Pace:
     """How long and how much the writer gathers."""
 
     gather_s: float = 0.003  # about one fsync of a server disk: waiting longer than the disk does not pay
-    group_bytes_max: int = 1 << 20  # of rows, which become one journal record; design.md section 2
+    group_bytes_max: int = 1 << 20  # of rows, which become one journal record
     ready_bytes_max: int = 8 << 20  # of submissions that are records already, and share an fsync
     queue_bytes_max: int = 64 << 20  # the intake's in-flight budget; over it: Transient
     lag_rows_max: int = 500_000  # unfolded: about a second of the fold's work; beyond it groups wait

@@ -103,6 +103,13 @@ def test_what_could_not_be_told_is_no_part_of_it(verdict):
     assert held(replace(signal, slots=(lost,) * 3), case(signal)) is None
 
 
+def test_what_is_unknown_is_no_part_of_it_whatever_numbers_it_shows():
+    first, second, third = windows(*LEANING)
+    shown = replace(second, reading=replace(second.reading, verdict=Verdict.UNKNOWN))
+    assert together((first, second, third), 2, Z_PAIRED) is not None
+    assert together((first, shown, replace(third, reading=shown.reading)), 2, Z_PAIRED) is None
+
+
 def test_windows_of_another_epoch_are_no_part_of_it():
     signal = replace(pairs_signal(*LEANING), slots=windows(*LEANING, epoch=1))
     assert held(signal, case(signal)) is not True

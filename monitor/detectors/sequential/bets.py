@@ -28,7 +28,7 @@ e^(eta s) <= 1 + s (e^eta - 1) (Hoeffding 1963). So a mean is bet on as a share 
 All are of the form (eta y - n b) / d, so counts of other hours, with bands of their own, add up in the logarithm; and
 tick bets add as sum(y / u) / sum(n): each row keeps its own hour's u.
 
-Sources: Waudby-Smith & Ramdas 2024 (betting); Shin, Ramdas & Rinaldo 2024 (e-detectors); detection.md section 2.
+Sources: Waudby-Smith & Ramdas 2024 (betting); Shin, Ramdas & Rinaldo 2024 (e-detectors).
 Cost: a table is 48 bytes a lane, 0.4 MB for 500 features; it is made once per hour of the rhythm and kept by the plan.
 """
 

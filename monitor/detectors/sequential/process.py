@@ -17,7 +17,7 @@ between processes, and group by group T w_g / A after a real change elsewhere. W
 - float32 rounds each product by at most 6e-8 of itself, in either direction: after a month of ticks at most 1 % of A.
 
 Cost (2026-11): 0.5 ms of CPU a tick for 500 numeric features (57,000 processes, three tiers), 2 ms for 2,000.
-Sources: Shin, Ramdas & Rinaldo 2024; Dandapanthula & Ramdas 2025; detection.md section 2.
+Sources: Shin, Ramdas & Rinaldo 2024; Dandapanthula & Ramdas 2025.
 Failure mode: the promise is about the published bands. At a band's edge E[L] is 1, and outside it nothing is promised.
 """
 
