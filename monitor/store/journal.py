@@ -35,7 +35,7 @@ CURSOR = "SELECT coalesce((SELECT value FROM meta WHERE name = 'cursor'), 0)"
 FILES = "SELECT DISTINCT file FROM journal WHERE file IS NOT NULL"
 UNFOLDED = (
     "SELECT seq, kind, model, rows, bytes, file, at, body FROM journal WHERE seq <= ? AND seq > "
-    "coalesce((SELECT value FROM meta WHERE name = 'cursor'), 0) ORDER BY seq"
+    "max(?, coalesce((SELECT value FROM meta WHERE name = 'cursor'), 0)) ORDER BY seq"
 )
 
 
@@ -268,11 +268,13 @@ class Journal:
         self._files.records.settle()
 
 
-def read_journal(db: apsw.Connection, files: RecordFiles, upto: int, rows_max: int) -> list[JournalRecord]:
+def read_journal(
+    db: apsw.Connection, files: RecordFiles, upto: int, rows_max: int, after: int = 0
+) -> list[JournalRecord]:
     """See Store.read_journal."""
     found: list[tuple[Any, ...]] = []
     rows = 0
-    for row in db.execute(UNFOLDED, (upto,)):
+    for row in db.execute(UNFOLDED, (upto, after)):
         rows += row[3]
         if found and rows > rows_max:
             break

@@ -179,8 +179,11 @@ class Store(Protocol):
         """Newest committed journal record; 0 = none ever."""
         ...
 
-    def read_journal(self, upto: int, rows_max: int) -> list[JournalRecord]:
-        """Records after the cursor, oldest first, none after `upto`: at most `rows_max` rows, but one record if any."""
+    def read_journal(self, upto: int, rows_max: int, after: int = 0) -> list[JournalRecord]:
+        """Records after the cursor and `after`, oldest first, none after `upto`.
+
+        At most `rows_max` rows, but one record if any.
+        """
         ...
 
     def commit(self, change: Change) -> None:

@@ -112,11 +112,17 @@ class Run:
         size = -(-len(wanted) // pieces)
         for start in range(0, len(wanted), max(size, 1)):
             some = slice(start, start + size)
-            at[some] = np.maximum(np.searchsorted(self.keys, wanted[some], side="right") - 1, 0)
+            at[some] = np.maximum(self._last(wanted[some]), 0)
             here[some] = self.keys[at[some]] == wanted[some]
             if pieces > 1:
                 self.release()
         return here, at
+
+    def _last(self, wanted: Keys) -> NDArray[np.intp]:
+        """Where the last key <= each of `wanted` is, -1 where none is."""
+        if self._sieves:
+            return self._sieves[0].last(self.keys, wanted)
+        return np.searchsorted(self.keys, wanted, side="right") - 1
 
     def release(self) -> None:
         """Let go of the pages that were read: they stay in the page cache, and are no memory of ours any more."""

@@ -120,9 +120,9 @@ class SqliteStore:
         """See Store."""
         return self._opened.secret
 
-    def read_journal(self, upto: int, rows_max: int) -> list[JournalRecord]:
+    def read_journal(self, upto: int, rows_max: int, after: int = 0) -> list[JournalRecord]:
         """See Store."""
-        return self._read(lambda db: journal.read_journal(db, self._opened.records, upto, rows_max))
+        return self._read(lambda db: journal.read_journal(db, self._opened.records, upto, rows_max, after))
 
     def facts(self, kind: type[Fact]) -> dict[str, Fact]:
         """See Store."""

@@ -8,13 +8,20 @@
 A fold that is interrupted anywhere before the commit leaves no trace but an unnamed file, swept at the next start,
 and the next fold reads the same records again. After the commit the records are gone. So every row is counted once.
 
-Memory: `fold.rows_max` rows as columns, of wide models fewer. Cost: part of every figure of `python -m bench intake`.
+*Ahead.* While one fold is committed, the records after it are read on a second thread: put into columns, their ids
+hashed and looked for among the receipts of all folds before, a third of the work, which fills the waits for the disk.
+The ids of the fold that is just being committed may or may not be found there, so they are compared with afterwards.
+All of it is forgotten without a trace when that commit fails.
+
+Memory: `fold.rows_max` rows as columns, of wide models fewer: those of a fold go when they are counted, before the next
+ones are read. Cost: part of every figure of `python -m bench intake`.
 Failure mode: a record that cannot be decoded is our own damage, not a sender's: it raises `Corrupt`, and the daemon
 stops rather than skip acknowledged rows.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
@@ -43,8 +50,42 @@ KNOWN = np.dtype([("time", "<f8")])  # what of a receipt says that its id was se
 Ask: TypeAlias = Callable[[Watched, Predictions, Keys], Awaitable[Opinion]]
 
 
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What records hold for one model."""
+
+    watched: Watched
+    rows: Predictions
+    keys: Keys  # of the rows
+    first: NDArray[np.intp]  # rows whose id comes first here, in the order of their keys
+    known: NDArray[np.bool_]  # of these: whether it was seen before
+    labels: list[Arrived]
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What one fold takes."""
+
+    models: list[Gathered]
+    cursor: int  # of the last record
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A fold that is ready for its transaction; of its rows, receipts and samples are left."""
+
+    change: Change
+    models: list[tuple[Watched, ModelChange]]
+    keys: dict[ModelName, Keys]  # of all ids that came, ascending
+
+    def adopt(self) -> None:
+        """After the commit: only now is it true."""
+        for watched, change in self.models:
+            watched.folded(change.totals, change.segmentation, change.counted)
+
+
 class Fold:
-    """Reads, counts and commits; holds nothing between two folds that the store does not keep."""
+    """Reads, counts and commits; holds nothing between two calls that the store does not keep."""
 
     def __init__(
         self, store: Store, models: Mapping[ModelName, Watched], ask: Ask | None, settings: FoldSettings
@@ -59,51 +100,77 @@ class Fold:
             if (watched := models.get(ModelName(name))) is not None:
                 watched.segmentation = segmentation
 
-    async def run(self, upto: int, now: float) -> int:
-        """Fold records up to `upto`, about `rows_max` rows at most; how many rows, 0 when there was nothing."""
-        read = await asyncio.to_thread(self._read, upto)
-        if read is None:
-            return 0
-        found, cursor, rows = read
-        opinions = [await self._opinion(each) for each in found]
-        changes = await asyncio.to_thread(self._commit, cursor, found, opinions, now)
-        for each, change in zip(found, changes, strict=True):
-            each.watched.folded(change.totals, change.segmentation, change.counted)  # only now is it true
-        return rows
+    async def run(self, upto: int, now: float, folded: Callable[[], None]) -> None:
+        """Fold all records up to `upto`, about `rows_max` rows at a time, and call `folded` after each fold."""
+        taken, before = await asyncio.to_thread(self._read, upto), dict[ModelName, Keys]()
+        while taken is not None:
+            counted, cursor = await self._count(taken, before, now), taken.cursor
+            taken = None  # its columns make room for the next ones
+            ahead = asyncio.create_task(self._ahead(upto, cursor))
+            try:
+                await asyncio.to_thread(self._store.commit, counted.change)
+            finally:
+                await asyncio.gather(ahead, return_exceptions=True)  # if the commit failed, it is forgotten
+            counted.adopt()
+            folded()
+            taken, before = ahead.result(), counted.keys
 
-    def _read(self, upto: int) -> tuple[list[Sorted], int, int] | None:
-        """What was read and sorted, up to which record, and how many rows that were; None: there is nothing.
+    def behind(self) -> bool:
+        """Whether a whole fold's rows wait."""
+        return self._store.health().journal_rows >= self._rows_max()
+
+    async def _ahead(self, upto: int, cursor: int) -> Next | None:
+        return await asyncio.to_thread(self._read, upto, cursor) if cursor < upto else None
+
+    async def _count(self, taken: Next, before: Mapping[ModelName, Keys], now: float) -> Counted:
+        """`before`: keys of the fold before, by model, where `taken` was read while it was committed."""
+        found = await asyncio.to_thread(self._sort, taken, before)
+        opinions = [await self._opinion(each) for each in found]
+        keys = {each.watched.name: each.keys[each.first] for each in taken.models}
+        return await asyncio.to_thread(self._counted, taken.cursor, found, opinions, keys, now)
+
+    def _read(self, upto: int, after: int = 0) -> Next | None:
+        """What the next records after the cursor and `after` hold; None: there are none.
 
         No record is held longer than this, so the journal's files are free for others when the fold is committed.
         """
-        records = self._store.read_journal(upto, self._rows_max())
+        records = self._store.read_journal(upto, self._rows_max(), after)
         if not records:
             return None
-        return self._sort(records), records[-1].seq, sum(record.rows for record in records)
+        return Next(self._gather(records), records[-1].seq)
 
     def _rows_max(self) -> int:
         """Fewer rows of wide models: what a fold holds are cells."""
         widest = max((len(watched.schema.features) for watched in self._models.values()), default=1)
         return max(min(self._settings.rows_max, CELLS_MAX // max(widest, 1)), 1)
 
-    def _sort(self, records: Sequence[JournalRecord]) -> list[Sorted]:
+    def _gather(self, records: Sequence[JournalRecord]) -> list[Gathered]:
         models = {name: [r for r in records if r.model == name] for name in dict.fromkeys(r.model for r in records)}
         for name in models.keys() - self._models.keys():  # the settings no longer name it: nobody can count its rows
             log.warning("fold.model_gone", model=name, rows=sum(record.rows for record in models.pop(name)))
-        return [self._sort_model(self._models[name], mine) for name, mine in models.items()]
+        return [self._gather_model(self._models[name], mine) for name, mine in models.items()]
 
-    def _sort_model(self, watched: Watched, records: Sequence[JournalRecord]) -> Sorted:
+    def _gather_model(self, watched: Watched, records: Sequence[JournalRecord]) -> Gathered:
         rows = self._rows([record for record in records if record.kind is RowKind.PREDICTIONS])
+        labels = [label for r in records if r.kind is RowKind.LABELS for label in self._arrived(r.body)]
         keys = hash_ids(rows.ids, self._secret)
-        fresh = self._fresh(watched, keys)
+        first = first_places(keys)
+        known, _ = self._store.find_receipts(watched.name, keys[first], KNOWN)
+        return Gathered(watched, rows, keys, first, known, labels)
+
+    def _sort(self, taken: Next, before: Mapping[ModelName, Keys]) -> list[Sorted]:
+        return [self._sort_model(each, before.get(each.watched.name)) for each in taken.models]
+
+    def _sort_model(self, found: Gathered, before: Keys | None) -> Sorted:
+        watched, rows, keys = found.watched, found.rows, found.keys
+        fresh = _fresh(found, before)
         again = rows.take(np.delete(np.arange(rows.n), fresh))
         if again.n:
             rows, keys = rows.take(fresh), keys[fresh]
         epochs = watched.epochs
         starts = np.array([epoch.start for epoch in epochs])
         at, again_at = (np.maximum(attribute(starts, each.times), 0) for each in (rows, again))
-        labels = [label for r in records if r.kind is RowKind.LABELS for label in self._arrived(r.body)]
-        return Sorted(watched, rows, keys, epochs, at, labels, again, again_at, watched.parting)
+        return Sorted(watched, rows, keys, epochs, at, found.labels, again, again_at, watched.parting)
 
     def _rows(self, records: Sequence[JournalRecord]) -> Predictions:
         """Their rows in columns of their own, a record at a time."""
@@ -111,13 +178,6 @@ class Fold:
             return concat((decode_predictions(record.body) for record in records), sum(each.rows for each in records))
         except ValueError as error:
             raise Corrupt("journal record", 0, "it holds other rows than its row says; restore state.db") from error
-
-    def _fresh(self, watched: Watched, keys: Keys) -> NDArray[np.intp]:
-        """Rows whose id was never seen, in arrival order: the first wins, in this fold and over all of them."""
-        first = first_places(keys)
-        known, _ = self._store.find_receipts(watched.name, keys[first], KNOWN)
-        fresh: NDArray[np.intp] = np.sort(first[~known])
-        return fresh
 
     def _arrived(self, body: bytes | memoryview) -> list[Arrived]:
         labels = decode_labels(body)
@@ -130,32 +190,49 @@ class Fold:
             return silent(found.rows.n, found.watched.schema.task)
         return await self._ask(found.watched, found.rows, found.keys)
 
-    def _commit(
-        self, cursor: int, found: Sequence[Sorted], opinions: Sequence[Opinion], now: float
-    ) -> list[ModelChange]:
+    def _counted(
+        self,
+        cursor: int,
+        found: Sequence[Sorted],
+        opinions: Sequence[Opinion],
+        keys: dict[ModelName, Keys],
+        now: float,
+    ) -> Counted:
         counting = Counting(self._store, self._settings, now)
         changes = [counting.count(each, opinion) for each, opinion in zip(found, opinions, strict=True)]
-        self._store.commit(
-            Change(
-                fold=self._store.position().fold + 1,
-                cursor=cursor,
-                deltas=counting.deltas(),
-                receipts=[receipts for change in changes for receipts in change.receipts],
-                samples=[samples for change in changes for samples in change.samples],
-                labels=[label for change in changes for label in change.labels],
-                waiting=[label for change in changes for label in change.waiting],
-                waiting_done=[key for change in changes for key in change.waiting_done],
-                puts=[put for each, change in zip(found, changes, strict=True) for put in _documents(each, change)],
-            )
-        )
         for change in changes:
             change.counted = counting.counted(change.model)
-        return changes
+        models = [(each.watched, change) for each, change in zip(found, changes, strict=True)]
+        whole = Change(
+            fold=self._store.position().fold + 1,
+            cursor=cursor,
+            deltas=counting.deltas(),
+            receipts=[receipts for change in changes for receipts in change.receipts],
+            samples=[samples for change in changes for samples in change.samples],
+            labels=[label for change in changes for label in change.labels],
+            waiting=[label for change in changes for label in change.waiting],
+            waiting_done=[key for change in changes for key in change.waiting_done],
+            puts=[put for watched, change in models for put in _documents(watched, change)],
+        )
+        return Counted(whole, models, keys)
 
 
-def _documents(found: Sorted, change: ModelChange) -> list[tuple[str, msgspec.Struct]]:
+def _fresh(found: Gathered, before: Keys | None) -> NDArray[np.intp]:
+    """Rows whose id was never seen, in arrival order: the first wins, in this fold and over all of them.
+
+    `before` are the keys of the fold before, ascending, if it was committed after the store was asked.
+    """
+    known = found.known
+    if before is not None and len(before):
+        keys = found.keys[found.first]
+        known = known | (before[np.minimum(np.searchsorted(before, keys), len(before) - 1)] == keys)
+    fresh: NDArray[np.intp] = np.sort(found.first[~known])
+    return fresh
+
+
+def _documents(watched: Watched, change: ModelChange) -> list[tuple[str, msgspec.Struct]]:
     """What is to be kept of a model beside counts; how it is parted only where that has changed."""
     documents: list[msgspec.Struct] = [change.totals]
-    if change.segmentation is not found.watched.segmentation:
+    if change.segmentation is not watched.segmentation:
         documents.append(change.segmentation)
     return [(change.model, document) for document in documents]

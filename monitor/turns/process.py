@@ -27,6 +27,8 @@ def configure_log() -> None:
         cache_logger_on_first_use=True,
     )
     logging.getLogger("uvicorn.error").addFilter(discreet)
+    # It warns of each tick that finds a turn still running, a line a second at full rate: the lag is a metric.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
 
 def discreet(record: logging.LogRecord) -> bool:

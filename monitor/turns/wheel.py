@@ -108,7 +108,20 @@ class Wheel:
     # ------------------------------------------------------------ turns
 
     async def turn(self) -> None:
-        """One turn at the present event time; looks if the last look is `look_every_s` ago."""
+        """A turn at the present event time, and another at once while a whole fold's rows wait.
+
+        A turn takes only what came before its proof. At full rate it lasts about as long as the schedule's period, and
+        if the next one waited for the schedule, the fold would stand still for most of a second in every two, while
+        senders are braked (measured 2026-11: a third of the time).
+        """
+        while True:
+            folds = self.folding.count
+            await self._turn()
+            if self.folding.count == folds or not self.parts.fold.behind():
+                return
+
+    async def _turn(self) -> None:
+        """One turn; looks if the last look is `look_every_s` ago."""
         async with self._turning:
             now = self.parts.clock.now()
             supervise = self.parts.supervisor.run  # what cannot be counted must not silence what can be seen
@@ -137,9 +150,13 @@ class Wheel:
 
     async def _fold(self, upto: int, now: float) -> None:
         began = time.monotonic()
-        while await self.parts.fold.run(upto, now):
+
+        def folded() -> None:
+            nonlocal began
             self.folding.add(began)
             began = time.monotonic()
+
+        await self.parts.fold.run(upto, now, folded)
 
     # ------------------------------------------------------------ prove
 

@@ -46,6 +46,29 @@ def test_whatever_is_there_passes_the_sieve(here, halvings):
     assert Sieve.of(keys, halvings).passes(keys).all()
 
 
+@given(here=values, other=values, halvings=st.integers(0, 64), crowd=st.integers(0, 200))
+def test_a_sieve_finds_the_last_key_that_is_not_larger(here, other, halvings, crowd):
+    keys, wanted = (np.sort(hashes(*(value >> halvings for value in each))) for each in (here, other + here))
+    keys = np.sort(np.append(keys, np.full(crowd, 2**63 >> halvings, np.uint64)))  # many equal ones in one block
+    found = Sieve.of(keys, halvings).last(keys, wanted)
+    assert found.tolist() == (np.searchsorted(keys, wanted, side="right") - 1).tolist()
+
+
+def test_blocks_of_a_sieve_are_short_however_many_keys_there_are():
+    rng = np.random.default_rng(4)
+    for count in (1_000, 300_000, 524_288):
+        keys, wanted = (np.sort(rng.integers(0, 2**64, n, np.uint64)) for n in (count, 5_000))
+        sieve = Sieve.of(keys, 0)
+        assert (sieve.last(keys, wanted) == np.searchsorted(keys, wanted, side="right") - 1).all()
+        assert (sieve.steps, sieve.starts.nbytes / count) <= (8, 1 / 8)
+
+
+def test_keys_beyond_their_threshold_are_damage(tmp_path):
+    run = written(tmp_path / "r", receipts(1, 2**62))
+    with pytest.raises(Corrupt, match=r"r"):
+        replace(run, shape=run.shape._replace(halvings=30)).possible(hashes(1))
+
+
 def test_few_pass_the_sieve_that_are_not_there():
     rng = np.random.default_rng(3)
     for count in (1_000, 300_000, 524_288):  # one chunk and two; 4 to 8 bits a key

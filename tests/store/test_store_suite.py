@@ -112,6 +112,14 @@ def test_read_journal_stops_before_rows_max_and_at_upto_but_gives_one_record(sto
     assert [r.seq for r in store.read_journal(3, 5)] == [1, 2]
     assert [r.seq for r in store.read_journal(2, 100)] == [1, 2]
     assert [r.seq for r in store.read_journal(3, 1)] == [1]
+    assert [r.seq for r in store.read_journal(3, 5, 1)] == [2, 3]
+
+
+def test_read_journal_goes_on_after_the_later_of_the_cursor_and_what_it_is_told(store):
+    for one in ("a", "b", "c"):
+        send(store, submission(one))
+    store.commit(Change(fold=1, cursor=2))
+    assert [[r.seq for r in store.read_journal(3, 100, after)] for after in (1, 2, 3)] == [[3], [3], []]
 
 
 def test_folded_records_are_never_read_again_and_numbers_never_reused(opened):

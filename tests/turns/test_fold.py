@@ -1,6 +1,8 @@
 """A fold counts every row once, in the pane of its epoch, and every label in the pane of its prediction."""
 
 import asyncio
+import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 from world import MODEL, bundle, label, open_store, prediction, reference, submission, timeline, watched
 
+from monitor.errors import Corrupt, Transient
 from monitor.facts import BundleStatus, Outcomes, Subject
 from monitor.panes.layout import Layout
 from monitor.panes.window import sum_panes
@@ -43,11 +46,10 @@ class World:
         asyncio.run(run())
 
     def run(self, now=1000.0):
-        asyncio.run(self._drain(now))
-
-    async def _drain(self, now):
-        while await self.fold.run(self.store.last_seq(), now):
-            pass
+        """Fold all that waits; how many folds that took."""
+        folds = itertools.count()
+        asyncio.run(self.fold.run(self.store.last_seq(), now, lambda: next(folds)))
+        return next(folds)
 
     def pane(self, epoch=2, layout=None, start=0, end=1 << 40):
         layout = layout or self.v1
@@ -98,9 +100,67 @@ def test_a_repeated_id_is_counted_as_such_in_the_pane_of_its_own_time(world):
 def test_a_fold_holds_fewer_rows_of_wide_models(world, monkeypatch):
     monkeypatch.setattr(module, "CELLS_MAX", 5 * len(world.watched.schema.features))
     world.send(*([prediction(f"p{part}-{i}", 60.0) for i in range(4)] for part in range(3)))
-    held = asyncio.run(world.fold.run(world.store.last_seq(), 1000.0))  # so many fit, and the rest comes next
-    world.run()
-    assert (0 < held < 12, world.pane().counts[0]) == (True, 12)
+    assert (world.run(), world.pane().counts[0]) == (3, 12)
+
+
+@pytest.fixture
+def small(world, monkeypatch):
+    """A world whose folds take one record each."""
+    monkeypatch.setattr(module, "CELLS_MAX", 1)
+    return world
+
+
+def read_before_commit(world, monkeypatch):
+    """Let every commit wait until the records after it were read ahead: the store does not tell of its ids then."""
+    commit, read, ahead = world.store.commit, Fold._read, threading.Semaphore(0)
+
+    def reading(fold, upto, after=0):
+        found = read(fold, upto, after)
+        if after:
+            ahead.release()
+        return found
+
+    def committing(change):
+        assert change.cursor == world.store.last_seq() or ahead.acquire(timeout=30)
+        commit(change)
+
+    monkeypatch.setattr(Fold, "_read", reading)
+    monkeypatch.setattr(world.store, "commit", committing)
+
+
+def test_ids_of_the_fold_that_is_just_being_committed_are_known_to_what_was_read_ahead(small, monkeypatch):
+    small.send(rows(4), rows(6), rows(5), rows(8, prefix="q"))
+    read_before_commit(small, monkeypatch)
+    assert (small.run(), small.pane().counts[0], small.watched.totals.duplicates) == (4, 14, 9)
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_what_was_read_ahead_of_a_commit_that_fails_is_read_again(small, monkeypatch, at):
+    small.send(rows(4), rows(6), rows(5, prefix="q"))
+    commit, calls = small.store.commit, itertools.count()
+
+    def full(change):
+        if next(calls) == at:
+            raise Transient("the disk is full", 1.0)
+        commit(change)
+
+    monkeypatch.setattr(small.store, "commit", full)
+    with pytest.raises(Transient):
+        small.run()
+    assert (small.watched.totals.predictions, small.store.health().journal_rows) == ((0, 15), (4, 11), (6, 5))[at]
+    assert (small.run(), small.pane().counts[0], small.watched.totals.duplicates) == (3 - at, 11, 4)
+
+
+def test_a_fold_is_done_and_told_before_damage_that_was_met_ahead_of_it(small, monkeypatch):
+    small.send(rows(4), rows(4, prefix="q"))
+    decode = module.decode_predictions
+    bodies = itertools.count()
+    monkeypatch.setattr(
+        module, "decode_predictions", lambda body: decode(body if next(bodies) == 0 else bytes(body)[:99])
+    )
+    with pytest.raises(Corrupt):
+        small.run()
+    assert (small.watched.totals.predictions, small.pane().counts[0], small.store.health().journal_rows) == (4, 4, 4)
 
 
 def test_the_first_of_two_predictions_with_one_id_wins(world):
@@ -201,7 +261,7 @@ class Killed(BaseException):
     """A stand-in for kill -9 between two steps."""
 
 
-@pytest.mark.parametrize("step", ["_sort", "_opinion", "_commit"])
+@pytest.mark.parametrize("step", ["_read", "_sort", "_opinion", "_counted"])
 def test_a_fold_that_dies_before_its_commit_counts_nothing_and_is_done_again(tmp_path, step, monkeypatch):
     world = World(tmp_path / "state")
     world.send(rows(50), [label("p1", 1)])

@@ -24,3 +24,8 @@ def test_arrow_takes_its_memory_where_all_others_do():
 def test_a_c_library_without_mallopt_is_no_failure():
     code = "import ctypes; ctypes.CDLL = lambda _: object(); from monitor.turns.process import settle_memory"
     assert said(f"{code}; settle_memory(); print('settled')") == "settled"
+
+
+def test_a_turn_that_outlasts_its_period_is_no_line_in_the_log():
+    code = "import logging; from monitor.turns.process import configure_log; configure_log()"
+    assert said(f"{code}; print(logging.getLogger('apscheduler.scheduler').isEnabledFor(logging.WARNING))") == "False"

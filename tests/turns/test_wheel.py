@@ -1,5 +1,7 @@
 """One turn: prove, fold, look, judge. What follows from a look is true as a whole or not at all, and is told once."""
 
+from dataclasses import replace
+
 import pytest
 from world import MODEL, Consumer, Killed, Spy, Turns, evidence, many, rule
 
@@ -111,6 +113,29 @@ def test_a_live_turn_folds_each_time_and_looks_when_it_is_time(turns):
     assert (turns.watched.totals.predictions, len(looks(turns))) == (6, 1)
     turns.turn(60.0)
     assert (len(looks(turns)), turns.wheel.folding.count, turns.wheel.looking.count) == (2, 3, 2)
+
+
+@pytest.mark.parametrize(("rows_max", "counted"), [(4, 7), (6, 2)])
+def test_a_turn_follows_at_once_only_while_a_whole_folds_rows_wait(turns, monkeypatch, rows_max, counted):
+    turns.fold._settings = replace(turns.fold._settings, rows_max=rows_max)
+    for prefix, rows in (("a", 2), ("b", 5)):
+        turns.send(many(rows, prefix=prefix))
+    newest = iter([1, 2])  # the second record comes while the first is folded
+    monkeypatch.setattr(turns.store, "last_seq", lambda: next(newest))
+    turns.turn(0.0)
+    assert turns.watched.totals.predictions == counted
+
+
+def test_a_turn_that_folds_nothing_is_not_followed_at_once_whatever_waits(turns, monkeypatch):
+    turns.fold._settings = replace(turns.fold._settings, rows_max=1)
+    turns.send(many(3))
+
+    async def unproved(_):
+        return False
+
+    monkeypatch.setattr(wheel.Wheel, "_prove", unproved)
+    turns.turn(0.0)
+    assert turns.store.health().journal_rows == 3
 
 
 def test_a_clock_that_jumps_back_does_not_stop_the_looks(turns):

@@ -469,11 +469,7 @@ class Turns:
         """Send and fold."""
         self.send(*batches)
 
-        async def drain():
-            while await self.fold.run(self.store.last_seq(), now):
-                pass
-
-        self.do(drain())
+        self.do(self.fold.run(self.store.last_seq(), now, lambda: None))
 
     def serve(self, *proofs):
         """Let these bundles be served at these times, without asking anybody."""
