@@ -110,6 +110,12 @@ def test_what_is_unknown_is_no_part_of_it_whatever_numbers_it_shows():
     assert together((first, shown, replace(third, reading=shown.reading)), 2, Z_PAIRED) is None
 
 
+def test_windows_without_rows_say_nothing():
+    empty = windows(*LEANING, n=0)
+    assert together(empty, 2, Z_PAIRED) is None
+    assert together((*empty[:1], *windows(*LEANING)), 2, Z_PAIRED).value == pytest.approx(0.08)
+
+
 def test_windows_of_another_epoch_are_no_part_of_it():
     signal = replace(pairs_signal(*LEANING), slots=windows(*LEANING, epoch=1))
     assert held(signal, case(signal)) is not True
