@@ -10,7 +10,7 @@ Row: TypeAlias = Mapping[str, Any]
 
 # Fields of facts that hold a time; rendered for people, left alone in JSON.
 _TIMES = {"closed", "created", "fired", "now", "opened", "planned", "proved", "registered", "revoked", "since"}
-_TIMES |= {"expires", "written", "start", "end", "started", "stepped", "at", "time", "timeline"}
+_TIMES |= {"expires", "issued", "written", "start", "end", "started", "stepped", "at", "time", "timeline"}
 _TIMES |= {"last_label", "last_prediction", "window_end", "window_start"}
 _EARLIEST = 86_400.0 * 365  # smaller numbers are durations or nothing
 _LATEST = 253_402_300_800.0  # the year 10000, where calendars end

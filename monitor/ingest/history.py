@@ -116,7 +116,9 @@ def _explained(path: Path) -> Iterator[None]:
     except OSError as error:
         raise SettingsError([Problem(str(path), error.strerror or "cannot be read", "is it a whole file?")]) from error
     except pa.ArrowException as error:
-        raise SettingsError([Problem(str(path), "is damaged, or not of the kind its name says")]) from error
+        raise SettingsError(
+            [Problem(str(path), "is empty, damaged, or not of the kind its name says", "write it again")]
+        ) from error
 
 
 def _read(

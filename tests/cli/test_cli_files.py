@@ -191,6 +191,7 @@ def test_a_reference_is_shown(tocsin: Tocsin, home: Path) -> None:
         ("schema.yaml", "{}", "features"),
         ("history.csv", "a,b\n1,2\n", "has no column"),
         ("history.csv", HISTORY.splitlines()[0] + "\n", "has no rows"),
+        ("history.csv", "", "is empty, damaged"),
     ],
 )
 def test_what_cannot_be_built_is_told(tocsin: Tocsin, history: Path, name: str, text: str, said: str) -> None:

@@ -16,6 +16,7 @@ from monitor.cli.output import cell, show_facts, show_json, show_table
         (3, "rows", "3"),
         (0.1 + 0.2, "share", "0.3"),
         (1_362_132_900.0, "opened", "2013-03-01T10:15:00Z"),
+        (1_362_132_900.0, "issued", "2013-03-01T10:15:00Z"),
         (1_362_132_900.0, "value", "1.36213e+09"),
         (1_362_132_900.0, "last_prediction", "2013-03-01T10:15:00Z"),
         ([1_362_132_900.0, "fired"], "timeline", "2013-03-01T10:15:00Z fired"),
