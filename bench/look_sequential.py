@@ -84,12 +84,18 @@ def banded(layout: Layout) -> Layout:
     """The layout with a band around each share of its reference, the same in every hour."""
     signals = Signals.table(layout)
     seen = signals.count(np.array(layout.reference.counts, np.int64))
-    shares = (seen.x / seen.n).tolist()
-    bands = tuple(Band(p, 1e4, (p * (1 - p)) ** 0.5, 0.01, 1.2, waves=WAVES) for p in shares)
+    bands = tuple(_band(x, n) for x, n in zip(seen.x.tolist(), seen.n.tolist(), strict=True))
     bins = [np.maximum(each, 0.5) / np.maximum(each, 0.5).sum() for each in seen.bins]
     scored = tuple(ScoredBins(tuple(each.tolist()), Band(0.0, 1e4, 1.0, 0.02, 1.2, waves=WAVES)) for each in bins)
     rhythm = Rhythm(DAILY, 0.04, timed=True, why="", signals=bands, scored=scored)
     return Layout.of(msgspec.structs.replace(layout.reference, rhythm=rhythm))
+
+
+def _band(x: float, n: float) -> Band:
+    if not n:
+        return Band(None, 0.0, 0.0, 0.0, 1.0, why="the reference has no rows of it")
+    share = x / n
+    return Band(share, 1e4, (share * (1 - share)) ** 0.5, 0.01, 1.2, waves=WAVES)
 
 
 @contextmanager

@@ -1,6 +1,13 @@
 """What all tests share: hypothesis profiles, the soak switch, a clean environment. Nothing else belongs here."""
 
 import os
+import signal
+import threading
+
+# A shell that starts tests in the background has them ignore interrupts, and so would every process that a test starts
+# in order to interrupt it.
+if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before anything imports numpy, and for every process that a test starts: our matrices are small, and the threads of a
 # solver wait for each other by spinning. On two cores that are busy `tocsin reference build` took five times the work.

@@ -138,7 +138,7 @@ PIECES = """
     ingest.arrow.values: _NARROW_MAX
     ingest.decode: TYPED_FEATURES_MAX
     ingest.history: BATCH_ROWS
-    ingest.history_lines: BATCH_ROWS
+    ingest.history_lines: BATCH_ROWS BATCH_BYTES
     ingest.rates: BUCKETS_MAX
     rollback.digest: CHUNK_BYTES
     rollback.targets.copies: PIECE_BYTES

@@ -133,7 +133,6 @@ def _warn(reference: "Reference") -> None:
         say(
             "WARNING: an ordinary day may page. Name the column of times as columns.time of the schema and give a week."
         )
-        say("If it is named already and there are no times, none could be read: write them as 2026-01-31T08:00:00Z.")
     unknown = sum(band.centre is None for band in (*rhythm.signals, *(each.band for each in rhythm.scored)))
     if unknown:
         whole = len(rhythm.signals) + len(rhythm.scored)

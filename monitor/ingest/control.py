@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
-from monitor.decisions.clearance import Asked, ClearanceState
+from monitor.decisions.clearance import Asked
 from monitor.errors import NeedsRestart, Problem, Rejected, Transient
 from monitor.ingest.admission import Admission
 from monitor.ingest.counters import Counters
@@ -272,7 +272,7 @@ class Controls:
         """What the daemon says to a deployer. What tools send in a body is not read."""
         asked, model = read_asked(call.scope["query_string"]), call.scope["path_params"]["model"]
         said = await _said(self.control.gate, model, asked)
-        self.counters.gates[model, ClearanceState(said["data"]["state"])] += 1  # of a model that is watched, by now
+        self.counters.gates[model, said["data"]["state"]] += 1  # of a model that is watched, by now
         return said
 
     async def _body(self, call: Call, kind: type[T]) -> T:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from monitor.decisions.clearance import ClearanceState
 from monitor.facts import ModelName, RejectReason, RowKind
 
 UNKNOWN_NAMES_MAX: Final = 1_000  # 8 KB of hashes a model; a schema with more wrong names than this is wrong as a whole
@@ -59,7 +58,7 @@ class Snapshot:
     requests: Mapping[tuple[str, str], int]  # (path of the route table or "other", status class such as "2xx")
     dropped: Mapping[Claim, int]  # Claim.SOURCE is the source-claim mismatches
     repeated_requests: int  # answered from the journal by their Idempotency-Key; their rows count nowhere
-    gates: Mapping[tuple[ModelName, ClearanceState], int]  # what deployers were told
+    gates: Mapping[tuple[ModelName, str], int]  # what deployers were told, the value of a ClearanceState
     links_opened: int  # reports that were read by a link
     connections_cut: int  # that made room for others
     body_bytes: int
@@ -77,7 +76,7 @@ class Counters:
     refused: Counter[AdmissionReason] = field(default_factory=Counter)
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
     dropped: Counter[Claim] = field(default_factory=Counter)
-    gates: Counter[tuple[ModelName, ClearanceState]] = field(default_factory=Counter)
+    gates: Counter[tuple[ModelName, str]] = field(default_factory=Counter)
     repeated_requests: int = 0
     links_opened: int = 0
     connections_cut: int = 0

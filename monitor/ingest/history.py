@@ -124,14 +124,23 @@ def _explained(path: Path) -> Iterator[None]:
 def _read(
     path: Path, dialect: _Dialect, wanted: list[str], schema: Schema, names: ColumnNames
 ) -> Iterator[HistoryBatch]:
+    told = wrong = False
     with _explained(path):
         for batch in dialect.batches(path, wanted):
-            yield _batch(batch, dialect, schema, names)
+            times = None if names.time is None else dialect.times(batch.column(names.time))
+            if times is not None:
+                told, wrong = told or bool(np.isfinite(times.values).any()), wrong or bool(times.invalid.any())
+            yield _batch(batch, times, dialect, schema, names)
+    if wrong and not told:  # it would pass for a history without times, and cost its rhythm
+        how = "write them as 2026-01-31T08:00:00Z or as seconds since 1970"
+        raise SettingsError([Problem(str(path), f"has no time in column {names.time} that can be read", how)])
 
 
-def _batch(batch: pa.RecordBatch, dialect: _Dialect, schema: Schema, names: ColumnNames) -> HistoryBatch:
+def _batch(
+    batch: pa.RecordBatch, when: NumericColumn | None, dialect: _Dialect, schema: Schema, names: ColumnNames
+) -> HistoryBatch:
     n, cells = batch.num_rows, dialect.cells
-    times = np.full(n, np.nan) if names.time is None else dialect.times(batch.column(names.time)).values
+    times = np.full(n, np.nan) if when is None else when.values
     answers = read_answers(batch, cells, schema, names)
     predictions = Predictions.unsent(
         ids=None if names.id is None else batch.column(names.id).cast("string").fill_null(""),

@@ -131,7 +131,9 @@ def intake(counted: Counted, models: Iterable[ModelName]) -> IntakeView:
         rejected=counted.rejected,
         refused={(REFUSED_AS[reason], reason.value): times for reason, times in counted.refused.items()},
         requests=counted.requests,
-        gates={(model, state): counted.gates.get((model, state), 0) for model in models for state in ClearanceState},
+        gates={
+            (model, state): counted.gates.get((model, state.value), 0) for model in models for state in ClearanceState
+        },
         requests_repeated=counted.repeated_requests,
         body_bytes=counted.body_bytes,
         parts_dropped={part.value: rows for part, rows in counted.dropped.items()},

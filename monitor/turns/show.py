@@ -65,7 +65,12 @@ def status(watched: Watched) -> dict[str, Any]:
         "degraded": watched.mode[1],
         "release_index_problem": watched.releases.problem,
         "release_index": watched.releases.told(),
-        "totals": msgspec.to_builtins(watched.totals) | {"rows": watched.totals.predictions},
+        "totals": msgspec.to_builtins(watched.totals)
+        | {
+            "rows": watched.totals.predictions,
+            "last_prediction": watched.totals.last_prediction or None,
+            "last_label": watched.totals.last_label or None,
+        },
     }
 
 

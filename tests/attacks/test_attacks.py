@@ -18,7 +18,6 @@ from monitor.ingest.accept import Known, Setting, accept_labels
 from monitor.ingest.decode import LabelRow
 from monitor.ingest.limits import Limits
 from monitor.turns import fold
-from monitor.turns.fold import Fold
 from monitor.turns.watched import Watched
 
 EVIDENCE = ("better", "independent")  # gates that stand on two kinds of evidence, one of them paired
@@ -181,7 +180,7 @@ def forged_ids(battle):
 
 
 def the_last_row_of_an_id_wins(battle, monkeypatch):
-    monkeypatch.setattr(Fold, "_fresh", lambda self, watched, keys: np.arange(len(keys)))
+    monkeypatch.setattr(fold, "_fresh", lambda found, before: np.arange(len(found.keys)))
     change_rules(battle, "paired_error", "error", detector={"coverage_min": 0.0})  # each row is two now
 
 

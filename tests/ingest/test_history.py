@@ -264,6 +264,14 @@ def test_a_file_without_rows_says_so(csv, parquet):
         assert "has no rows" in problems(lambda path=path: build_reference(opened(path), schema, lambda _: None))
 
 
+def test_a_column_of_times_of_which_none_can_be_read_is_no_history_without_times(csv):
+    told = problems(lambda: list(opened(csv("1,u,no,15.01.2026 05:00,0,no,k", "1,u,no,,0,no,k"))()))
+    assert "has no time in column at that can be read" in told
+    assert "2026-01-31T08:00:00Z" in told
+    for readable in ("", "2026-01-15T05:00:00Z"):  # nobody said when, or somebody did
+        assert len(list(opened(csv(f"1,u,no,{readable},0,no,k", f"1,u,no,{readable and 'soon'},0,no,k"))())) == 1
+
+
 def test_a_line_of_other_length_is_named_and_not_quoted(csv):
     path = csv("1,u,no,0,0,no,k", "2,canary")
     told = problems(lambda: list(opened(path)()))

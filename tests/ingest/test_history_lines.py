@@ -91,8 +91,8 @@ def test_a_time_may_be_a_number_or_a_text(lines, time):
 
 @pytest.mark.parametrize("time", [None, "soon", [1]])
 def test_a_time_that_cannot_be_read_is_none(lines, time):
-    [batch] = batches(lines(ROW | {"at": time}))
-    assert np.isnan(batch.predictions.times[0])
+    [batch] = batches(lines(ROW | {"at": time}, ROW))
+    assert np.isnan(batch.predictions.times).tolist() == [True, False]
 
 
 def test_the_order_of_columns_those_not_asked_for_and_blank_lines_do_not_matter(lines):

@@ -155,7 +155,7 @@ def test_what_intake_saw_of_requests_is_told(turns):
 
 def test_what_deployers_were_told_is_counted_from_zero(turns):
     counters = Counters()
-    counters.gates[MODEL, ClearanceState.UNKNOWN] += 2
+    counters.gates[MODEL, ClearanceState.UNKNOWN.value] += 2
     assert view(turns, counters).intake.gates == {
         (MODEL, ClearanceState.OK): 0,
         (MODEL, ClearanceState.BAD): 0,

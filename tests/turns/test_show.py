@@ -91,6 +91,7 @@ def test_readings_by_the_bundles_own_reference_are_marked(turns):
 
 def test_totals_count_rows_and_labels(turns):
     turns.settle(0.0)
+    assert (plain(turns)["totals"]["last_prediction"], plain(turns)["totals"]["last_label"]) == (None, None)
     turns.send(many(10), [label("p1", 1)], many(10))
     turns.settle(60.0)
     totals = plain(turns)["totals"]
