@@ -45,8 +45,10 @@ class Following:
         return self.betting is None and self.done is None and self.onset <= began
 
     def take_over(self, before: Betting) -> None:
-        """Go on from where the replay is."""
+        """Go on from where the replay is, through the quiet spell in which the onset may lie."""
         self.betting = before.fork()
+        for _ in self.betting.rest(self.onset):
+            pass  # who is let go of there may page again
         if any(tier is Tier.PAGE and self.mine(group) for tier, group in self.betting.latched()):
             self._end("already")
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import httpx
 
-from monitor.cli.exits import Exit, Stop
+from monitor.cli.exits import Exit, Stop, in_words
 from monitor.cli.options import DEFAULT_URL, TOKEN_FILE_VARIABLE
 from monitor.settings.addresses import is_loopback, server_problem
 
@@ -130,4 +130,4 @@ def _reach(error: httpx.TransportError) -> str:
 
 
 def _why(error: httpx.TransportError) -> str:
-    return "no answer in time" if isinstance(error, httpx.TimeoutException) else str(error) or type(error).__name__
+    return "no answer in time" if isinstance(error, httpx.TimeoutException) else in_words(error)

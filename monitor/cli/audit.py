@@ -49,7 +49,7 @@ def verify(
     directory: Directory = None,
     as_json: AsJson = False,
 ) -> None:
-    """Prove that the log is what was written, and say from where to where.
+    """Prove that the log is what was written, and from where to where.
 
     Exit codes: 0 it is, and something is proven; 1 something was changed, removed or added, or nothing is proven.
     """
@@ -109,7 +109,7 @@ def export(
     directory: Directory = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON lines, which is what they are in any case.")] = False,  # noqa: ARG001 - said for scripts
 ) -> None:
-    """Write records to the standard output, byte for byte, so that they can be kept and verified elsewhere."""
+    """Write records to the standard output, byte for byte. They can be kept and verified elsewhere."""
     from monitor.audit.records import skim
 
     for line in _all_lines(_place(directory, config)):

@@ -77,7 +77,7 @@ def backtest(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replay a history, or what a daemon stored, under a configuration: what would have paged, and how soon."""
+    """Replay a history, or what a daemon stored: what would page. A configuration may be tried that is not in force."""
     from monitor.backtest.answer import read_demands, report
     from monitor.backtest.plants import read_plants
     from monitor.backtest.replay import replay_history

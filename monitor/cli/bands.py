@@ -31,7 +31,7 @@ def bands(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the band of every monitored quantity: what stays inside it pages at most once in 30 days, on average.
+    """Show the band of every monitored quantity. What stays inside it pages at most once in 30 days, on average.
 
     low and high are shares of the rows, over all hours unless --column is given; sigma is by how many standard
     deviations the column may shift before it leaves the band. sampling is three standard errors of the history,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from monitor.facts import BundleStatus
     from monitor.rollback.release.read import Index
 
-app = typer.Typer(help="Sign bundles, and the index of those that may be rolled back to.", no_args_is_help=True)
+app = typer.Typer(help="Sign bundles and the index of those to roll back to.", no_args_is_help=True)
 
 Which = Annotated[str, typer.Argument(metavar="BUNDLE", help="Its id, the beginning of it, or its name.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; kept in the index.")]
@@ -51,7 +51,7 @@ def create(  # noqa: PLR0917 - what a bundle is made of, each an option
     progress: Shown = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write down what a bundle consists of, sign it, and add it to the index as a candidate."""
+    """Sign what a bundle consists of, and list it as a candidate. It is in the index then, and no target yet."""
     from monitor.cli.bundle_made import check_reference, gather
     from monitor.rollback.manifest import Role
     from monitor.rollback.release.make import Builder
@@ -106,7 +106,7 @@ def sign(
     desk: Desk,
     as_json: AsJson = False,
 ) -> None:
-    """Add your signature to a manifest, to the change of the index that waits for one, or to the index as it is."""
+    """Add your signature to a manifest or to the index. If a change of the index waits for one, to that."""
     from monitor.rollback.release.make import sign_bundle
 
     if manifest is not None:
@@ -138,7 +138,7 @@ def approve(
     progress: Shown = False,
     as_json: AsJson = False,
 ) -> None:
-    """Approve a bundle: with the last person that is needed it is known-good. Its files are read again first."""
+    """Approve a bundle. With the last person that is needed it is known-good. Its files are read again first."""
     editor = desk.editor(valid, approvers)
     found = editor.read()
     bundle = find(found, which)
@@ -164,7 +164,7 @@ def promote(
     progress: Shown = False,
     as_json: AsJson = False,
 ) -> None:
-    """Approve a bundle if the daemon says that it has earned it; else say what is lacking, and sign nothing."""
+    """Approve a bundle if the daemon says that it has earned it. Else say what is lacking, and sign nothing."""
     editor = desk.editor(valid, approvers)
     found = editor.read()
     bundle = find(found, which)
@@ -200,7 +200,7 @@ def quarantine(
     valid: Valid = VALID,
     as_json: AsJson = False,
 ) -> None:
-    """Suspect a bundle: no rollback goes to it until somebody approves it anew."""
+    """Suspect a bundle. No rollback goes to it until somebody approves it anew."""
     from monitor.facts import BundleStatus
 
     _set_aside(desk, valid, which, BundleStatus.QUARANTINED, reason, as_json=as_json)
@@ -231,7 +231,7 @@ def refresh(
     valid: Valid = VALID,
     as_json: AsJson = False,
 ) -> None:
-    """Say again that this index is the newest: a new serial, and a new time at which it expires."""
+    """Say again that this index is the newest. It gets a new serial, and a new time at which it expires."""
     editor = desk.editor(valid)
     desk.write_down("refresh", editor.signer, {"floor": floor})
     shown.show_index(editor.refresh(floor), as_json=as_json)
@@ -247,7 +247,7 @@ def verify(
     progress: Shown = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check every signature, and read every file of one bundle, or of all that are not revoked."""
+    """Check every signature, and read every file of a bundle. If none is named, of all that are not revoked."""
     found = reader.read()
     names = [which] if which else [bundle.id for bundle in found.bundles if bundle.status.value != "revoked"]
     for name in names:
@@ -266,7 +266,7 @@ def show_(
     approvers: Approvers = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Show all that is known of a bundle: its files, where it came from, who approved it."""
+    """Show all that is known of a bundle. That is its files, where it came from, who approved it."""
     found = reader.read(approvers)
     shown.show_whole(found, find(found, which), as_json=as_json)
 

@@ -8,7 +8,7 @@ import typer
 from monitor.cli.options import AsJson
 from monitor.cli.output import say, show_json, show_table
 
-app = typer.Typer(help="Sign a checkpoint, or verify it, as OpenSSF model signing does.", no_args_is_help=True)
+app = typer.Typer(help="Sign or verify a checkpoint as OpenSSF model signing does.", no_args_is_help=True)
 
 Checkpoint = Annotated[Path, typer.Argument(metavar="PATH", help="The model's directory, or its one file.")]
 SignatureFile = Annotated[
@@ -29,7 +29,7 @@ def sign(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Sign every file of a checkpoint, and write the signature beside it."""
+    """Sign the files of a checkpoint. The signature is written beside it."""
     from monitor.rollback import openssf
 
     written = signature or _beside(checkpoint)
@@ -48,7 +48,7 @@ def verify(
     signature: SignatureFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check that all files of a checkpoint are the signed ones, and that there is none besides."""
+    """Check that a checkpoint's files are the signed ones. None may be missing, and none be there besides."""
     from monitor.rollback import openssf
 
     listed = openssf.verify(checkpoint, signature or _beside(checkpoint), public_key)

@@ -37,7 +37,7 @@ def demo(
         Path | None, typer.Option("--state-dir", metavar="DIRECTORY", help="Work here, and leave the files.")
     ] = None,
 ) -> None:
-    """Show the whole loop on real flights of 2013, in under 3 minutes."""
+    """Show the whole loop on real flights, in under 3 minutes."""
     from monitor.demo import run_demo
 
     raise typer.Exit(run_demo(keep=keep, state_dir=state_dir))
@@ -51,7 +51,7 @@ def check_config(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell every problem of a settings file, and of the files it names; and what its owner should know."""
+    """Tell every problem of a settings file and of its files. What its owner should know is told, too."""
     from dataclasses import asdict
 
     from monitor.settings import advise, check, load

@@ -14,7 +14,7 @@ from monitor.cli.options import DEFAULT_URL, AsJson, TokenFile, Url
 from monitor.cli.output import say, show_json, show_table
 from monitor.cli.watch import rows_of
 
-app = typer.Typer(help="List the reports of evidence, fetch one, end all links to them.", no_args_is_help=True)
+app = typer.Typer(help="Reports of evidence: list, fetch one, end all links to them.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -71,7 +71,7 @@ def rotate(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Replace the key of links to reports: every link that was ever sent opens nothing from now on."""
+    """Replace the key of links to reports. Every link that was ever sent opens nothing from now on."""
     from monitor.evidence.links import KEY_FILE
     from monitor.evidence.links import rotate as replace_key
     from monitor.settings import load

@@ -1,5 +1,6 @@
 """How a command ends: the exit codes, and the one error that commands raise to end with one of them."""
 
+import re
 from collections.abc import Mapping
 from enum import IntEnum
 from types import MappingProxyType
@@ -45,6 +46,11 @@ class Stop(TocsinError):
         super().__init__(message)
         self.code = code
         self.hint = hint
+
+
+def in_words(error: BaseException) -> str:
+    """Say an error of the system or of a connection without its number."""
+    return re.sub(r"^\[Errno -?\d+\] ", "", str(error)) or type(error).__name__
 
 
 def exit_code(error: TocsinError) -> Exit:

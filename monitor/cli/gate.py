@@ -31,7 +31,7 @@ def gate(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask whether a deployment may go on: exit code 0 ok, 6 bad, 7 unknown; any other is no answer."""
+    """Ask whether a deployment may go on. Exit code 0 ok, 6 bad, 7 unknown; any other is no answer."""
     from urllib.parse import quote
 
     from monitor.cli.api import Api

@@ -26,7 +26,10 @@ def generate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key pair, overwriting nothing, and print its id: release.key (mode 0600) and release.pub, or as named."""
+    """Make a key pair, overwriting nothing, and print its id.
+
+    The files are release.key (mode 0600) and release.pub, or as named.
+    """
     from monitor.rollback.keys import keygen, passphrase_of
 
     if public is None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from monitor.cli.exits import Exit, Stop
+from monitor.cli.exits import Exit, Stop, in_words
 from monitor.cli.options import DEFAULT_METRICS_URL, AsJson
 from monitor.cli.output import show_json
 
@@ -31,7 +31,7 @@ def healthy(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Ask whether the daemon lives: exit 0, or 1 with the part that stands still. For health checks."""
+    """Ask whether the daemon lives, for health checks. Exit 0, or 1 with the part that stands still."""
     status, said = _asked(url)
     alive = status == HTTPStatus.OK
     if as_json:
@@ -60,6 +60,6 @@ def _asked(url: str) -> tuple[int, str]:
         return answer.status, answer.read(BODY_BYTES_MAX).decode("ascii", "replace").strip()
     except (OSError, http.client.HTTPException) as error:
         hint = "is `tocsin run` running, and is this its metrics.host and metrics.port? See --url"
-        raise Stop(Exit.UNREACHABLE, f"{url} does not answer: {error or type(error).__name__}", hint) from error
+        raise Stop(Exit.UNREACHABLE, f"{url} does not answer: {in_words(error)}", hint) from error
     finally:
         connection.close()

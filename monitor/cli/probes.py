@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from monitor.serving.probe_set import ProbeSet
     from monitor.serving.probing import Round
 
-app = typer.Typer(help="Record what a checkpoint answers, and verify that a server still does.", no_args_is_help=True)
+app = typer.Typer(help="Record what a checkpoint answers; verify that it still does.", no_args_is_help=True)
 
 TIMES = 3  # a checkpoint is asked this often before its answers are recorded: it has to say the same
 
@@ -64,7 +64,7 @@ def record(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Record the answers of what a server has loaded: of rows drawn from DATA, or of those that FILE holds already."""
+    """Record the answers of what a server has loaded. Of rows of DATA, or those that FILE holds already."""
     from monitor.decisions.probes import Tolerance
     from monitor.rollback.signing import Purpose, Signer
     from monitor.serving import probe_set
@@ -96,7 +96,7 @@ def verify(
     mismatches_max: Annotated[int, typer.Option("--mismatches-max", min=0, help="Rows that may differ.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Ask a server once, and say whether it answers as its checkpoint did when it was recorded."""
+    """Ask a server once, and compare with what was recorded. It should answer as its checkpoint did."""
     import msgspec
 
     from monitor.decisions.probes import Tolerance, read

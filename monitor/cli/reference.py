@@ -46,7 +46,7 @@ def build(
     ] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Freeze the history a model was approved on, in two passes and constant memory; a sample is one pass more."""
+    """Freeze the history a model was approved on. It takes two passes, a sample one more, in constant memory."""
     from monitor.errors import SettingsError
     from monitor.evidence.history import keep_sample
     from monitor.ingest.history import history_rows, open_history
@@ -102,6 +102,8 @@ def read_reference(file: Path) -> "tuple[Reference, str]":
     except OSError as error:
         hint = "tocsin reference build makes one"
         raise Stop(Exit.PROBLEMS, f"{file} cannot be read: {error.strerror}", hint) from error
+    if not body.startswith(b"{"):
+        raise Stop(Exit.PROBLEMS, f"{file} is no reference profile", "tocsin reference build makes one from a history")
     return decode_reference(body), digest(body)
 
 

@@ -10,7 +10,7 @@ from monitor.cli.output import say, show_facts, show_json, show_table
 from monitor.cli.watch import rows_of
 
 app = typer.Typer(
-    help="List rollbacks, start, approve and decline them; stop automation, let it go, unlatch it.",
+    help="Rollbacks: list, start, approve, decline; stop automation.",
     no_args_is_help=True,
 )
 
@@ -53,7 +53,7 @@ def start(
 
 @app.command()
 def approve(ident: Ident, *, url: Url = DEFAULT_URL, token_file: TokenFile = None, as_json: AsJson = False) -> None:
-    """Agree to a proposed rollback; the evidence is looked at again first."""
+    """Agree to a proposed rollback. The evidence is looked at again first."""
     _post(url, token_file, f"/v1/rollbacks/{_quoted(ident)}/approve", None, as_json=as_json)
 
 
@@ -73,7 +73,7 @@ def unlatch(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let automation act again after a failed rollback or a spent budget has latched it."""
+    """Let automation act again. A failed rollback or a spent budget has latched it."""
     _post(
         url,
         token_file,
@@ -89,7 +89,7 @@ Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; inciden
 
 @app.command()
 def stop(reason: Why, *, url: Url = DEFAULT_URL, token_file: TokenFile = None, as_json: AsJson = False) -> None:
-    """Set the kill switch: nothing is rolled back by itself until somebody lets it go."""
+    """Set the kill switch. Nothing is rolled back by itself until somebody lets it go."""
     then = "Nothing is rolled back by itself until tocsin rollback go."
     _post(url, token_file, "/v1/rollbacks/stop", {"reason": reason}, as_json=as_json, then=then)
 

@@ -44,7 +44,7 @@ def suspect(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say whose data, or which batches, are suspected: nothing trained on them is rolled back to."""
+    """Say whose data, or which batches, are suspected. Nothing trained on them is rolled back to."""
     body: dict[str, Any] = {"sources": source or [], "batches": batch or []}
     body |= {name: value for name, value in (("since", since), ("until", until)) if value is not None}
     _show(_api(url, token_file).post(_path(ident, "suspicions"), body), as_json=as_json)
@@ -58,7 +58,7 @@ def trust(ident: Ident, *, url: Url = DEFAULT_URL, token_file: TokenFile = None,
 
 @incidents.command()
 def exclusions(ident: Ident, *, url: Url = DEFAULT_URL, token_file: TokenFile = None, as_json: AsJson = False) -> None:
-    """Show the data to keep out of the next training, by source and time."""
+    """Show what to keep out of the next training: sources, times."""
     _show(_api(url, token_file).get(_path(ident, "exclusions")), as_json=as_json)
 
 

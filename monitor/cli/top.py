@@ -31,7 +31,7 @@ def top(
     once: Annotated[bool, typer.Option("--once", help="Print one page, and end.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show all models live: what is served, the worst readings, alerts, rates. Keys: q quits, s sorts differently."""
+    """Show all models live: what serves, worst readings, alerts. Keys: q quits, s sorts differently."""
     from monitor.cli.api import Api
 
     if sort not in SORTS:

@@ -8,9 +8,7 @@ from monitor.cli.completing import incident_ids, model_names
 from monitor.cli.options import DEFAULT_URL, AsJson, Every, TokenFile, Url
 from monitor.cli.output import show_facts, show_json, show_table
 
-incidents = typer.Typer(
-    help="List incidents, show one with its evidence, let go of what is latched.", no_args_is_help=True
-)
+incidents = typer.Typer(help="Incidents: list, show with evidence, let go, suspect data.", no_args_is_help=True)
 
 
 def status(
@@ -77,7 +75,7 @@ def release(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let go of what the e-detector has latched: its alert is over, and fires anew if the evidence crosses anew."""
+    """Let go of what the e-detector has latched. Its alert is over, and fires anew if the evidence crosses anew."""
     from monitor.cli.api import Api
 
     body = {"model": model, "alert": alert, "reason": reason}

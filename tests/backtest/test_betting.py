@@ -7,6 +7,8 @@ import pytest
 from histories import START, terms
 
 from monitor.backtest.betting import Betting
+from monitor.backtest.following import Following
+from monitor.backtest.plants import Change, Plant
 from monitor.backtest.told import Crossings, Ledgered
 from monitor.detectors.sequential import Tier
 
@@ -107,6 +109,21 @@ def test_what_was_let_go_of_in_a_quiet_spell_that_is_skipped_pages_anew() -> Non
         each.close(START + HOURS * 3600.0)
     assert skipping.ledgered.told == ticking.ledgered.told
     assert [one.end for one in skipping.ledgered.told if one.tier == "page"] == [START + 94 * 60.0, None]
+
+
+@pytest.mark.parametrize(("onset", "outcome"), [(80, "already"), (100, None)])
+def test_a_plant_in_a_quiet_spell_finds_its_group_let_go_of_if_it_was(onset: int, outcome: str | None) -> None:
+    crossings = follow()
+    for minute in range(65):
+        now = START + 60.0 * (minute + 1)
+        came = {int((now - 60.0) // 3600): cells(crossings, 300, 0.4 if 60 <= minute < 64 else 0.0)}
+        crossings.advance(now, told(crossings, came))
+    assert Tier.PAGE in {tier for tier, _ in crossings.betting.latched()}
+    plant = Plant("f0 move 0.5sigma", "f0", Change.MOVE, 0.5, "0.5sigma", onset=START + 60.0 * onset)
+    following = Following(plant, 3600.0, lambda _: True)
+    following.take_over(crossings.betting)
+    assert (following.done and following.done.outcome) == outcome
+    assert crossings.betting.at == now
 
 
 def test_a_fork_goes_on_by_itself() -> None:

@@ -180,6 +180,7 @@ def test_a_daemon_that_is_not_there_is_told(tocsin: Tocsin) -> None:
     assert (ended.code, ended.out) == (Exit.UNREACHABLE, "")
     assert "is `tocsin run` running" in ended.err
     assert "http.host and http.port" in ended.err
+    assert ("refused" in ended.err, "Errno" in ended.err) == (True, False)
 
 
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n<>", b"SSH-2.0\r\n", b"[" * 9])

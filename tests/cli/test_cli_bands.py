@@ -124,3 +124,11 @@ def test_a_week_names_its_days(profile, tocsin: Tocsin) -> None:
     middle = {hour["hour"]: hour["low"] for hour in score["hours"]}
     assert len(middle) == 168
     assert middle["Sun 12:00"] > middle["Wed 12:00"] + 0.5
+
+
+def test_a_history_is_told_apart_from_a_damaged_profile(tocsin: Tocsin, home: Path) -> None:
+    write(home / "history.csv", days=1)
+    ended = tocsin("bands", home / "history.csv")
+    assert (ended.code, "damaged" in ended.err) == (Exit.PROBLEMS, False)
+    assert "is no reference profile" in ended.err
+    assert "tocsin reference build" in ended.err

@@ -50,6 +50,15 @@ def test_every_command_explains_itself(tocsin: Tocsin, path: tuple[str, ...]) ->
     assert f"Usage: tocsin {' '.join(path)}" in ended.out
 
 
+@pytest.mark.parametrize("group", [(), *((name,) for name, inner in COMMANDS.items() if inner)], ids=" ".join)
+def test_the_summary_of_a_command_fits_a_line_of_80_columns(tocsin: Tocsin, group: tuple[str, ...]) -> None:
+    lines = tocsin(*group, "--help").out.partition("Commands:\n")[2].splitlines()
+    assert [line for line in lines if line.endswith("...")] == []
+    assert sum(line.startswith("  ") and line.endswith(".") for line in lines) >= len(
+        COMMANDS.get(*group) if group else COMMANDS
+    )
+
+
 @pytest.mark.parametrize("path", [path for path in PATHS if path[0] not in {"run", "demo"}], ids=" ".join)
 def test_every_command_that_answers_can_answer_in_json(tocsin: Tocsin, path: tuple[str, ...]) -> None:
     assert "--json" in tocsin(*path, "--help").out
