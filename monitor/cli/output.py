@@ -21,7 +21,7 @@ def show_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
-def show_table(rows: Sequence[Row], columns: Sequence[str], empty: str) -> None:
+def show_table(rows: Sequence[Row], columns: Sequence[str], empty: str, indent: int = 0) -> None:
     """Print rows under a header, or say what it means that there are none. Lines are never cut: scripts grep them."""
     if not rows:
         sys.stdout.write(empty + "\n")
@@ -30,7 +30,7 @@ def show_table(rows: Sequence[Row], columns: Sequence[str], empty: str) -> None:
     widths = [max(len(line[i]) for line in cells) for i in range(len(columns))]
     for line in cells:
         text = "  ".join(part.ljust(width) for part, width in zip(line, widths, strict=True))
-        sys.stdout.write(text.rstrip() + "\n")
+        sys.stdout.write(" " * indent + text.rstrip() + "\n")
 
 
 def show_facts(value: object, depth: int = 0, name: str = "") -> None:

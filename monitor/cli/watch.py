@@ -1,5 +1,6 @@
 """Commands that ask the daemon what it sees."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +18,7 @@ def status(
     token_file: TokenFile = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Show it again and again, until Ctrl-C.")] = False,
     every: Every = 2.0,
+    whole: Annotated[bool, typer.Option("--all", help="Show all there is, also what is well.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what is served and what the monitor makes of it."""
@@ -28,8 +30,10 @@ def status(
     found = _get(url, token_file, "/v1/status")
     if as_json:
         show_json(found)
-    else:
+    elif whole:
         show_facts(found)
+    else:
+        _show_brief(found)
 
 
 @incidents.command("list")
@@ -84,6 +88,16 @@ def release(
         show_json(found)
     else:
         show_facts(found)
+
+
+def _show_brief(found: Mapping[str, Any]) -> None:
+    from monitor.cli import brief
+
+    show_facts(brief.daemon(found))
+    for name, (facts, readings) in brief.models(found).items():
+        show_facts({name: facts})
+        if readings:
+            show_table(readings, brief.COLUMNS, "", indent=2)
 
 
 def rows_of(found: object) -> list[dict[str, Any]]:

@@ -27,8 +27,11 @@ def ask(tocsin: Tocsin, api: Any) -> Tocsin:
 
 
 def test_status_is_shown_and_comes_as_json(ask: Tocsin, api: Any) -> None:
-    api.control.results["status"] = {"now": 1_362_132_900.0, "models": {"delays": {"served": "v1"}}}
-    assert ask("status").out.splitlines() == ["now: 2013-03-01T10:15:00Z", "models:", "  delays:", "    served: v1"]
+    api.control.results["status"] = {"now": 1_362_132_900.0, "models": {"delays": {"served": {"name": "v1"}}}}
+    brief = ask("status").out.splitlines()
+    assert brief[:3] == ["now: 2013-03-01T10:15:00Z", "delays:", "  served: v1, unknown"]
+    every = ask("status", "--all").out.splitlines()
+    assert every == ["now: 2013-03-01T10:15:00Z", "models:", "  delays:", "    served:", "      name: v1"]
     assert ask("status", "--json").json == api.control.results["status"]
 
 
