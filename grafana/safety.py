@@ -134,7 +134,7 @@ def _automation(made: board.Dashboard) -> None:
         Line(f"tocsin_rollback_degrades_in_seconds{{{SCOPE}}}", "left", Role.VALUE),
         Line(f"tocsin_rollback_contact_within_seconds{{{SCOPE}}}", "after a call", Role.LIMIT),
     ]
-    made.with_panel(lines(contact, "s", drawn))
+    made.with_panel(lines(contact, "s", drawn).axis_soft_min(0))
     modes = Words(
         "Mode over time",
         "The mode that is in force. Auto that turned into propose while nobody changed the settings was degraded: no "
