@@ -61,7 +61,9 @@ def _labels(made: board.Dashboard) -> None:
                 Line(f"tocsin_label_lag_limit_seconds{{{READING}}}", "limit", Role.LIMIT),
             ],
             8,
-        ).axis_soft_min(0).decimals(1)
+        )
+        .axis_soft_min(0)
+        .decimals(1)
     )
     made.with_panel(
         lines(

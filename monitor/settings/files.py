@@ -21,7 +21,7 @@ from monitor.panes.reference import decode_reference, digest
 from monitor.rollback.release.read import load
 from monitor.rollback.targets.cluster import service_account, trusting
 from monitor.rollback.targets.command import program_problem
-from monitor.settings.fits import believed, fit_problems, judging, task_problems
+from monitor.settings.fits import answer_problems, believed, fit_problems, judging
 from monitor.settings.model_sections import MonitoredModel, Probes, Release
 from monitor.settings.probe_files import opened_probes
 from monitor.settings.sections import Settings
@@ -115,8 +115,8 @@ def _fit(
     """Hold the settings of a model against the profiles of its bundles that could be read."""
     bundles, layouts = found
     read = [bundle for bundle in bundles if bundle.reference_digest in layouts]
-    tasks = {bundle.name or bundle.id: layouts[bundle.reference_digest].task for bundle in read}
-    yield from task_problems(f"{path}.release", tasks)
+    schemas = {bundle.name or bundle.id: layouts[bundle.reference_digest].reference.schema for bundle in read}
+    yield from answer_problems(f"{path}.release", schemas)
     judge = judging(bundles, layouts)
     if judge is not None:
         yield from fit_problems(path, model, pack, judge, known=draft.kept(f"{path}.segments"))

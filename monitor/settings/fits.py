@@ -1,8 +1,8 @@
 """What must hold between a model's settings, its rules and the reference profiles of its bundles.
 
 Asked by `check-config` and at every start and reload; the release index may change later, while the daemon runs. Then a
-bundle of another task is refused (`monitor.turns.loading`), and rows counted by a reference that lacks a segment's
-column are in no segment of it (`monitor.turns.watched`).
+bundle of another task or of other classes is refused (`monitor.turns.loading`), and rows counted by a reference that
+lacks a segment's column are in no segment of it (`monitor.turns.watched`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,11 +11,13 @@ from monitor.decisions.epochs import last_known_good
 from monitor.decisions.rules import RulePack, misfits
 from monitor.errors import Corrupt, Problem, SettingsError
 from monitor.evidence.history import check_sample
-from monitor.facts import Bundle, Task
+from monitor.facts import Bundle, Schema
 from monitor.panes.layout import Layout
 from monitor.panes.segments import Chosen, Segments
 from monitor.rollback.release.belief import Belief
 from monitor.settings.model_sections import MonitoredModel, Release, SegmentColumn
+
+CLASSES_NAMED = 6  # in a problem: what differs is mostly a class more, or their order
 
 
 def believed(release: Release) -> Belief:
@@ -31,11 +33,29 @@ def believed(release: Release) -> Belief:
     )
 
 
-def task_problems(where: str, tasks: Mapping[str, Task]) -> Iterator[Problem]:
-    """Tell that bundles, by name, are of several tasks: rows, panes and rules of one model are of one."""
+def answer_problems(where: str, schemas: Mapping[str, Schema]) -> Iterator[Problem]:
+    """Tell that bundles, by name, differ in task or classes: rows, panes and rules of one model are of one kind.
+
+    Rows, receipts and labels keep a class as its place in the schema, so another order would make right labels wrong.
+    """
+    tasks = {name: schema.task for name, schema in sorted(schemas.items())}
     if len(set(tasks.values())) > 1:
-        told = ", ".join(f"{name} is of {task.value}" for name, task in sorted(tasks.items()))
+        told = ", ".join(f"{name} is of {task.value}" for name, task in tasks.items())
         yield Problem(where, f"has bundles of several tasks: {told}", "give each task a model of its own")
+        return
+    names: dict[tuple[str, ...], str] = {}
+    for name, schema in sorted(schemas.items()):
+        names.setdefault(schema.classes, name)
+    if len(names) > 1:
+        told = "; ".join(f"{name} has {_begun(classes)}" for classes, name in names.items())
+        hint = "a schema of the same classes in the same order; other classes are another model, with a name of its own"
+        yield Problem(where, f"has bundles of other classes, or in another order: {told}", hint)
+
+
+def _begun(classes: tuple[str, ...]) -> str:
+    """How many, and the first of them: a model may have hundreds."""
+    named = ", ".join(classes[:CLASSES_NAMED])
+    return f"{len(classes)}: {named}{', ...' if len(classes) > CLASSES_NAMED else ''}"
 
 
 def fit_problems(

@@ -24,7 +24,7 @@ from monitor.panes.reference import decode_reference, digest, schema_digest
 from monitor.rollback.release.belief import NOBODY, Belief
 from monitor.rollback.release.memory import IndexMemory
 from monitor.rollback.release.read import Index, load
-from monitor.settings.fits import task_problems
+from monitor.settings.fits import answer_problems
 
 REFERENCE_BYTES_MAX = 64 << 20  # 2,000 features are 1.2 MB
 log = structlog.get_logger()
@@ -92,12 +92,12 @@ class Releases:
                 self.shelf.layout(bundle.reference_digest, self.path.parent / bundle.reference)
             except SettingsError as error:
                 problems += error.problems
-        tasks = {
-            bundle.name or bundle.id: self.shelf.layouts[bundle.reference_digest].task
+        schemas = {
+            bundle.name or bundle.id: self.shelf.layouts[bundle.reference_digest].reference.schema
             for bundle in bundles
             if bundle.status is not BundleStatus.REVOKED and bundle.reference_digest in self.shelf.layouts
         }
-        problems += task_problems(str(self.path), tasks)
+        problems += answer_problems(str(self.path), schemas)
         if last_known_good(bundles) is None:
             hint = "tocsin bundle create, then tocsin bundle approve"
             problems.append(Problem(str(self.path), f"has no known-good bundle of {self.model}", hint))

@@ -3,15 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import released
 
 from monitor.errors import Problem
-from monitor.facts import BundleStatus, Task
+from monitor.facts import BundleStatus, ModelName, Schema, Task
 from monitor.ingest.history import open_history
 from monitor.panes.build import build_reference
 from monitor.panes.reference import encode_reference
 from monitor.panes.schema import parse_schema
-from monitor.settings.fits import task_problems
+from monitor.settings.fits import answer_problems
 
 Problems = Callable[..., list[Problem]]
 PRICES = {
@@ -76,8 +77,30 @@ def test_a_revoked_bundle_may_be_of_any_task(home: Path, problems_of: Problems) 
     assert problems_of() == []
 
 
-def test_tasks_that_agree_are_no_problem() -> None:
-    assert list(task_problems("r", {"v1": Task.RANKING, "v2": Task.RANKING})) == []
+def answering(*classes: str) -> Schema:
+    return Schema(ModelName("delays"), (), classes, "yes")
+
+
+def test_bundles_that_answer_alike_are_no_problem() -> None:
+    numbers = Schema(ModelName("delays"), (), task=Task.RANKING)
+    assert list(answer_problems("r", {"v1": numbers, "v2": numbers})) == []
+    assert list(answer_problems("r", {"v1": answering("no", "yes"), "v2": answering("no", "yes")})) == []
+
+
+@pytest.mark.parametrize(
+    ("classes", "told"),
+    [
+        (("maybe", "no", "yes"), "v1 has 2: no, yes; v2 has 3: maybe, no, yes"),
+        (("yes", "no"), "v1 has 2: no, yes; v2 has 2: yes, no"),
+        (("yes", *"abcdefgh"), "v1 has 2: no, yes; v2 has 9: yes, a, b, c, d, e, ..."),
+    ],
+    ids=["one more", "another order", "many"],
+)
+def test_a_class_is_kept_by_its_place_so_bundles_have_the_same_in_the_same_order(
+    classes: tuple[str, ...], told: str
+) -> None:
+    [problem] = answer_problems("r", {"v2": answering(*classes), "v1": answering("no", "yes")})
+    assert problem.message == f"has bundles of other classes, or in another order: {told}"
 
 
 def test_a_sample_of_another_history_is_told(home: Path, problems_of: Problems) -> None:

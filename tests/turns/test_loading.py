@@ -7,8 +7,9 @@ import pytest
 import released
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from structlog.testing import capture_logs
-from world import MODEL, reference
+from world import MODEL, SCHEMA, profile, reference
 
 from monitor.errors import SettingsError, Transient
 from monitor.facts import BundleStatus, ModelName, Schema, Task
@@ -133,6 +134,16 @@ def test_a_bundle_of_another_task_is_refused_while_the_daemon_runs(home):
     register(home, "v2")
     assert found.refreshed(bundles) is bundles
     assert "v1 is of classification, v2 is of regression" in found.problem
+
+
+@pytest.mark.parametrize("classes", [("maybe", "no", "yes"), ("yes", "no")], ids=["one more", "another order"])
+def test_a_bundle_of_other_classes_is_refused_while_the_daemon_runs(home, classes):
+    found = releases(home)
+    bundles = found.load()
+    (home / "v2.ref").write_bytes(encode_reference(profile(replace(SCHEMA, classes=classes)).reference))
+    register(home, "v2")
+    assert found.refreshed(bundles) is bundles
+    assert f"v1 has 2: no, yes; v2 has {len(classes)}: {', '.join(classes)}" in found.problem
 
 
 def test_bundles_of_other_models_are_left_alone(home):
