@@ -1,5 +1,6 @@
 """Numbers, lists and many classes, end to end: rows in, readings out, and numpy on the same rows says the same."""
 
+import asyncio
 import math
 
 import numpy as np
@@ -20,6 +21,7 @@ from world import (
     prediction,
     profile,
     rule,
+    submission,
     tapped,
     truth,
 )
@@ -226,6 +228,23 @@ def test_nobody_is_paired_with_a_known_good_that_was_not_asked(turns):
     turns.count(rows)
     turns.count(told(turns, rows))
     assert not turns.pane().counts[turns.v1.pairs].any()
+
+
+def test_requests_with_and_without_scores_of_classes_that_share_a_record_are_counted(tmp_path):
+    turns = world(tmp_path, COLOURS)
+    rows = answers(COLOURS, 20)
+    bare = [replace(row, score=math.nan, probabilities=None) for row in rows[10:]]
+
+    async def at_once():  # so that the writer joins them
+        await asyncio.gather(*(turns.store.append(submission(some)) for some in (rows[:10], bare)))
+
+    turns.runner.run(at_once())
+    assert turns.store.last_seq() == 1
+    turns.count()
+    turns.count(told(turns, rows))
+    outcomes = turns.view(Subject.OUTCOMES)
+    assert (outcomes.rows, outcomes.labelled, outcomes.likely, outcomes.scored) == (20, 20, 10, 10)
+    turns.close()
 
 
 # ---------------------------------------------------------------- profiles that are not alike
