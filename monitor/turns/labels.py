@@ -79,6 +79,15 @@ class Join:
     corrected: int = 0
     sampled_out: int = 0
 
+    def add(self, other: "Join") -> None:
+        """Take in what a batch of labels of other predictions does."""
+        self.effects += other.effects
+        self.held |= other.held
+        self.waiting |= other.waiting
+        self.repeated += other.repeated
+        self.corrected += other.corrected
+        self.sampled_out += other.sampled_out
+
 
 def join(
     arrived: Sequence[Arrived],

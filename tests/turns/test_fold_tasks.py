@@ -257,6 +257,11 @@ def approve(turns, at=300.0):
     turns.serve((0.0, "v1"), (at, "v1"), (at, "v2"))
 
 
+def read_of(turns):
+    """What is read of receipts for labels of all that answered."""
+    return dtype_of(turns.watched, turns.watched.epochs, turns.watched.parting)
+
+
 @pytest.fixture
 def promoted(tmp_path):
     """Three classes until 300, then four."""
@@ -270,7 +275,7 @@ def test_a_label_is_counted_in_the_classes_of_the_epoch_that_answered(promoted):
     rows = answers(COLOURS, 30)
     promoted.count(rows)
     approve(promoted)
-    assert dtype_of(promoted.watched, promoted.watched.parting)["probabilities"].shape == (4,)
+    assert read_of(promoted)["probabilities"].shape == (4,)
     promoted.count(told(promoted, rows))
     outcomes = promoted.view(Subject.OUTCOMES)
     assert (outcomes.labelled, outcomes.likely, outcomes.wrong) == (30, 30, 10)
@@ -320,7 +325,8 @@ def test_what_a_receipt_of_another_task_lacks_is_no_answer(tmp_path):
     rows = answers(NUMBERS, 3)
     turns.count(rows)
     receipts = turns.commits[-1].receipts[0]
-    _, found = turns.store.find_receipts("m", receipts.hashes, dtype_of(turns.watched, turns.watched.parting))
+    approve(turns)
+    _, found = turns.store.find_receipts("m", receipts.hashes, read_of(turns))
     assert (found["known_good_output"] == NOT_ASKED).all()
     assert np.isnan(found["score"]).all()
     assert np.isnan(found["probabilities"]).all()
