@@ -29,6 +29,7 @@ from monitor.turns.parting import Parting, Segmentation
 from monitor.turns.watched import Totals, Watched
 
 OTHER_OUTPUT = 255  # an answer that is none of the classes
+PLACE_BITS = 32  # of a waiting label's place: which of its fold's it is; what is above them is the fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +203,10 @@ class Counting:
             change.labels += stored(name, joined)
             whole.add(joined.join)
         expires = self._now + self._settings.horizon_s
+        first = (self._store.position().fold + 1) << PLACE_BITS
         change.waiting = [
-            WaitingLabel(name, w.key, w.source, w.label, w.time, self._now, expires, watched.trusts(w.source))
-            for w in whole.waiting.values()
+            WaitingLabel(name, w.key, w.source, w.label, w.time, self._now, expires, watched.trusts(w.source), place)
+            for place, w in enumerate(whole.waiting.values(), first)
         ]
         return whole
 
