@@ -149,6 +149,7 @@ PIECES = """
     store.samples: FILE_BYTES_MAX
     turns.fold: CELLS_MAX
     turns.gathering: FIND_ROWS
+    turns.joining: RECEIPTS_BYTES
     turns.lookout: BAND_BYTES HOURS_MAX
     wire.connect: ADDRESSES_MAX
 """

@@ -113,9 +113,10 @@ def _optional(batch: pa.RecordBatch, name: str, read: Callable[[pa.Array], Any],
 
 
 def _matrix(values: pa.FixedSizeListArray) -> NDArray[np.float32]:
-    """Rows of probabilities; NaN all over a row that is null."""
+    """Rows of probabilities; NaN all over a row that is null, whose cells may be null as well, or anything."""
     width = values.type.list_size
-    flat: NDArray[np.float32] = values.values.slice(values.offset * width, len(values) * width).to_numpy()
+    cells = values.values.slice(values.offset * width, len(values) * width)
+    flat: NDArray[np.float32] = cells.to_numpy(zero_copy_only=False)  # copied where one is null, which becomes NaN
     rows = flat.reshape(len(values), width)
     if not values.null_count:
         return rows

@@ -3,7 +3,8 @@
 One current label per (model, id hash, source): a correction replaces it in place. `time` is the prediction's, so that a
 label is forgotten together with its receipt. Waiting labels are bounded per model; over the bound the longest-waiting
 go first, because a prediction that has not come for longest is the least likely to come; but those of trusted sources
-go last, or any source could push the truth out.
+go last, or any source could push the truth out. They are found in the order in which they came, because the first
+trusted one becomes the truth (`turns.labels`).
 
 Rows are 40 bytes and clustered by hash: a lookup is one descent. They are made ready and sorted before the transaction
 (`prepared`), so that the writer goes through the tree once, in order: 200,000 upserts among 1,000,000 labels hold it
@@ -36,8 +37,8 @@ FIND_LABELS = (
     "ON t.model = ? AND t.hash = c.value ORDER BY t.hash, t.source"
 )
 FIND_WAITING = (
-    "SELECT t.hash, source, label, time, arrival, expires, trusted FROM carray(?) c CROSS JOIN waiting t "
-    "ON t.model = ? AND t.hash = c.value ORDER BY t.hash, t.source"
+    "SELECT t.hash, source, label, time, arrival, expires, trusted, place FROM carray(?) c CROSS JOIN waiting t "
+    "ON t.model = ? AND t.hash = c.value ORDER BY t.hash, t.place, t.arrival, t.source"
 )
 
 
@@ -73,6 +74,7 @@ def prepared(labels: Iterable[StoredLabel], waiting: Iterable[WaitingLabel]) -> 
             float(x.arrival),
             float(x.expires),
             x.trusted,
+            x.place,
         )
         for x in waiting
     ]
@@ -90,7 +92,11 @@ def put_labels(db: apsw.Connection, rows: Iterable[tuple[Any, ...]]) -> None:
 
 def put_waiting(db: apsw.Connection, rows: Sequence[tuple[Any, ...]], rows_max: int) -> int:
     """Inside the fold's transaction; returns how many were dropped over `rows_max` of a model."""
-    db.executemany("REPLACE INTO waiting VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    db.executemany(
+        "INSERT INTO waiting VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET label = excluded.label, "
+        "arrival = excluded.arrival, expires = excluded.expires, trusted = excluded.trusted",
+        rows,
+    )
     dropped = 0
     for model in sorted({row[0] for row in rows}):
         over = max(0, db.execute("SELECT count(*) FROM waiting WHERE model = ?", (model,)).get - rows_max)
@@ -133,8 +139,8 @@ def find_labels(db: apsw.Connection, model: ModelName, hashes: NDArray[np.uint64
 def find_waiting(db: apsw.Connection, model: ModelName, hashes: NDArray[np.uint64]) -> list[WaitingLabel]:
     """See Store.find_waiting."""
     return [
-        WaitingLabel(model, unsigned(value), source, label, time, arrival, expires, bool(trusted))
-        for value, source, label, time, arrival, expires, trusted in _lookup(
+        WaitingLabel(model, unsigned(value), source, label, time, arrival, expires, bool(trusted), place)
+        for value, source, label, time, arrival, expires, trusted, place in _lookup(
             db, ANY_WAITING, FIND_WAITING, model, hashes
         )
     ]

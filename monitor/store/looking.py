@@ -20,7 +20,7 @@ from monitor.errors import Corrupt, Permanent
 from monitor.facts import ModelName, PaneKey
 from monitor.store import documents, panes
 from monitor.store.protocol import Fact
-from monitor.store.tables import APPLICATION_ID, STEPS
+from monitor.store.tables import APPLICATION_ID, LOOKED_AT_FROM, STEPS
 
 HOUR_S: Final = 3_600.0
 
@@ -91,8 +91,9 @@ def look_at(state_dir: Path) -> Iterator[Looking]:
         if db.pragma("application_id") != APPLICATION_ID:
             raise Permanent(f"{path} is a database, but not of tocsin")
         version = db.pragma("user_version")
-        if version != len(STEPS):
-            raise Permanent(f"{path} has format {version}; this version of tocsin reads {len(STEPS)}")
+        if not LOOKED_AT_FROM <= version <= len(STEPS):
+            known = f"{LOOKED_AT_FROM} to {len(STEPS)}"
+            raise Permanent(f"{path} has format {version}; this version of tocsin reads {known}")
         yield Looking(db, path)
     except (apsw.NotADBError, apsw.CorruptError) as error:
         raise Corrupt(str(path), 0, "it is damaged") from error

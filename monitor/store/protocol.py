@@ -68,7 +68,11 @@ class StoredLabel(NamedTuple):
 
 
 class WaitingLabel(NamedTuple):
-    """A label whose prediction is not known yet. One per (model, hash, source); the later replaces the earlier."""
+    """A label whose prediction is not known yet. One per (model, hash, source); the later replaces the earlier.
+
+    But it keeps the time and the place of the first: a correction changes neither how late a label was nor who was
+    first to say something of the prediction.
+    """
 
     model: ModelName
     hash: int  # of the prediction's id, unsigned 64-bit
@@ -78,6 +82,7 @@ class WaitingLabel(NamedTuple):
     arrival: float
     expires: float  # event time at which nobody waits any longer
     trusted: bool = True  # over the bound, others are dropped first
+    place: int = 0  # ascending in the order in which labels came, over all folds
 
 
 class Change(msgspec.Struct, frozen=True, eq=False):
@@ -259,7 +264,7 @@ class Store(Protocol):
         ...
 
     def find_waiting(self, model: ModelName, hashes: NDArray[np.uint64]) -> list[WaitingLabel]:
-        """Labels that wait for one of these predictions, sorted like those of `find_labels`."""
+        """Labels that wait for one of these predictions, sorted by (hash as signed 64-bit, place)."""
         ...
 
     def secret(self) -> bytes:

@@ -1,4 +1,4 @@
-"""The tables of state.db, format 3.
+"""The tables of state.db, format 4.
 
     journal      one record per commit, model and stream, until folded; a large one lies in a file (records.py)
     keys         idempotency keys of requests, 24 h
@@ -8,16 +8,19 @@
     runs         names of the receipt files that count
     samples      names of the sample files that count
     labels       the current label per (model, id hash, source)
-    waiting      labels without a prediction, bounded
+    waiting      labels without a prediction, bounded; place: when the first of its source came, among all that wait
     documents    facts as JSON by (type name, key)
     meta         fold, cursor, consumed, horizon, now, secret
 
 Hashes are unsigned 64-bit outside and signed inside: SQLite has no other integer. Tables with short rows are clustered
 by their key (WITHOUT ROWID); those with bodies are not, because such rows would overflow interior pages.
-The number of this format is PRAGMA user_version. A change adds a step to `STEPS`; none is ever edited.
+The number of this format is PRAGMA user_version. A change adds a step to `STEPS`; none is ever edited. What looks at a
+state from beside cannot move it up, so it reads formats back to `LOOKED_AT_FROM`: a step that changes series, panes,
+documents or meta raises that.
 """
 
 APPLICATION_ID = 0x546F6373  # "Tocs"
+LOOKED_AT_FROM = 3
 
 STEPS = (
     """
@@ -87,5 +90,10 @@ STEPS = (
         seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, model TEXT NOT NULL, rows INTEGER NOT NULL,
         bytes INTEGER NOT NULL, arrival REAL NOT NULL, file TEXT, at INTEGER, body BLOB NOT NULL
     ) STRICT;
+    """,
+    # Of labels that waited before, only the fold is known that took them in, by its time in `arrival`: it is asked
+    # where places are alike.
+    """
+    ALTER TABLE waiting ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
     """,
 )

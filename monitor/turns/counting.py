@@ -9,6 +9,7 @@ number: nothing is made up for them, and nothing raises.
 """
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from monitor.panes.rows import Predictions
 from monitor.panes.sampling import Flag
 from monitor.panes.stored import encode_pane
 from monitor.store.protocol import Receipts, Samples, Store, StoredLabel, WaitingLabel
-from monitor.turns.joining import count_effects, join_labels, stored
+from monitor.turns.joining import Scope, count_effects, join_labels, stored
 from monitor.turns.keeping import Part, mark, receipts, sample
 from monitor.turns.labels import Arrived, Join, Weight
 from monitor.turns.opinion import Opinion, fitting, heard
@@ -28,6 +29,7 @@ from monitor.turns.parting import Parting, Segmentation
 from monitor.turns.watched import Totals, Watched
 
 OTHER_OUTPUT = 255  # an answer that is none of the classes
+PLACE_BITS = 32  # of a waiting label's place: which of its fold's it is; what is above them is the fold
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,22 +196,19 @@ class Counting:
         waited = self._store.find_waiting(name, found.keys)
         change.waiting_done = [(name, label.hash, label.source) for label in waited]
         arrived = [Arrived(w.hash, w.source, w.label, w.time) for w in waited] + found.labels
-        joined = join_labels(self._store, watched, found.parting, arrived, change.receipts)
-        count_effects(
-            watched,
-            found.epochs,
-            joined,
-            self._settings.pane_s,
-            change.segmentation.since,
-            lambda epoch, segment, start, pane: self._add(watched, epoch, segment, start, pane),
-        )
-        change.labels = stored(name, joined)
+        scope, whole = Scope.of(watched, found.epochs, found.parting), Join()
+        for some in scope.portions(arrived):
+            joined = join_labels(self._store, scope, some, change.receipts)
+            count_effects(joined, self._settings.pane_s, change.segmentation.since, partial(self._add, watched))
+            change.labels += stored(name, joined)
+            whole.add(joined.join)
         expires = self._now + self._settings.horizon_s
+        first = (self._store.position().fold + 1) << PLACE_BITS
         change.waiting = [
-            WaitingLabel(name, w.key, w.source, w.label, w.time, self._now, expires, watched.trusts(w.source))
-            for w in joined.join.waiting.values()
+            WaitingLabel(name, w.key, w.source, w.label, w.time, self._now, expires, watched.trusts(w.source), place)
+            for place, w in enumerate(whole.waiting.values(), first)
         ]
-        return joined.join
+        return whole
 
     # ------------------------------------------------------------ totals
 

@@ -8,8 +8,9 @@ that window. The rules, per prediction:
 - performance rests on *trusted* sources, and each prediction counts once: the first trusted source to label it owns
   its truth. A later trusted source is kept and counts nothing.
 - an untrusted label moves only the agreement counts.
-- a label whose prediction is not known waits, and is joined when the prediction comes; one whose prediction's receipt
-  was dropped over the quota (`Store.sampled_out`) has nothing to wait for and is counted as that.
+- a label whose prediction is not known waits, and is joined when the prediction comes, in the order in which the
+  labels came: what its source says meanwhile replaces what it says, but neither its turn nor its time. One whose
+  prediction's receipt was dropped over the quota (`Store.sampled_out`) has nothing to wait for and is counted as that.
 
 Because all of it goes by arrival order and by what is stored, any split of the same arrivals into folds gives the
 same counts.
@@ -79,6 +80,15 @@ class Join:
     corrected: int = 0
     sampled_out: int = 0
 
+    def add(self, other: "Join") -> None:
+        """Take in what a batch of labels of other predictions does."""
+        self.effects += other.effects
+        self.held |= other.held
+        self.waiting |= other.waiting
+        self.repeated += other.repeated
+        self.corrected += other.corrected
+        self.sampled_out += other.sampled_out
+
 
 def join(
     arrived: Sequence[Arrived],
@@ -101,7 +111,8 @@ def join(
             result.sampled_out += 1
             continue
         if label.key not in known:
-            result.waiting[(label.key, label.source)] = label
+            first = result.waiting.get((label.key, label.source))
+            result.waiting[(label.key, label.source)] = label if first is None else label._replace(time=first.time)
             continue
         of_prediction = standing.setdefault(label.key, {})
         before = of_prediction.get(label.source)

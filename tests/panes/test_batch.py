@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from recorded import NAN, SCHEMA, row
 
 from monitor.facts import FeatureKind, Label, Prediction
-from monitor.panes.batch import encode_labels, encode_predictions
+from monitor.panes.batch import PROBABILITIES_MAX, encode_labels, encode_predictions
 from monitor.panes.cells import number, word
 from monitor.panes.decode import decode_labels, decode_predictions
 from monitor.panes.rows import INVALID, MISSING, NumericColumn
@@ -39,6 +39,8 @@ ROWS = st.builds(
     segment=st.none() | st.dictionaries(TEXT, TEXT, min_size=1, max_size=2),
     claimed_bundle=TEXT,
 )
+CLASSES = ("ash", "beech", "cedar", "date", "elm", "fir")
+SHARES = st.none() | st.lists(st.floats(0, 1, width=32), min_size=6, max_size=6)
 LABELS = st.builds(
     Label,
     id=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40),
@@ -88,6 +90,19 @@ def test_gives_back_every_envelope(rows):
     assert found.sources.tolist() == [r.source for r in rows]
     assert found.claimed.tolist() == [r.claimed_bundle for r in rows]
     assert found.segments.tolist() == [r.segment for r in rows]
+
+
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(st.integers(3, PROBABILITIES_MAX), st.lists(SHARES, max_size=12))
+def test_gives_back_the_probabilities_of_each_row_whether_its_neighbours_have_any_or_not(classes, given_):
+    shares = [None if each is None else tuple(each[:classes]) for each in given_]
+    schema = msgspec.structs.replace(SCHEMA, classes=CLASSES[:classes], positive=None)
+    found = decode_predictions(encode_predictions([row({}, probabilities=each) for each in shares], schema))
+    if not any(shares):
+        assert found.probabilities is None
+        return
+    assert found.probabilities.dtype == np.float32
+    assert np.array_equal(found.probabilities, [each or (NAN,) * classes for each in shares], equal_nan=True)
 
 
 @settings(deadline=None, derandomize=True, max_examples=100)

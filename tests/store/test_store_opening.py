@@ -3,14 +3,16 @@
 from pathlib import Path
 
 import apsw
+import numpy as np
 import pytest
 from storeworld import add, open_store, receipts, send, submission
 
 from monitor.errors import Corrupt, Permanent
 from monitor.store.disk import free_bytes, reserve_bytes
+from monitor.store.looking import look_at
 from monitor.store.parts import Limits
-from monitor.store.protocol import Change
-from monitor.store.tables import STEPS
+from monitor.store.protocol import Change, WaitingLabel
+from monitor.store.tables import APPLICATION_ID, STEPS
 
 
 def test_a_second_process_is_refused_and_the_first_harmed_by_nothing(tmp_path):
@@ -29,6 +31,44 @@ def test_a_later_format_is_refused_by_name(tmp_path):
     db.close()
     with pytest.raises(Permanent, match=f"format {len(STEPS) + 1}.*upgrade"):
         open_store(tmp_path)
+
+
+def before_places(directory):
+    """A state as format 3 left it, two labels of two folds waiting for one prediction."""
+    db = apsw.Connection(str(directory / "state.db"))
+    for step in STEPS[:3]:
+        db.execute(step)
+    rows = [("m", 1, "audit", 0.0, 5.0, 20.0, 1e9, 1), ("m", 1, "ops", 1.0, 5.0, 10.0, 1e9, 1)]
+    db.executemany("INSERT INTO waiting VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    db.execute("INSERT INTO meta VALUES ('secret', ?)", (b"s" * 32,))
+    db.pragma("application_id", APPLICATION_ID)
+    db.pragma("user_version", 3)
+    db.close()
+
+
+def test_labels_that_waited_in_a_state_of_the_format_before_go_on_waiting_oldest_fold_first(tmp_path):
+    before_places(tmp_path)
+    store = open_store(tmp_path)
+    store.commit(Change(waiting=[WaitingLabel("m", 1, "crowd", 0.0, 5.0, 1.0, 1e9, place=1 << 32)]))
+    found = store.find_waiting("m", np.array([1], np.uint64))
+    assert [(label.source, label.place) for label in found] == [("ops", 0), ("audit", 0), ("crowd", 1 << 32)]
+    store.close()
+
+
+def test_a_state_of_the_format_before_can_be_looked_at(tmp_path):
+    before_places(tmp_path)
+    with look_at(tmp_path) as looking:
+        assert looking.detail_start() <= 0
+
+
+@pytest.mark.parametrize("version", [2, len(STEPS) + 1])
+def test_a_state_of_any_other_format_cannot_be_looked_at(tmp_path, version):
+    open_store(tmp_path).close()
+    db = apsw.Connection(str(tmp_path / "state.db"))
+    db.pragma("user_version", version)
+    db.close()
+    with pytest.raises(Permanent, match=f"format {version}; this version"), look_at(tmp_path):
+        pass
 
 
 def test_a_database_of_somebody_else_is_refused_untouched(tmp_path):

@@ -409,6 +409,23 @@ def test_a_later_waiting_label_replaces_the_earlier_of_its_source(store):
     assert store.find_waiting(MODEL, hashes(1)) == [waiting(1, said=1)]
 
 
+def test_labels_that_wait_for_one_prediction_are_found_in_the_order_they_came(opened):
+    first, second, third = (waiting(1, name)._replace(place=at) for at, name in enumerate(("ops", "crowd", "audit")))
+    opened().commit(Change(waiting=[third, waiting(2), first]))
+    store = opened()
+    store.commit(Change(waiting=[second]))
+    assert store.find_waiting(MODEL, hashes(1)) == [first, second, third]
+
+
+def test_a_waiting_label_that_is_replaced_keeps_its_place_and_its_time(store):
+    store.commit(Change(waiting=[waiting(1, "ops"), waiting(1, "audit")._replace(place=1)]))
+    store.commit(Change(waiting=[waiting(1, "ops", said=0, arrival=20.0, expires=2e3)._replace(place=2, time=9.0)]))
+    assert store.find_waiting(MODEL, hashes(1)) == [
+        waiting(1, "ops", said=0, arrival=20.0, expires=2e3),
+        waiting(1, "audit")._replace(place=1),
+    ]
+
+
 def test_over_the_bound_labels_of_untrusted_sources_are_dropped_first(opened):
     store = opened(limits=Limits(waiting_max=2, free_bytes_min=1 << 20))
     store.commit(Change(waiting=[waiting(1, arrival=1.0), waiting(2, arrival=2.0)]))

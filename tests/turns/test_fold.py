@@ -300,28 +300,50 @@ def test_a_fold_that_dies_after_its_commit_is_not_done_again(tmp_path, monkeypat
     world.store.close()
 
 
+def trust(world, *sources):
+    labels = world.watched.settings.labels.model_copy(update={"trusted_sources": sources})
+    world.watched.settings = world.watched.settings.model_copy(update={"labels": labels})
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_of_two_trusted_labels_that_wait_the_first_that_came_is_the_truth(world, apart):
+    trust(world, "ops", "audit")
+    world.send([label("p0", 0, 20.0, "ops")])
+    if apart:
+        world.run()
+    world.send([label("p0", 1, 30.0, "audit")])
+    world.run()
+    world.send([prediction("p0", 10.0, 0, x=0.5)])
+    world.run()
+    assert (world.outcomes().labelled, world.outcomes().wrong) == (1, 0)
+
+
 EVENTS = st.lists(
     st.one_of(
-        st.builds(lambda i, o: ("p", i, o), st.integers(0, 5), st.integers(0, 2)),
+        st.builds(lambda i, o: ("p", i, o), st.integers(0, 2), st.integers(0, 2)),
         st.builds(
-            lambda i, v, s: ("l", i, v, s), st.integers(0, 5), st.integers(0, 1), st.sampled_from(["ops", "x/1"])
+            lambda i, v, s: ("l", i, v, s),
+            st.integers(0, 2),
+            st.integers(0, 1),
+            st.sampled_from(["ops", "audit", "x/1"]),
         ),
     ),
     max_size=25,
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(EVENTS, st.sets(st.integers(0, 25), max_size=4))
 def test_any_split_of_the_same_arrivals_into_folds_gives_the_same_panes(tmp_path_factory, events, cuts):
     def counted(cuts):
         world = World(tmp_path_factory.mktemp("split") / "state")
+        trust(world, "ops", "audit")
         for place, event in enumerate(events):
             kind, ident, *rest = event
             row = (
                 prediction(f"p{ident}", 10.0, rest[0], x=0.5)
                 if kind == "p"
-                else label(f"p{ident}", *rest[:1], source=rest[1])
+                else label(f"p{ident}", rest[0], 10.0 + 4.0**place, rest[1])  # each as late as no other
             )
             world.send([row])
             if place in cuts:

@@ -1,5 +1,6 @@
 """Numbers, lists and many classes, end to end: rows in, readings out, and numpy on the same rows says the same."""
 
+import asyncio
 import math
 
 import numpy as np
@@ -20,6 +21,7 @@ from world import (
     prediction,
     profile,
     rule,
+    submission,
     tapped,
     truth,
 )
@@ -228,6 +230,23 @@ def test_nobody_is_paired_with_a_known_good_that_was_not_asked(turns):
     assert not turns.pane().counts[turns.v1.pairs].any()
 
 
+def test_requests_with_and_without_scores_of_classes_that_share_a_record_are_counted(tmp_path):
+    turns = world(tmp_path, COLOURS)
+    rows = answers(COLOURS, 20)
+    bare = [replace(row, score=math.nan, probabilities=None) for row in rows[10:]]
+
+    async def at_once():  # so that the writer joins them
+        await asyncio.gather(*(turns.store.append(submission(some)) for some in (rows[:10], bare)))
+
+    turns.runner.run(at_once())
+    assert turns.store.last_seq() == 1
+    turns.count()
+    turns.count(told(turns, rows))
+    outcomes = turns.view(Subject.OUTCOMES)
+    assert (outcomes.rows, outcomes.labelled, outcomes.likely, outcomes.scored) == (20, 20, 10, 10)
+    turns.close()
+
+
 # ---------------------------------------------------------------- profiles that are not alike
 
 
@@ -236,6 +255,11 @@ def approve(turns, at=300.0):
     turns.bundles = (turns.bundles[0], bundle("v2", turns.v2, BundleStatus.KNOWN_GOOD, 2.0))
     turns.watched.bundles = turns.bundles
     turns.serve((0.0, "v1"), (at, "v1"), (at, "v2"))
+
+
+def read_of(turns):
+    """What is read of receipts for labels of all that answered."""
+    return dtype_of(turns.watched, turns.watched.epochs, turns.watched.parting)
 
 
 @pytest.fixture
@@ -251,7 +275,7 @@ def test_a_label_is_counted_in_the_classes_of_the_epoch_that_answered(promoted):
     rows = answers(COLOURS, 30)
     promoted.count(rows)
     approve(promoted)
-    assert dtype_of(promoted.watched, promoted.watched.parting)["probabilities"].shape == (4,)
+    assert read_of(promoted)["probabilities"].shape == (4,)
     promoted.count(told(promoted, rows))
     outcomes = promoted.view(Subject.OUTCOMES)
     assert (outcomes.labelled, outcomes.likely, outcomes.wrong) == (30, 30, 10)
@@ -301,7 +325,8 @@ def test_what_a_receipt_of_another_task_lacks_is_no_answer(tmp_path):
     rows = answers(NUMBERS, 3)
     turns.count(rows)
     receipts = turns.commits[-1].receipts[0]
-    _, found = turns.store.find_receipts("m", receipts.hashes, dtype_of(turns.watched, turns.watched.parting))
+    approve(turns)
+    _, found = turns.store.find_receipts("m", receipts.hashes, read_of(turns))
     assert (found["known_good_output"] == NOT_ASKED).all()
     assert np.isnan(found["score"]).all()
     assert np.isnan(found["probabilities"]).all()

@@ -71,6 +71,11 @@ def test_a_label_without_its_prediction_waits_and_the_last_of_a_source_waits():
     assert [label.label for label in result.waiting.values()] == [0]
 
 
+def test_a_label_that_is_corrected_while_it_waits_keeps_its_turn_and_its_time():
+    result = run(arrived("ops", 1), arrived("audit", 1), arrived("ops", 0, time=99.0), known=frozenset())
+    assert list(result.waiting.values()) == [arrived("ops", 0), arrived("audit", 1)]
+
+
 LABELS = st.lists(
     st.builds(arrived, st.sampled_from(["ops", "audit", "crowd/1", "crowd/2"]), st.integers(0, 2), st.integers(1, 3)),
     max_size=30,
