@@ -79,7 +79,7 @@ class TimeBounds(Section):
     """Which event times of rows are believed, around the time of arrival, and which steps of our own clock."""
 
     ahead_max: Annotated[Duration, between("0s", "1d")] = duration("5m")
-    behind_max: Annotated[Duration, between("1m", "400d")] = duration("30d")
+    behind_max: Annotated[Duration, between("1m", "400d")] = duration("14d")
     jump_max: Annotated[Duration, between("100ms", "1h")] = duration("5s")
     jump_pause: Annotated[Duration, between("1m", "30d")] = duration("1h")
 

@@ -14,7 +14,7 @@ from monitor.turns.wheel import Bounds
 
 
 def limits_of(settings: Settings) -> Limits:
-    """What a request may cost, as the settings say."""
+    """What a request may cost, as the settings say, and which rows are too old to be known when they come again."""
     http = settings.http
     return Limits(
         body_bytes_max=http.body_bytes_max,
@@ -25,7 +25,7 @@ def limits_of(settings: Settings) -> Limits:
         rows_per_second=http.rows_per_second,
         rejections_max=http.rejections_max,
         ahead_max_s=settings.time.ahead_max,
-        behind_max_s=settings.time.behind_max,
+        behind_max_s=min(settings.time.behind_max, settings.panes.horizon),
     )
 
 
