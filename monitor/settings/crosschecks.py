@@ -49,6 +49,9 @@ def _listeners(draft: Draft, settings: Settings) -> Iterator[Problem]:
 def _time(draft: Draft, settings: Settings) -> Iterator[Problem]:
     if draft.kept("panes") and settings.panes.horizon < settings.panes.length:
         yield Problem("panes.horizon", "is shorter than one pane", f"at least {settings.panes.length}")
+    if draft.kept("panes") and settings.panes.age_max < settings.panes.horizon:
+        hint = f"at least {settings.panes.horizon}, or lower panes.horizon"
+        yield Problem("panes.age_max", "is shorter than labels are remembered", hint)
     behind, horizon = settings.time.behind_max, settings.panes.horizon
     chosen = "behind_max" in settings.time.model_fields_set  # the default gives way by itself
     if draft.kept("panes", "time") and chosen and behind > horizon:

@@ -33,7 +33,12 @@ def store_limits(settings: Settings) -> StoreLimits:
     """What the store may take."""
     most = max(model.labels.waiting_max for model in settings.models.values())
     quotas = {name: quota(model) for name, model in settings.models.items()}
-    return StoreLimits(Pace(lag_rows_max=settings.fold.lag_rows_max), waiting_max=most, quotas=quotas)
+    return StoreLimits(
+        Pace(lag_rows_max=settings.fold.lag_rows_max),
+        waiting_max=most,
+        panes_age_max_s=settings.panes.age_max,
+        quotas=quotas,
+    )
 
 
 def quota(settings: MonitoredModel) -> Quota:
