@@ -66,6 +66,11 @@ def test_a_bound_that_is_set_reaches_intake_and_moves_no_other(path: str) -> Non
     assert changed == {next(field for field in before if field in (name, f"{name}_s")): value}
 
 
+@pytest.mark.parametrize(("horizon", "days"), [("2d", 2), ("14d", 14), ("30d", 14)])
+def test_no_row_is_taken_that_is_older_than_ids_are_remembered(horizon: str, days: int) -> None:
+    assert limits_of(settings_with("panes.horizon", horizon)).behind_max_s == days * 86_400
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [

@@ -24,4 +24,4 @@ class Limits:
     rows_per_second: int | None = None  # of each token that has no rate of its own; None: without a bound
     rejections_max: int = 100  # listed in an answer; the count is never capped
     ahead_max_s: float = 300.0
-    behind_max_s: float = 30 * 86_400.0
+    behind_max_s: float = 14 * 86_400.0  # at most as long as ids are remembered, or a row sent again counts again

@@ -49,6 +49,14 @@ def _listeners(draft: Draft, settings: Settings) -> Iterator[Problem]:
 def _time(draft: Draft, settings: Settings) -> Iterator[Problem]:
     if draft.kept("panes") and settings.panes.horizon < settings.panes.length:
         yield Problem("panes.horizon", "is shorter than one pane", f"at least {settings.panes.length}")
+    if draft.kept("panes") and settings.panes.age_max < settings.panes.horizon:
+        hint = f"at least {settings.panes.horizon}, or lower panes.horizon"
+        yield Problem("panes.age_max", "is shorter than labels are remembered", hint)
+    behind, horizon = settings.time.behind_max, settings.panes.horizon
+    chosen = "behind_max" in settings.time.model_fields_set  # the default gives way by itself
+    if draft.kept("panes", "time") and chosen and behind > horizon:
+        hint = f"at most {horizon}, or raise panes.horizon: an older row would be counted anew each time it is sent"
+        yield Problem("time.behind_max", "is longer than ids are remembered", hint)
 
 
 def _labels(draft: Draft, settings: Settings, path: str, model: MonitoredModel) -> Iterator[Problem]:

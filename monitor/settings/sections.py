@@ -66,11 +66,12 @@ class Fold(Section):
 
 
 class Panes(Section):
-    """How time is cut, how long late rows are waited for, how long labels may still come, and what sums are held."""
+    """How time is cut, how long late rows are waited for, how long labels may still come, what is kept and held."""
 
     length: Annotated[Duration, between("1s", "1d"), AfterValidator(_divides_the_day)] = duration("60s")
     grace: Annotated[Duration, between("0s", "1d")] = duration("60s")
     horizon: Annotated[Duration, between("1h", "400d")] = duration("14d")
+    age_max: Annotated[Duration, between("1d", "3650d")] = duration("400d")
     sums_bytes_max: Annotated[Size, between("1MiB", "16GiB")] = size("64MiB")
     bands_bytes_max: Annotated[Size, between("64KiB", "16GiB")] = size("32MiB")
 
@@ -79,7 +80,7 @@ class TimeBounds(Section):
     """Which event times of rows are believed, around the time of arrival, and which steps of our own clock."""
 
     ahead_max: Annotated[Duration, between("0s", "1d")] = duration("5m")
-    behind_max: Annotated[Duration, between("1m", "400d")] = duration("30d")
+    behind_max: Annotated[Duration, between("1m", "400d")] = duration("14d")
     jump_max: Annotated[Duration, between("100ms", "1h")] = duration("5s")
     jump_pause: Annotated[Duration, between("1m", "30d")] = duration("1h")
 

@@ -37,13 +37,18 @@ class Prepared:
 class Commits:
     """The changes of one opened state; the counters may be read from any thread."""
 
-    def __init__(self, opened: Opened, sum_bodies: SumBodies, waiting_max: int) -> None:
-        """`waiting_max` labels without a prediction are kept per model."""
+    def __init__(self, opened: Opened, sum_bodies: SumBodies, waiting_max: int, panes_age_max_s: float) -> None:
+        """`waiting_max` labels without a prediction are kept per model, day sums for `panes_age_max_s`."""
         self.waiting_dropped = 0
         self.waiting_expired = 0
         self._opened = opened
         self._sum_bodies = sum_bodies
         self._waiting_max = waiting_max
+        self._panes_age_max_s = panes_age_max_s
+
+    def days_start(self, position: Position) -> int:
+        """Beginning of the first day whose sums are not forgotten."""
+        return panes.days_start(position.horizon, position.now, self._panes_age_max_s)
 
     def prepare(self, change: Change) -> Prepared:
         """Everything that needs no transaction, on the calling thread. Files written here count once they are named."""
@@ -54,6 +59,7 @@ class Commits:
                 db,
                 deltas=change.deltas,
                 horizon=position.horizon,
+                oldest=self.days_start(position),
                 ids=self._opened.series,
                 add=self._sum_bodies,
                 fold=position.fold,
@@ -116,6 +122,9 @@ class Commits:
         """What deletes all that the move from `before` to the present position made superfluous."""
         opened = self._opened
         found = prune.chores(opened.db, opened.records, before, opened.position)
+        oldest = self.days_start(opened.position)
+        if oldest != self.days_start(before):
+            found["days"] = partial(prune.forget_days, opened.db, opened.series, oldest)
         if opened.walk.due(opened.position.horizon):
             found["labels"] = opened.walk.step
         found["keys"] = opened.journal.prune_keys

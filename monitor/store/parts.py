@@ -38,6 +38,7 @@ class Limits:
     waiting_max: int = 100_000  # labels without a prediction, per model
     keys_max: int = 2_000_000  # idempotency keys: 200 MB
     keys_kept_s: float = 86_400.0  # a day: longer than any sender tries again
+    panes_age_max_s: float = 400 * 86_400.0  # of day sums: as long as the longest horizon
     quotas: Mapping[ModelName, Quota] = field(default_factory=dict)  # of models that are not named: Quota()
 
     def quota(self, model: ModelName) -> Quota:

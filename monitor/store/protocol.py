@@ -209,7 +209,8 @@ class Store(Protocol):
         """Encoded panes whose sum counts every pane with `start <= PaneKey.start < end`, of all replicas.
 
         Whole hours and days (UTC) come as one pane each, with the key of their beginning. On days before the horizon
-        only whole days are known: a part of such a day counts as nothing.
+        only whole days are known: a part of such a day counts as nothing, and so does a day
+        that is older than the store keeps them.
         """
         ...
 

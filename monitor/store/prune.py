@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import apsw
 
-from monitor.store.panes import detail_start
+from monitor.store.panes import SeriesIds, detail_start
 from monitor.store.protocol import Position
 from monitor.store.records import RecordFiles
 
@@ -24,6 +24,12 @@ PANES = (
     "DELETE FROM panes WHERE rowid IN (SELECT p.rowid FROM series s CROSS JOIN panes p ON p.series = s.id "
     "AND p.span IN (0, 3600) AND p.start < ? LIMIT ?)"
 )
+
+DAYS = (
+    "DELETE FROM panes WHERE rowid IN (SELECT p.rowid FROM series s CROSS JOIN panes p ON p.series = s.id "
+    "AND p.span = 86400 AND p.start < ? LIMIT ?)"
+)
+DAYS_CHUNK = 500
 
 
 def chores(db: apsw.Connection, files: RecordFiles, before: Position, now: Position) -> dict[str, Chore]:
@@ -40,6 +46,11 @@ def chores(db: apsw.Connection, files: RecordFiles, before: Position, now: Posit
     if now.cursor != before.cursor:
         found["journal"] = partial(_delete_records, db, files, now.cursor)
     return found
+
+
+def forget_days(db: apsw.Connection, series: SeriesIds, oldest: int) -> bool:
+    """Delete sums of days before `oldest`; then, as all are gone, the series that nothing is left of."""
+    return _delete(db, DAYS, oldest, DAYS_CHUNK) or series.drop(db, DAYS_CHUNK)
 
 
 def _delete_records(db: apsw.Connection, files: RecordFiles, cursor: int) -> bool:

@@ -53,7 +53,7 @@ class SqliteStore:
         if isinstance(opened, Failed):
             raise diagnose(opened.error, str(state_dir / "state.db")).error from opened.error
         self._opened = opened
-        self._commits = Commits(opened, parts.sum_bodies, self._limits.waiting_max)
+        self._commits = Commits(opened, parts.sum_bodies, self._limits.waiting_max, self._limits.panes_age_max_s)
         lag = opened.journal.lag
         work = Work(opened.journal.write, opened.log.checkpoint, self._diagnose, self._fatal, lambda: lag.rows)
         self._writer = Writer(work, parts.clock, self._limits.pace)
@@ -132,7 +132,8 @@ class SqliteStore:
         self, model: ModelName, epoch: int, segment: str, reference: str, start: float, end: float
     ) -> list[tuple[PaneKey, bytes]]:
         """See Store."""
-        pieces = panes.cover(start, end, self._opened.position.horizon)
+        position = self._opened.position
+        pieces = panes.cover(start, end, position.horizon, self._commits.days_start(position))
         return self._read(lambda db: panes.read(db, (model, epoch, segment, reference), pieces))
 
     def touched(self, since_fold: int) -> list[tuple[PaneKey, int]]:

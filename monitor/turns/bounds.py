@@ -14,7 +14,7 @@ from monitor.turns.wheel import Bounds
 
 
 def limits_of(settings: Settings) -> Limits:
-    """What a request may cost, as the settings say."""
+    """What a request may cost, as the settings say, and which rows are too old to be known when they come again."""
     http = settings.http
     return Limits(
         body_bytes_max=http.body_bytes_max,
@@ -25,7 +25,7 @@ def limits_of(settings: Settings) -> Limits:
         rows_per_second=http.rows_per_second,
         rejections_max=http.rejections_max,
         ahead_max_s=settings.time.ahead_max,
-        behind_max_s=settings.time.behind_max,
+        behind_max_s=min(settings.time.behind_max, settings.panes.horizon),
     )
 
 
@@ -33,7 +33,12 @@ def store_limits(settings: Settings) -> StoreLimits:
     """What the store may take."""
     most = max(model.labels.waiting_max for model in settings.models.values())
     quotas = {name: quota(model) for name, model in settings.models.items()}
-    return StoreLimits(Pace(lag_rows_max=settings.fold.lag_rows_max), waiting_max=most, quotas=quotas)
+    return StoreLimits(
+        Pace(lag_rows_max=settings.fold.lag_rows_max),
+        waiting_max=most,
+        panes_age_max_s=settings.panes.age_max,
+        quotas=quotas,
+    )
 
 
 def quota(settings: MonitoredModel) -> Quota:

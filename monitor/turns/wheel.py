@@ -281,7 +281,7 @@ class Wheel:
                 deliveries += address(told, bounds.receivers, bounds.external_url, wall)
         documents += [(delivery.id, delivery) for delivery in deliveries]
         over = None if now is None else self.parts.clocks.believed(now)
-        horizon = None if over is None else max(over - bounds.horizon_s, self.parts.store.position().horizon)
+        horizon = None if over is None else self._horizon(over)
         forgotten = [key for name in judged for key in too_old(self.parts.models[name], judged[name])]
         change = Change(puts=documents, deletes=forgotten, consumed=consumed, horizon=horizon, now=over)
         await asyncio.to_thread(self.parts.store.commit, change)
@@ -290,6 +290,12 @@ class Wheel:
         if deliveries:
             self.parts.outbox.added(deliveries)
             self.ring()
+
+    def _horizon(self, now: float) -> float:
+        """What is forgotten by a look: never what was young enough when it was accepted and waits to be counted."""
+        store = self.parts.store
+        waiting = store.health().oldest_arrival
+        return max((now if waiting is None else min(now, waiting)) - self.bounds.horizon_s, store.position().horizon)
 
     def _adopt(self, watched: Watched, judgement: Judgement) -> None:
         for kind, key in too_old(watched, judgement):

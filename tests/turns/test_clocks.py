@@ -224,6 +224,15 @@ def test_a_clock_that_stays_ahead_is_believed_after_the_pause(counted):
     assert counted.store.position().horizon == counted.clock.now() - FOLD.horizon_s
 
 
+def test_what_waits_to_be_counted_is_still_known_by_its_id_however_late_the_fold(counted):
+    counted.live(0.0)
+    accepted = counted.clock.now()
+    counted.send([prediction("waits", accepted - FOLD.horizon_s, arrival=accepted)])
+    counted.clock.step(accepted + 600.0)
+    counted.do(counted.wheel._look(counted.clock.now()))
+    assert counted.store.position().horizon == accepted - FOLD.horizon_s
+
+
 def test_an_epoch_that_began_by_a_clock_that_was_wrong_begins_now(counted):
     counted.live(60.0)
     counted.clock.leap(MONTH)

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,13 +15,19 @@ from world import MODEL, bundle, label, open_store, prediction, reference, submi
 
 from monitor.errors import Corrupt, Transient
 from monitor.facts import BundleStatus, Outcomes, Subject
+from monitor.ingest.accept import Setting
 from monitor.panes.layout import Layout
 from monitor.panes.window import sum_panes
+from monitor.settings.document import parse_document
+from monitor.settings.structure import draft
+from monitor.store.protocol import Change
 from monitor.turns import fold as module
+from monitor.turns.bounds import limits_of, wheel_bounds
 from monitor.turns.counting import FoldSettings
 from monitor.turns.fold import Fold
 from monitor.turns.opinion import Opinion, silent
 
+NOW = 1_000 * 86_400.0
 SETTINGS = FoldSettings(rows_max=100_000, pane_s=60, grace_s=0.0, horizon_s=86_400.0, replica="0")
 
 
@@ -85,6 +92,19 @@ def test_a_repeated_id_counts_once_in_one_fold_and_over_folds(world):
     world.send(rows(12))
     world.run()
     assert (world.pane().counts[0], world.watched.totals.duplicates) == (12, 20)
+
+
+@pytest.mark.parametrize("horizon", ["1h", "2d", "14d", "60d"])
+@pytest.mark.parametrize("behind", ["", "time: {behind_max: 30m}\n"])
+def test_the_oldest_row_that_intake_takes_is_known_when_it_comes_again(world, horizon, behind):
+    text = f"models: {{m: {{release: {{index: r, trust: [k]}}, rules: r}}}}\npanes: {{horizon: {horizon}}}\n{behind}"
+    read = draft(parse_document(text.encode(), "tocsin.yaml"), Path()).settings
+    oldest = Setting.of({}, "gw", NOW, limits_of(read)).earliest
+    world.store.commit(Change(horizon=NOW - wheel_bounds(read).horizon_s, now=NOW))  # as a look does
+    for _ in range(3):
+        world.send(rows(10, start=oldest))
+        world.run(NOW)
+    assert (world.pane().counts[0], world.watched.totals.duplicates) == (10, 20)
 
 
 def test_a_repeated_id_is_counted_as_such_in_the_pane_of_its_own_time(world):
