@@ -241,7 +241,7 @@ class Daemon:
         parts = Parts(
             store=self._store,
             models=models,
-            proving=Proving(self._servers, self._known_good, self._clock, settings.fold.proof_wait),
+            proving=Proving(self._servers, self._known_good, self._clock, settings.fold.proof_wait, clocks.believed),
             fold=Fold(self._store, models, self._ask, bounds.fold_settings(settings)),
             look=Look(
                 self._store,

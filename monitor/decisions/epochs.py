@@ -15,11 +15,22 @@ never mixes them. A new epoch starts empty. Everything before the first proof is
 The timeline is kept as far back as the panes are, and never longer than `EPOCHS_MAX`; what is older than that belongs
 to the first epoch, the transition before everything that is known, which never acts.
 
-Rows are put to epochs by `monitor.panes.attribution`. Failure mode: a switch there and back between two proofs is
-invisible here; response digests and paired evidence see it.
+A clock that is set back proves what was proved later already, and nobody can tell from that whether it stood ahead then
+or stands behind now. So no closed epoch ever moves: late rows of the bundle of before would become evidence about the
+present one, for good. The open epoch begins now if it alone begins later, and what was proved of it later is forgotten,
+so that a clock that was set right does not leave the present bundle unseen.
+
+While a clock that leapt ahead is in doubt (`monitor.decisions.clocks`), a bundle is proved up to the time of before the
+leap alone, and the next one begins by the clock: what lies between is a transition, whichever of the two is right. What
+began so and is left again has begun by the time of before, so nothing closed lies ahead of a clock that comes back.
+
+Rows are put to epochs by `monitor.panes.attribution`. Failure modes: a switch there and back between two proofs is
+invisible here; response digests and paired evidence see it. Where the clock goes back behind the last switch, rows are
+of the epoch before until that time has come again, and what is served is judged from then on.
 """
 
 from collections.abc import Sequence
+from math import inf
 
 import msgspec
 
@@ -63,18 +74,23 @@ def last_known_good(bundles: Sequence[Bundle]) -> Bundle | None:
     return max(good, key=_newest, default=None)
 
 
-def prove(epochs: tuple[Epoch, ...], model: ModelName, served: Served, now: float) -> tuple[Epoch, ...]:
-    """Extend the timeline by one proof at `now`; the same timeline with a later `proved` if nothing changed.
+def prove(
+    epochs: tuple[Epoch, ...], model: ModelName, served: Served, now: float, believed: float = inf
+) -> tuple[Epoch, ...]:
+    """Extend the timeline by one proof at `now`; the same timeline with another `proved` if nothing changed.
 
-    Epochs begin in order, and none after `now`: one that does began by a clock that was set back since.
+    Epochs begin in order, and closed ones stay where they are, wherever `now` is; what was proved of the last one
+    stays its own when another follows. `believed`: the time it is for sure, if that is earlier.
     """
-    epochs = _by_now(epochs, now) or (_transition(1, model, 0.0, served.judge),)
+    epochs = _begun(epochs, now) or (_transition(1, model, 0.0, served.judge),)
+    if _same(epochs[-1], served):
+        return (*epochs[:-1], _proved(epochs[-1], min(now, believed)))
+    epochs = _begun(epochs, believed)
     last = epochs[-1]
-    if _same(last, served):
-        return (*epochs[:-1], msgspec.structs.replace(last, proved=now))
     if last.acts and last.digest != served.digest and now > last.proved:
         last = _transition(last.number + 1, model, last.proved, last.judge)
         epochs = (*epochs, last)
+    start = max(now, last.proved)
     return (
         *epochs,
         Epoch(
@@ -82,8 +98,8 @@ def prove(epochs: tuple[Epoch, ...], model: ModelName, served: Served, now: floa
             model=model,
             bundle=served.bundle,
             digest=served.digest,
-            start=now,
-            proved=now,
+            start=start,
+            proved=start,
             judge=served.judge,
             own=served.own,
             known_good=served.known_good,
@@ -91,21 +107,28 @@ def prove(epochs: tuple[Epoch, ...], model: ModelName, served: Served, now: floa
     )
 
 
-def lose(epochs: tuple[Epoch, ...], model: ModelName, judge: str) -> tuple[Epoch, ...]:
+def lose(epochs: tuple[Epoch, ...], model: ModelName, judge: str, believed: float = inf) -> tuple[Epoch, ...]:
     """Open a transition at the last proof: the server has not proved anything for too long, perhaps never did.
 
-    `judge` is the last known-good's reference, used where there is no epoch yet.
+    `judge` is the last known-good's reference, used where there is no epoch yet. `believed`: see `prove`.
     """
+    epochs = _begun(epochs, believed)
     if not epochs:
         return (_transition(1, model, 0.0, judge),)
     last = epochs[-1]
     return (*epochs, _transition(last.number + 1, model, last.proved, last.judge)) if last.acts else epochs
 
 
-def waver(epochs: tuple[Epoch, ...], model: ModelName, judge: str, now: float) -> tuple[Epoch, ...]:
+def waver(
+    epochs: tuple[Epoch, ...], model: ModelName, judge: str, now: float, believed: float = inf
+) -> tuple[Epoch, ...]:
     """Take a proof at `now` that is not believed, because the server takes turns: nobody knows what it serves."""
-    epochs = lose(_by_now(epochs, now), model, judge)
-    return (*epochs[:-1], msgspec.structs.replace(epochs[-1], proved=max(now, epochs[-1].proved)))
+    now = min(now, believed)
+    epochs = _begun(epochs, now)
+    if epochs and epochs[-1].proved > now:
+        epochs = (*epochs[:-1], _proved(epochs[-1], now))
+    epochs = lose(epochs, model, judge)
+    return (*epochs[:-1], _proved(epochs[-1], now))
 
 
 def forget(epochs: tuple[Epoch, ...], horizon: float) -> tuple[Epoch, ...]:
@@ -114,13 +137,17 @@ def forget(epochs: tuple[Epoch, ...], horizon: float) -> tuple[Epoch, ...]:
     return epochs[:1] + epochs[max(first, len(epochs) - EPOCHS_MAX + 1) :]
 
 
-def _by_now(epochs: tuple[Epoch, ...], now: float) -> tuple[Epoch, ...]:
-    """Let no epoch begin, or be proved, later than it is."""
-    if all(each.proved <= now for each in epochs[-1:]):
+def _begun(epochs: tuple[Epoch, ...], now: float) -> tuple[Epoch, ...]:
+    """Let the open epoch begin by `now`, if the one before it has: then it began by a clock that was set back since."""
+    if not epochs[1:] or not epochs[-2].start <= now < epochs[-1].start:
         return epochs
-    return tuple(
-        msgspec.structs.replace(each, start=min(each.start, now), proved=min(each.proved, now)) for each in epochs
-    )
+    start = max(now, epochs[-2].proved)
+    return (*epochs[:-1], msgspec.structs.replace(epochs[-1], start=start, proved=start))
+
+
+def _proved(epoch: Epoch, now: float) -> Epoch:
+    """The epoch with its last proof at `now`: an earlier one, where a clock that stood ahead was set back."""
+    return msgspec.structs.replace(epoch, proved=max(now, epoch.start))
 
 
 def _newest(bundle: Bundle) -> tuple[int, float]:

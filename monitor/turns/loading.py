@@ -2,9 +2,9 @@
 
 The release index is read again whenever its file changes, because a deployment adds its bundle while the daemon runs;
 what is not believed leaves the last good one in force, and is said. What was believed is remembered in the store before
-anything rests on it, so that an older index is refused after a restart, too. A reference profile is content-addressed,
-so a copy under its digest is kept in the state directory: panes counted in its bins stay readable when the index
-forgets the bundle.
+anything rests on it, so that an older index is refused after a restart, too; one that the store cannot keep now, as on
+a full disk, is treated as a refused one. A reference profile is content-addressed, so a copy under its digest is kept
+in the state directory: panes counted in its bins stay readable when the index forgets the bundle.
 """
 
 import os
@@ -17,7 +17,7 @@ import structlog
 from msgspec.structs import replace
 
 from monitor.decisions.epochs import last_known_good
-from monitor.errors import Corrupt, Problem, SettingsError
+from monitor.errors import Corrupt, Problem, SettingsError, Transient
 from monitor.facts import Bundle, BundleStatus, ModelName
 from monitor.panes.layout import Layout
 from monitor.panes.reference import decode_reference, digest, schema_digest
@@ -82,8 +82,21 @@ class Releases:
         return (found.st_mtime_ns, found.st_size, found.st_ino) != self._seen
 
     def load(self) -> tuple[Bundle, ...]:
-        """The bundles of the model, their reference profiles on the shelf; SettingsError with all that is wrong."""
-        self._seen = self._signature()
+        """The bundles of the model, their reference profiles on the shelf.
+
+        SettingsError with all that is wrong; Transient if the store cannot remember the index now. After any other
+        error the file counts as one that nobody looked at yet, so that what it says is not lost.
+        """
+        found = self._signature()  # before it is read: what is written meanwhile is another file
+        try:
+            bundles = self._load()
+        except (SettingsError, Transient):
+            self._seen = found
+            raise
+        self._seen = found
+        return bundles
+
+    def _load(self) -> tuple[Bundle, ...]:
         index = self.read()
         bundles = tuple(b for b in index.bundles if b.model == self.model)
         problems: list[Problem] = []
@@ -108,7 +121,7 @@ class Releases:
         return tuple(self._with_schema(bundle) for bundle in bundles)
 
     def read(self) -> Index:
-        """The index as it stands now, remembered; SettingsError if it is not believed."""
+        """The index as it stands now, remembered; SettingsError if it is not believed, Transient if not kept."""
         index = load(self.path, self.belief, self.memory)
         if index.memory != self.memory:
             self.remember(index.memory)
@@ -153,7 +166,8 @@ class Releases:
     def refreshed(self, bundles: tuple[Bundle, ...]) -> tuple[Bundle, ...]:
         """The bundles of the present file, or `bundles` where it did not change or cannot be used.
 
-        A file with a problem is tried again each time, because what it lacks may be a reference that is still copied.
+        A file with a problem is tried again each time, because what it lacks may be a reference that is still copied,
+        or space for what is to be remembered.
         """
         before = self.problem
         if not before and not self.changed():
@@ -161,10 +175,14 @@ class Releases:
         try:
             return self.load()
         except SettingsError as error:
-            self.problem = str(error)
-            if self.problem != before:
-                log.warning("releases.refused", model=self.model, first=str(error.problems[0]))
-            return bundles
+            problems = error.problems
+        except Transient as error:
+            hint = "it is tried again at every turn; make space if the disk is full"
+            problems = (Problem(str(self.path), f"cannot be remembered: {error}", hint),)
+        self.problem = "\n".join(map(str, problems))
+        if self.problem != before:
+            log.warning("releases.refused", model=self.model, first=str(problems[0]))
+        return bundles
 
     def _with_schema(self, bundle: Bundle) -> Bundle:
         """The bundle with the digest of what it is fed and answers, as its reference says."""

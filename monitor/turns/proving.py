@@ -5,10 +5,13 @@ that was proved after it. While the server does not answer, folding waits, at mo
 to `transition`, which never acts. Without a `serving` section nobody can be asked: the release index's known-good is
 taken at its word, which is said in the status. A server that takes turns between models is not believed until it keeps
 to one (`monitor.decisions.steadiness`).
+
+A proof holds up to the time that is believed, because an epoch ends for good. What is shown of the last one goes by the
+clock as it is: whoever asks how old it is compares the two.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from monitor.clock import Clock
@@ -39,12 +42,14 @@ class Proving:
         known_good: Mapping[ModelName, ModelServer],
         clock: Clock,
         wait_s: float,
+        believed: Callable[[float], float] = lambda now: now,
     ) -> None:
-        """`wait_s` >= 0: how long folding waits for a server that does not answer."""
+        """`wait_s` >= 0: how long folding waits for a server that does not answer. `believed`: see Clocks."""
         self._servers = servers
         self._known_good = known_good
         self._clock = clock
         self._wait_s = wait_s
+        self._believed = believed
 
     async def run(self, watched: Watched) -> tuple[Epoch, ...] | None:
         """The timeline extended by a proof now, or by its loss; None: nothing is known yet, wait."""
@@ -55,13 +60,14 @@ class Proving:
             served = await self._served(watched)
         except (Transient, Permanent):
             return self._unproved(watched)
-        watched.unproved_since = watched.unproved_s = None
+        watched.unproved_since, watched.unproved_s, watched.proved = None, None, asked
         watched.proofs = proved(watched.proofs, served.digest, _proofs(watched), _newest_rollback(watched))
         if not watched.proofs.believed:
-            return waver(watched.epochs, watched.name, served.judge, asked)
+            return waver(watched.epochs, watched.name, served.judge, asked, self._believed(asked))
         same = bool(watched.epochs) and watched.epochs[-1].digest == served.digest
         # An old proof holds up to the question, a new one from the answer on.
-        return prove(watched.epochs, watched.name, served, asked if same else self._clock.now())
+        now = asked if same else self._clock.now()
+        return prove(watched.epochs, watched.name, served, now, self._believed(now))
 
     async def _served(self, watched: Watched) -> Served:
         server = self._servers.get(watched.name)
@@ -86,7 +92,7 @@ class Proving:
         watched.unproved_s = now - watched.unproved_since
         if watched.unproved_s < self._wait_s:
             return None
-        return lose(watched.epochs, watched.name, watched.good.reference_digest)
+        return lose(watched.epochs, watched.name, watched.good.reference_digest, self._believed(self._clock.now()))
 
 
 def _proofs(watched: Watched) -> int:

@@ -85,10 +85,15 @@ def served(watched: Watched) -> dict[str, Any] | None:
         "role": serving_status(watched).value,
         "epoch": epoch.number,
         "since": epoch.start,
-        "proved": epoch.proved,
+        "proved": proved(watched),
         "digest": epoch.digest,
         "declared": watched.settings.serving is None,
     }
+
+
+def proved(watched: Watched) -> float:
+    """When the server last proved what it serves, by the clock as it was then; before this life, by the timeline."""
+    return watched.epoch.proved if watched.proved is None else watched.proved
 
 
 def reading(shown: Shown) -> dict[str, Any]:
@@ -174,7 +179,7 @@ def model_view(
         bundle=epoch.bundle,
         bundle_name=name_of(watched, epoch.bundle),
         since=epoch.start,
-        proved=epoch.proved,
+        proved=proved(watched),
         unproved_s=None if watched.settings.serving is None else watched.unproved_s or 0.0,
         unsteady=between_registered(watched.proofs, watched.bundles),
         probes=probes(watched),

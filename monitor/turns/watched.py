@@ -167,6 +167,7 @@ class Watched:
     telling: Telling = field(default_factory=Telling)  # when people are told, as the settings say
     unproved_since: float | None = None  # monotonic; None while the server proves what it serves
     unproved_s: float | None = None  # how long that was at the last question
+    proved: float | None = None  # event time of the last proof of this life, by the clock as it was then
     proofs: Proofs = field(default_factory=Proofs)  # the last ones: whether the server keeps to one bundle
 
     probed: Probed | None = None  # of the present activation, or an earlier one: the last round that told something

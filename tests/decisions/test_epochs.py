@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.decisions.epochs import EPOCHS_MAX, forget, identify, lose, prove
+from monitor.decisions.epochs import EPOCHS_MAX, forget, identify, lose, prove, waver
 from monitor.facts import TRANSITION, UNREGISTERED, Bundle, BundleId, BundleStatus, ModelName
 from monitor.panes.attribution import attribute
 
@@ -33,6 +33,11 @@ def timeline(*proofs):
 def bundles_at(epochs, *times):
     starts = np.array([epoch.start for epoch in epochs])
     return [epochs[i].bundle for i in attribute(starts, np.array(times, dtype=np.float64))]
+
+
+def numbers_at(epochs, times):
+    at = attribute(np.array([epoch.start for epoch in epochs]), np.array(times, dtype=np.float64))
+    return [epochs[i].number if i >= 0 else 0 for i in at]
 
 
 def test_rows_between_two_proofs_of_different_bundles_are_a_transition():
@@ -135,6 +140,80 @@ def test_a_clock_that_is_set_back_leaves_the_epochs_in_order(steps):
     epochs = timeline(*proofs)
     assert all(a.start <= b.start for a, b in itertools.pairwise(epochs))
     assert all(epoch.start <= epoch.proved for epoch in epochs)
+
+
+def test_a_proof_by_a_clock_that_stands_a_day_back_moves_no_epoch():
+    switched = timeline((10, "d1"), (5000, "d1"), (5010, "d2"), (6000, "d2"))
+    epochs = switched
+    for now in (6001 - 86400, 6060):
+        epochs = prove(epochs, MODEL, identify("d2", (V1, V2), epochs), now)
+    assert [each.start for each in epochs] == [each.start for each in switched]
+    assert bundles_at(epochs, 9, 4000, 5005, 5010) == [TRANSITION, "v1", TRANSITION, "v2"]
+    assert epochs[-1].proved == 6060
+
+
+def test_what_was_switched_by_a_clock_that_stood_ahead_begins_now_where_what_it_followed_had_begun():
+    epochs = timeline((10, "d1"), (20, "d1"), (9000, "d2"), (9010, "d2"), (30, "d2"))
+    assert bundles_at(epochs, 19, 29, 30) == ["v1", TRANSITION, "v2"]
+    assert epochs[-1].proved == 30
+
+
+def test_a_clock_that_stood_ahead_leaves_no_proof_of_what_comes():
+    epochs = timeline((10, "d1"), (9000, "d1"), (30, "d1"), (40, "d2"))
+    assert bundles_at(epochs, 29, 39, 40) == ["v1", TRANSITION, "v2"]
+
+
+def test_what_is_switched_when_the_clock_has_just_been_set_back_begins_after_the_last_proof():
+    epochs = timeline((10, "d1"), (5000, "d1"), (4997, "d2"))
+    assert bundles_at(epochs, 4996, 4999, 5000) == ["v1", "v1", "v2"]
+
+
+PROOFS = ["d1", "d2", "dx", "wavers", "is lost"]
+STEPS = st.tuples(st.integers(-50, 50), st.sampled_from([0, 0, 7, 40]), st.sampled_from(PROOFS))
+
+
+def proved_once_more(epochs, said, now, believed):
+    if said == "is lost":
+        return lose(epochs, MODEL, "ref-v1", believed)
+    if said == "wavers":
+        return waver(epochs, MODEL, "ref-v1", now, believed)
+    return prove(epochs, MODEL, identify(said, (V1, V2), epochs), now, believed)
+
+
+@given(st.lists(STEPS, min_size=1, max_size=30))
+def test_whatever_the_clock_does_closed_epochs_stay_where_they_are(steps):
+    now, epochs, times = 100, (), range(-500, 1700)
+    for wait, ahead, said in steps:
+        now += wait
+        before, epochs = epochs, proved_once_more(epochs, said, now, now - ahead)
+        starts = [each.start for each in epochs]
+        assert starts == sorted(starts)
+        assert all(each.start <= each.proved for each in epochs)
+        if before[1:]:
+            closed, opened = before[:-1], before[-1].start
+            assert epochs[: len(closed)] == closed
+            passed = [t for t in times if t < closed[-1].start or t < min(now - ahead, opened)]
+            assert numbers_at(epochs, passed) == numbers_at(before, passed)
+
+
+@given(st.lists(STEPS, min_size=1, max_size=30))
+def test_a_leap_ahead_in_doubt_leaves_nothing_closed_that_lies_ahead(steps):
+    believed, epochs = 100, ()
+    for wait, ahead, said in steps:
+        believed += abs(wait)
+        epochs = proved_once_more(epochs, said, believed + ahead, believed)
+        assert all(each.start <= believed for each in epochs[:-1])
+
+
+@given(st.lists(st.tuples(st.integers(-50, 50), st.sampled_from(["d1", "d2", "dx"])), min_size=1, max_size=30))
+def test_what_is_served_is_judged_as_soon_as_the_clock_has_come_where_it_was(steps):
+    now, proofs = 100, []
+    for wait, digest in steps:
+        now += wait
+        proofs.append((now, digest))
+    at = max(time for time, _ in proofs) + 1
+    epochs = timeline(*proofs, (at, "d1"))
+    assert numbers_at(epochs, [at]) == [epochs[-1].number]
 
 
 def test_what_ended_by_the_horizon_is_forgotten_and_nobody_knows_it_any_more():

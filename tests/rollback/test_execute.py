@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from monitor.clock import ManualClock
 from monitor.decisions.rollback import ATTEMPTS_MAX, Place
+from monitor.errors import Transient
 from monitor.facts import BundleId, BundleStatus, RollbackStep, Verdict
 from monitor.rollback.execute import Executor
 from monitor.rollback.targets.symlink import SymlinkTarget
@@ -123,6 +124,15 @@ def test_an_index_that_cannot_be_read_ends_refused(world, plan, releases):
     releases.index.write_text("damaged")
     assert world.run(plan).step is Step.REFUSED
     assert world.link() == "v2.bin"
+
+
+def test_an_index_that_cannot_be_remembered_ends_refused(world, plan, releases):
+    def full():
+        raise Transient("the disk is full")
+
+    releases.read = full
+    assert world.run(plan).step is Step.REFUSED
+    assert (world.link(), world.server.loads) == ("v2.bin", 0)
 
 
 def test_somebody_elses_deployment_is_not_touched(world, plan, releases):

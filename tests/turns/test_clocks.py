@@ -10,7 +10,8 @@ from world import FOLD, MODEL, Consumer, Turns, acting, alive, control_of, label
 
 from monitor.audit.records import Kind
 from monitor.errors import Transient
-from monitor.facts import Subject
+from monitor.facts import TRANSITION, UNREGISTERED, Subject
+from monitor.turns import show
 from monitor.turns.auditing import NoAudit
 from monitor.turns.clocks import LiveClocks
 
@@ -233,15 +234,72 @@ def test_what_waits_to_be_counted_is_still_known_by_its_id_however_late_the_fold
     assert counted.store.position().horizon == accepted - FOLD.horizon_s
 
 
-def test_an_epoch_that_began_by_a_clock_that_was_wrong_begins_now(counted):
+def switched(turns, *names):
+    """One look by each bundle."""
+    for name in names:
+        turns.server.name = name
+        turns.live(60.0)
+
+
+@pytest.mark.parametrize("believed", [False, True])
+def test_an_epoch_that_began_by_a_clock_that_was_wrong_begins_now(counted, believed):
     counted.live(60.0)
     counted.clock.leap(MONTH)
-    counted.server.name = "v2"
-    counted.live(60.0)
+    if believed:
+        counted.do(counted.clocks.go())
+    switched(counted, "v2")
     assert counted.watched.epoch.start > NOW + MONTH / 2
     counted.clock.leap(-MONTH)
     counted.live(60.0)
     assert counted.watched.epoch.start == counted.clock.now()
+
+
+def test_so_does_one_that_followed_another_of_that_clock(counted):
+    counted.live(60.0)
+    counted.clock.leap(MONTH)
+    switched(counted, "v2", "v3", "v3", "v3")  # a server that kept to none would not be believed
+    counted.clock.leap(-MONTH)
+    counted.live(60.0)
+    assert (counted.watched.epoch.bundle, counted.watched.epoch.start) == (UNREGISTERED, counted.clock.now())
+
+
+def test_rows_of_the_time_that_a_host_slept_through_are_nobodys(counted):
+    counted.live(60.0)
+    counted.clock.leap(8 * HOUR)
+    counted.send([prediction("asleep", NOW + 4 * HOUR)])
+    switched(counted, "v2", "v2")
+    found = [(epoch.bundle, counted.pane(epoch=epoch.number).counts[0]) for epoch in counted.watched.epochs[1:]]
+    assert [bundle == TRANSITION for bundle, _ in found] == [False, True, False]
+    assert [rows for _, rows in found] == [50, 1, 0]
+
+
+def test_what_is_served_since_the_start_is_looked_at_though_the_clock_was_set_back_behind_it(counted):
+    counted.clock.leap(-2 * DAY)
+    counted.live(60.0)
+    assert counted.watched.epoch.start == counted.clock.now()
+
+
+@pytest.mark.parametrize("minutes", [1, 70], ids=["for a minute", "for longer than the pause"])
+def test_late_rows_of_the_bundle_of_before_stay_its_own_after_a_clock_stood_a_day_back(counted, minutes):
+    counted.live(60.0)
+    switched(counted, "v2")
+    starts = [epoch.start for epoch in counted.watched.epochs]
+    counted.clock.leap(-DAY)
+    for _ in range(minutes):
+        counted.live(60.0)
+    counted.clock.leap(DAY)
+    counted.send(late := [prediction(f"late{i}", NOW - 300.0) for i in range(10)])
+    counted.live(60.0)
+    assert [epoch.start for epoch in counted.watched.epochs] == starts
+    assert [counted.pane(epoch=number).counts[0] for number in (2, 4)] == [50 + len(late), 0]
+
+
+@pytest.mark.parametrize("jump", [MONTH, -DAY, HOUR])
+def test_how_old_the_last_proof_is_goes_by_the_clock_as_it_is(counted, jump):
+    counted.live(60.0)
+    counted.clock.leap(jump)
+    counted.live(60.0)
+    assert show.model_view(counted.watched).proved == counted.clock.now()
 
 
 # ---------------------------------------------------------------- the e-detector

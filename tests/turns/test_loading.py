@@ -230,6 +230,64 @@ def test_an_index_that_cannot_be_remembered_is_not_in_force(home):
     assert (found.expires, found.memory.serial) == (None, 0)
 
 
+class Disk:
+    """Remembers what it is given, but not while it fails."""
+
+    def __init__(self):
+        self.error, self.kept = None, []
+
+    def remember(self, memory):
+        if self.error:
+            raise self.error
+        self.kept.append(memory)
+
+
+def revoked_meanwhile(home, error):
+    """An index in force that approves of v2, and the one that revokes it comes while the store fails."""
+    register(home, "v2", BundleStatus.KNOWN_GOOD)
+    disk = Disk()
+    found = releases(home, remember=disk.remember)
+    bundles = found.load()
+    released.set_status(home / "releases.json", bundles[-1].id, BundleStatus.REVOKED)
+    disk.error = error
+    return found, bundles, disk
+
+
+def test_an_index_that_cannot_be_remembered_keeps_the_last_good_one_and_says_so(home):
+    found, bundles, _ = revoked_meanwhile(home, Transient("state.db: database or disk is full"))
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert found.refreshed(bundles) is bundles
+    assert "cannot be remembered: state.db: database or disk is full" in found.problem
+    assert [event["event"] for event in logs] == ["releases.refused"]
+
+
+def test_a_revocation_that_could_not_be_remembered_is_taken_up_when_it_can(home):
+    found, bundles, disk = revoked_meanwhile(home, Transient("the disk is full"))
+    found.refreshed(bundles)
+    disk.error = None
+    statuses = [bundle.status for bundle in found.refreshed(bundles)]
+    assert (statuses, found.problem) == ([BundleStatus.KNOWN_GOOD, BundleStatus.REVOKED], "")
+    assert disk.kept[-1].revoked == (bundles[-1].id,)
+
+
+def test_whoever_is_about_to_switch_does_not_get_the_index_of_before_while_the_new_one_cannot_be_remembered(home):
+    found, bundles, disk = revoked_meanwhile(home, Transient("the disk is full"))
+    found.refreshed(bundles)
+    with pytest.raises(Transient):
+        found.read()
+    disk.error = None
+    assert found.read().no_target(bundles[-1].id, released.NOW) == "it is revoked"
+
+
+def test_an_index_over_which_something_unforeseen_happened_is_read_again(home):
+    found, bundles, disk = revoked_meanwhile(home, ZeroDivisionError())
+    with pytest.raises(ZeroDivisionError):
+        found.refreshed(bundles)
+    disk.error = None
+    assert found.refreshed(bundles)[-1].status is BundleStatus.REVOKED
+
+
 def test_what_was_remembered_once_is_not_written_again(home):
     stored = []
     found = releases(home, remember=stored.append)

@@ -394,7 +394,7 @@ class Turns:
         parts = Parts(
             store=self.store,
             models={MODEL: self.watched},
-            proving=Proving({MODEL: self.server}, {MODEL: self.known_good}, self.clock, wait_s),
+            proving=Proving({MODEL: self.server}, {MODEL: self.known_good}, self.clock, wait_s, self.clocks.believed),
             fold=self.fold,
             look=self.look,
             outbox=self.outbox,
