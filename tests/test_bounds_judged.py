@@ -143,6 +143,7 @@ PIECES = """
     rollback.digest: CHUNK_BYTES
     rollback.targets.copies: PIECE_BYTES
     rollback.targets.seals: SEALS_MAX
+    store.journal: FILES_MAX
     store.receipts: ROWS_MAX
     store.records: SPARES_MAX SPARE_BYTES_MAX
     store.runs: RELEASED_BYTES
