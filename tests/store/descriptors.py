@@ -1,8 +1,10 @@
 """How many descriptors this process has, and what it is like to have none left."""
 
 import resource
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+from monitor.store.disk import Disk
 
 
 def held():
@@ -19,3 +21,21 @@ def none_left():
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+class TakenByOthers(Disk):
+    """While it is `greedy`, no descriptor is left as soon as a file has got its name."""
+
+    taken = None
+
+    def sync_directory(self, path):
+        super().sync_directory(path)
+        if self.taken:
+            self.taken.enter_context(none_left())
+
+    @contextmanager
+    def greedy(self):
+        """Inside; afterwards all are free again."""
+        with ExitStack() as self.taken:
+            yield
+        self.taken = None
