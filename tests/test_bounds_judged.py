@@ -151,6 +151,7 @@ PIECES = """
     turns.fold: CELLS_MAX
     turns.gathering: FIND_ROWS
     turns.lookout: BAND_BYTES HOURS_MAX
+    turns.process: DESCRIPTORS_MAX
     wire.connect: ADDRESSES_MAX
 """
 
