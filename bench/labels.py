@@ -6,7 +6,6 @@ a fold does: labels that wait, receipts, labels that stand, the rules, the commi
 device's own cache is beyond us. Joins with `prediction_time` search the runs of that time, those without search all.
 """
 
-import mmap
 import os
 import tempfile
 import time
@@ -84,19 +83,11 @@ def inside(store: SqliteStore) -> tuple[Keeper, ReceiptRuns]:
 def forget(directory: Path, store: SqliteStore) -> None:
     """Make the kernel drop the receipts: unmapped from us first, because mapped pages stay."""
     for entry in inside(store)[1].files.of(MODEL):
-        mapping(entry.run.keys).madvise(mmap.MADV_DONTNEED)
+        entry.run.release()
     for path in directory.iterdir():
         descriptor = os.open(path, os.O_RDONLY)
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         os.close(descriptor)
-
-
-def mapping(array: NDArray[np.uint64]) -> mmap.mmap:
-    """What an array is a view of."""
-    base = array
-    while not isinstance(base, mmap.mmap):
-        base = base.obj if isinstance(base, memoryview) else base.base
-    return base
 
 
 def built(directory: Path) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:

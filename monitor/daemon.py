@@ -72,7 +72,7 @@ from monitor.turns.noticing import Noticing
 from monitor.turns.outbox import StoredOutbox
 from monitor.turns.pictures import Drawing
 from monitor.turns.probing import Probing
-from monitor.turns.process import calm_collector, configure_log, settle_memory
+from monitor.turns.process import calm_collector, configure_log, raise_descriptors, settle_memory
 from monitor.turns.proving import Proving
 from monitor.turns.pushers import Pushers, Voice
 from monitor.turns.refusals import KEY as REFUSED_KEY
@@ -107,6 +107,7 @@ def run(path: Path) -> int:
     """
     configure_log()
     settle_memory()
+    raise_descriptors()
     return uvloop.run(_serve(path, load(path)))
 
 

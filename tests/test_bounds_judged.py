@@ -143,6 +143,7 @@ PIECES = """
     rollback.digest: CHUNK_BYTES
     rollback.targets.copies: PIECE_BYTES
     rollback.targets.seals: SEALS_MAX
+    store.journal: FILES_MAX
     store.receipts: ROWS_MAX
     store.records: SPARES_MAX SPARE_BYTES_MAX
     store.runs: RELEASED_BYTES
@@ -151,6 +152,7 @@ PIECES = """
     turns.gathering: FIND_ROWS
     turns.joining: RECEIPTS_BYTES
     turns.lookout: BAND_BYTES HOURS_MAX
+    turns.process: DESCRIPTORS_MAX
     wire.connect: ADDRESSES_MAX
 """
 

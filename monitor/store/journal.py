@@ -30,6 +30,7 @@ Rows: TypeAlias = list[Prediction] | list[Label]
 Encode: TypeAlias = Callable[[RowKind, ModelName, Rows], bytes]
 
 IDEMPOTENCY_CONFLICT = "idempotency_conflict"
+FILES_MAX = 256  # mapped by one reading: 32 MiB at least, and far from the 65,530 mappings that a process may have
 PRUNED_KEYS = 1_000  # in one step: about a millisecond
 CURSOR = "SELECT coalesce((SELECT value FROM meta WHERE name = 'cursor'), 0)"
 FILES = "SELECT DISTINCT file FROM journal WHERE file IS NOT NULL"
@@ -271,26 +272,42 @@ class Journal:
 def read_journal(
     db: apsw.Connection, files: RecordFiles, upto: int, rows_max: int, after: int = 0
 ) -> list[JournalRecord]:
-    """See Store.read_journal."""
-    found: list[tuple[Any, ...]] = []
-    rows = 0
-    for row in db.execute(UNFOLDED, (upto, after)):
-        rows += row[3]
-        if found and rows > rows_max:
-            break
-        found.append(row)
+    """See Store.read_journal. A file is mapped once, however many of the records lie in it."""
+    found, spans = _waiting(db, upto, rows_max, after)
+    mapped: dict[str, memoryview] = {}
     records = []
     for seq, kind, model, count, size, name, at, body in found:
         if name is not None:
+            start, end = spans[name]
             try:
-                body = files.read(Place(name, at), size)  # noqa: PLW2901  # the same bytes, from where they lie
+                if name not in mapped:
+                    mapped[name] = files.read(Place(name, start), end - start)
             except FileNotFoundError:
                 if seq <= db.execute(CURSOR).get:  # folded and deleted since we asked
                     continue
                 raise files.lost(Place(name, at)) from None
+            body = mapped[name][at - start : at - start + size]  # noqa: PLW2901  # the same bytes, from where they lie
         records.append(JournalRecord(seq, RowKind(kind), ModelName(model), count, body))
     folded = db.execute(CURSOR).get  # a file that was written over before we had opened it is of a record up to here
     return [record for record in records if record.seq > folded]
+
+
+def _waiting(
+    db: apsw.Connection, upto: int, rows_max: int, after: int
+) -> tuple[list[tuple[Any, ...]], dict[str, tuple[int, int]]]:
+    """The rows of the next records; of each file where the first of its records begins and the last one ends."""
+    found: list[tuple[Any, ...]] = []
+    spans: dict[str, tuple[int, int]] = {}
+    rows = 0
+    for row in db.execute(UNFOLDED, (upto, after)):
+        _, _, _, count, size, name, at, _ = row
+        rows += count
+        if found and (rows > rows_max or (name is not None and name not in spans and len(spans) == FILES_MAX)):
+            break
+        found.append(row)
+        if name is not None:  # in a file records lie in the order of their numbers
+            spans[name] = (spans.get(name, (at, 0))[0], at + size)
+    return found, spans
 
 
 def _conflict() -> Rejected:

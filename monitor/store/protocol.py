@@ -187,7 +187,7 @@ class Store(Protocol):
     def read_journal(self, upto: int, rows_max: int, after: int = 0) -> list[JournalRecord]:
         """Records after the cursor and `after`, oldest first, none after `upto`.
 
-        At most `rows_max` rows, but one record if any.
+        At most `rows_max` rows, but one record if any; fewer where they lie in very many files.
         """
         ...
 

@@ -26,6 +26,7 @@ reads, so all of them together write less than was written before. What it costs
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -116,9 +117,8 @@ class ReceiptRuns:
     def write(self, receipts: Receipts) -> Entry:
         """A new run on disk, which does not count yet. ValueError if these are no receipts."""
         shape = shape_of(receipts.hashes, receipts.records)
-        path = self.files.fresh()
-        write_run(self._disk, path, shape, [sorted_chunk(receipts.hashes, receipts.records)])
-        return Entry(path.name, receipts.model, 0, self.files.next_born(), open_run(path))
+        run = self._written(shape, [sorted_chunk(receipts.hashes, receipts.records)])
+        return Entry(run.path.name, receipts.model, 0, self.files.next_born(), run)
 
     def merge(self, entries: Sequence[Entry], horizon: float, stopping: threading.Event) -> Entry:
         """One run on disk instead of several of one model, level, dtype and threshold, oldest first; it does not count.
@@ -138,13 +138,23 @@ class ReceiptRuns:
         runs = [entry.run for entry in entries]
         for run in runs:
             run.verify()
-        path, shape = self.files.fresh(), merged_shape(runs, horizon, halvings)
+        shape = merged_shape(runs, horizon, halvings)
         try:
-            write_run(self._disk, path, shape, _until(stopping, merged(runs, horizon, halvings)))
+            return self._written(shape, _until(stopping, merged(runs, horizon, halvings)))
         finally:
             for run in runs:
                 run.release()
-        return open_run(path)
+
+    def _written(self, shape: Shape, chunks: Iterable[Chunk]) -> Run:
+        """A new file, opened; what cannot be opened is taken back, or it would lie there until the next start."""
+        path = self.files.fresh()
+        try:
+            write_run(self._disk, path, shape, chunks)
+            return open_run(path)
+        except (OSError, Corrupt):
+            with suppress(OSError):
+                self._disk.remove(path)
+            raise
 
     def find(
         self,

@@ -30,6 +30,7 @@ from typing import Final, NamedTuple
 
 from monitor.errors import Corrupt
 from monitor.store.disk import Disk
+from monitor.store.mapped import Mapped
 
 SUFFIX: Final = ".rows"
 SPARES_MAX: Final = 8  # as many as a group each takes while a fold is behind
@@ -57,7 +58,7 @@ class RecordFiles:
         self._abandoned: list[str] = []
         self._spares: list[str] = []
         self._lock = threading.Lock()  # what is read, between readers and the writer
-        self._read: dict[str, list[weakref.ref[mmap.mmap]]] = {}
+        self._read: dict[str, list[weakref.ref[Mapped]]] = {}
 
     @property
     def spares(self) -> int:
@@ -144,22 +145,23 @@ class RecordFiles:
             self._disk.remove(self.directory / name)
 
     def read(self, place: Place, size: int) -> memoryview:
-        """The bytes of a record, mapped, not copied. FileNotFoundError; Corrupt if the file is too short.
+        """The bytes of a record, or of several and what lies between: mapped, not copied.
 
-        They are those of the record unless it was folded before this returned.
+        They are those of the records unless these were folded before this returned. FileNotFoundError; Corrupt if the
+        file is too short.
         """
         path = self.directory / place.name
         with path.open("rb") as file:
             length = os.fstat(file.fileno()).st_size
             if length < place.at + size:
                 raise Corrupt(str(path), length, f"{length} bytes long, a record ends at {place.at + size}; {_HINT}")
-            flags = mmap.MAP_SHARED | mmap.MAP_POPULATE  # all of it is about to be read
             start = place.at - place.at % mmap.ALLOCATIONGRANULARITY
-            mapped = mmap.mmap(file.fileno(), place.at + size - start, flags, mmap.PROT_READ, offset=start)
+            populate = mmap.MAP_POPULATE  # all of it is about to be read
+            mapped = Mapped(file.fileno(), place.at + size - start, start, populate)
         with self._lock:
             readers = [reader for reader in self._read.get(place.name, []) if reader() is not None]
             self._read[place.name] = [*readers, weakref.ref(mapped)]
-        return memoryview(mapped)[place.at - start :]
+        return mapped.array().data[place.at - start :]
 
     def lost(self, place: Place) -> Corrupt:
         """The error for a file that a row names and that is not there."""

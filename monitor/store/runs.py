@@ -29,7 +29,7 @@ Rejected: SQLite tables (a random B-tree page per receipt), LSM libraries (a sec
 """
 
 import json
-import mmap
+import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -42,6 +42,7 @@ from numpy.typing import NDArray
 
 from monitor.errors import Corrupt
 from monitor.store.disk import Disk, publish
+from monitor.store.mapped import Mapped
 from monitor.store.sieve import Sieve
 
 MAGIC = b"\x89TSRUN\r\n"
@@ -86,7 +87,7 @@ class Run:
     keys: Keys
     records: Records
     crcs: tuple[int, int]  # of keys, of records
-    _mapped: mmap.mmap
+    _mapped: Mapped
     _sieves: list[Sieve] = field(default_factory=list)  # one, once it was asked for
 
     @property
@@ -126,7 +127,7 @@ class Run:
 
     def release(self) -> None:
         """Let go of the pages that were read: they stay in the page cache, and are no memory of ours any more."""
-        self._mapped.madvise(mmap.MADV_DONTNEED)
+        self._mapped.release()
 
     def verify(self) -> None:
         """Read everything; Corrupt if a byte is not what was written."""
@@ -203,13 +204,19 @@ def _described(field: np.dtype[Any]) -> tuple[str, list[int]]:
 
 
 def open_run(path: Path) -> Run:
-    """Map a run; Corrupt if it is missing, is none, is of a later format or has not the length it should have."""
+    """Map a run; Corrupt if it is missing, is none, is of a later format or has not the length it should have.
+
+    Any other OSError, of a process without descriptors or memory say, tells nothing of the file and is raised as it is.
+    """
     try:
         with path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ)
-    except (OSError, ValueError) as error:  # an empty file cannot be mapped: ValueError
-        raise Corrupt(str(path), 0, f"{error}; {HINT}") from error
-    whole = np.frombuffer(mapped, np.uint8)
+            length = os.fstat(file.fileno()).st_size
+            if not length:  # cannot be mapped
+                raise Corrupt(str(path), 0, f"it is empty; {HINT}")
+            mapped = Mapped(file.fileno(), length)
+    except FileNotFoundError as error:
+        raise Corrupt(str(path), 0, f"it is gone; {HINT}") from error
+    whole = mapped.array()
     shape, header_bytes, crcs = _read_header(path, whole[:HEADER_BYTES_MAX].tobytes())
     keys_end = header_bytes + 8 * shape.rows
     end = keys_end + shape.dtype.itemsize * shape.rows

@@ -1,9 +1,10 @@
-"""This process: what it logs of failures in handlers, and how it keeps memory."""
+"""This process: what it logs of failures in handlers, how it keeps memory, how many files it may have open."""
 
 import contextlib
 import ctypes
 import gc
 import logging
+import resource
 import sys
 
 import structlog
@@ -11,6 +12,7 @@ import structlog
 from monitor.turns.supervisor import where
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # <malloc.h>
+DESCRIPTORS_MAX = 65_536  # commands that it starts inherit the limit, and some close every number below it
 log = structlog.get_logger()
 
 
@@ -57,6 +59,20 @@ def settle_memory() -> None:
         library = ctypes.CDLL(None)
         for what, value in ((M_MMAP_THRESHOLD, 4 << 20), (M_TRIM_THRESHOLD, 32 << 20), (M_ARENA_MAX, 1)):
             library.mallopt(what, value)
+
+
+def raise_descriptors() -> None:
+    """Have as many descriptors as this process may give itself, up to `DESCRIPTORS_MAX`; never fewer than it has.
+
+    Most systems grant 1,024 for the sake of programs that call select(2), and far more to who asks.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return
+    wanted = DESCRIPTORS_MAX if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS_MAX)
+    if wanted > soft:
+        with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it: then it is as it was
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def calm_collector() -> None:

@@ -1,12 +1,14 @@
 """The set of runs: bounded by merging, swept at start, never half seen."""
 
+import errno
 import threading
 
+import descriptors
 import numpy as np
 import pytest
 from storeworld import MODEL, RECEIPT, WIDER, hashes, open_store, receipts
 
-from monitor.errors import Corrupt
+from monitor.errors import Corrupt, Transient
 from monitor.store import Change
 from monitor.store.disk import Disk
 from monitor.store.keeper import Duties, Keeper
@@ -131,6 +133,35 @@ def test_damage_gets_no_fresh_checksum_by_a_merge(quiet, tmp_path):
     with pytest.raises(Corrupt):
         store._keeper.tidy()
     assert store.health().run_files == FAN_IN
+
+
+def test_a_fold_that_finds_no_descriptor_left_fails_for_now_and_leaves_no_file(quiet):
+    disk, fatal = descriptors.TakenByOthers(), []
+    store = quiet(disk=disk, on_fatal=fatal.append)
+    fold(store, 1, 1)
+    before = files(store)
+    with disk.greedy(), pytest.raises(Transient, match="open files"):
+        fold(store, 2, 2)
+    assert (files(store), fatal, store.health().failed) == (before, [], "")
+    fold(store, 2, 2)
+    assert store.find_receipts(MODEL, hashes(1, 2), RECEIPT)[0].all()
+
+
+def test_a_merge_that_finds_no_descriptor_left_is_made_later_and_searches_go_on(quiet):
+    disk = descriptors.TakenByOthers()
+    store = quiet(disk=disk)
+    for number in range(1, FAN_IN + 1):
+        fold(store, number, number)
+    before = files(store)
+    with disk.greedy(), pytest.raises(OSError, match="open files") as refused:
+        store._keeper.tidy()
+    store._keeper._stopping.set()  # or it would rest
+    store._keeper._handle(refused.value)
+    store._keeper._stopping.clear()
+    assert (refused.value.errno, files(store), store._keeper.failures) == (errno.EMFILE, before, 1)
+    assert store.find_receipts(MODEL, hashes(*range(1, FAN_IN + 1)), RECEIPT)[0].all()
+    store._keeper.tidy()
+    assert store.health().run_files == len(files(store)) == 1
 
 
 def test_a_merge_waits_while_it_would_eat_into_the_reserve(quiet):

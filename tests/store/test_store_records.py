@@ -1,9 +1,12 @@
 """Large records of the journal lie in files: written before they are named, removed after nobody names them."""
 
+from pathlib import Path
+
+import descriptors
 import pytest
 from storeworld import MODEL, claim, encode, fold, ids_in, open_store, rows_of, send, settle, submission
 
-from monitor.errors import Corrupt
+from monitor.errors import Corrupt, Transient
 from monitor.facts import Encoded, RowKind, Submission
 from monitor.store import Change
 from monitor.store.disk import Disk
@@ -182,6 +185,53 @@ def test_a_record_whose_file_was_harmed_is_corrupt(opened, tmp_path, harm):
     harm(files(tmp_path)[0])
     with pytest.raises(Corrupt, match="acknowledged rows are lost"):
         store.read_journal(9, 100)
+
+
+def test_records_that_are_read_hold_no_descriptor(opened):
+    store = opened()
+    for _ in range(3):
+        send(store, *(ready(f"{number}") for number in range(20)))
+    everything(store)  # the connection that reads is there from now on
+    before = descriptors.held()
+    records = store.read_journal(99, 100)
+    assert (len(records), descriptors.held()) == (60, before)
+
+
+def test_a_file_is_mapped_once_for_all_of_its_records(opened, tmp_path):
+    store = opened()
+    send(store, *(ready(f"{number}") for number in range(20)))
+    records = store.read_journal(99, 100)
+    mappings = [line for line in Path("/proc/self/maps").read_text().splitlines() if str(tmp_path / "journal") in line]
+    assert (len(mappings), ids_in(records)) == (1, [f"{number}" for number in range(20)])
+
+
+def test_of_a_file_only_what_is_asked_for_is_mapped(opened, monkeypatch):
+    asked = []
+    real = RecordFiles.read
+    monkeypatch.setattr(RecordFiles, "read", lambda *given: (asked.append(given[1:]), real(*given))[1])
+    store = opened()
+    send(store, *(ready(one, "same") for one in "abcd"))
+    assert ids_in(store.read_journal(3, 4, 1)) == ["b", "same", "c", "same"]
+    [(place, size)] = asked
+    assert (place.at, size) == (1_024, 1_024 + LARGE)
+
+
+def test_a_reading_stops_before_it_maps_more_files_than_it_may(opened, monkeypatch):
+    monkeypatch.setattr("monitor.store.journal.FILES_MAX", 2)
+    store = opened(pace=Pace(gather_s=0.0))
+    for one in (ready("a"), submission("b"), ready("c"), submission("d"), ready("e")):
+        send(store, one)
+    assert ids_in(store.read_journal(9, 100)) == ["a", "b", "c", "d"]
+    assert ids_in(store.read_journal(9, 100, 4)) == ["e"]
+
+
+def test_where_no_descriptor_is_left_for_a_moment_records_are_read_later(opened):
+    store = opened()
+    send(store, ready("a"))
+    everything(store)
+    with descriptors.none_left(), pytest.raises(Transient, match="open files"):
+        everything(store)
+    assert everything(store) == ["a"]
 
 
 def test_a_repeated_request_writes_no_file(opened, tmp_path):

@@ -1,7 +1,9 @@
 """The file of receipts: what is written is found, what is damaged is said to be."""
 
+import errno
 from dataclasses import replace
 
+import descriptors
 import numpy as np
 import pytest
 from hypothesis import given
@@ -135,6 +137,33 @@ def test_every_truncation_is_seen_on_opening(tmp_path, cut):
 def test_a_run_that_is_gone_is_corrupt(tmp_path):
     with pytest.raises(Corrupt, match=r"gone\.run"):
         open_run(tmp_path / "gone.run")
+
+
+def test_an_open_run_holds_no_descriptor(tmp_path):
+    before = descriptors.held()
+    runs = [written(tmp_path / f"{number}.run", receipts(number)) for number in range(20)]
+    assert (len(runs), descriptors.held()) == (20, before)
+
+
+def test_a_run_is_not_damaged_where_no_descriptor_is_left_to_open_it(tmp_path):
+    run = written(tmp_path / "r", receipts(1))
+    with descriptors.none_left(), pytest.raises(OSError, match="open files") as refused:
+        open_run(run.path)
+    assert refused.value.errno == errno.EMFILE
+    assert open_run(run.path).keys.tolist() == [1]
+
+
+@pytest.mark.parametrize("number", [errno.ENFILE, errno.ENOMEM, errno.EIO])
+def test_a_run_is_not_damaged_where_the_kernel_cannot_map_it(tmp_path, monkeypatch, number):
+    run = written(tmp_path / "r", receipts(1))
+
+    def refuse(*_):
+        raise OSError(number, "not now")
+
+    monkeypatch.setattr("monitor.store.runs.Mapped", refuse)
+    with pytest.raises(OSError, match="not now") as refused:
+        open_run(run.path)
+    assert refused.value.errno == number
 
 
 def test_a_later_format_asks_for_an_upgrade(tmp_path):
